@@ -1,0 +1,55 @@
+#include "proto/net/address.h"
+
+#include <charconv>
+
+namespace hostcall::net {
+namespace {
+
+constexpr char kForms[] = "write vsock:CID:PORT, vsock::PORT (any CID), unix:/path or unix:@name";
+
+Error bad(std::string_view text, std::string_view reason) {
+  return Error{0, "address \"" + std::string(text) + "\": " + std::string(reason) + "; " + kForms};
+}
+
+bool parse_number(std::string_view text, std::uint32_t& out) {
+  const char* end = text.data() + text.size();
+  auto [stop, error] = std::from_chars(text.data(), end, out);
+  return error == std::errc{} && stop == end && !text.empty();
+}
+
+Result<Address> parse_vsock(std::string_view text, std::string_view rest) {
+  const auto colon = rest.find(':');
+  if (colon == std::string_view::npos) return bad(text, "the port is missing");
+  Address address{.family = Address::Family::kVsock, .cid = kCidAny, .port = 0, .path = {}};
+  const auto cid = rest.substr(0, colon);
+  if (!cid.empty() && !parse_number(cid, address.cid)) return bad(text, "bad CID");
+  if (!parse_number(rest.substr(colon + 1), address.port) || address.port == kCidAny) return bad(text, "bad port");
+  return address;
+}
+
+Result<Address> parse_unix(std::string_view text, std::string_view path) {
+  if (!path.starts_with('/') && !path.starts_with('@')) return bad(text, "a Unix socket path starts with / or @");
+  if (path.size() < 2) return bad(text, "the path is empty");
+  if (path.size() > kMaxUnixPath)
+    return bad(text, "the path has " + std::to_string(path.size()) + " bytes, a socket path at most " +
+                         std::to_string(kMaxUnixPath));
+  if (path.find('\0') != std::string_view::npos) return bad(text, "the path has a NUL byte");
+  return Address{.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = std::string(path)};
+}
+
+}  // namespace
+
+Result<Address> Address::parse(std::string_view text) {
+  constexpr std::string_view kVsockPrefix = "vsock:";
+  constexpr std::string_view kUnixPrefix = "unix:";
+  if (text.starts_with(kVsockPrefix)) return parse_vsock(text, text.substr(kVsockPrefix.size()));
+  if (text.starts_with(kUnixPrefix)) return parse_unix(text, text.substr(kUnixPrefix.size()));
+  return bad(text, "unknown kind");
+}
+
+std::string Address::to_string() const {
+  if (family == Family::kUnix) return "unix:" + path;
+  return "vsock:" + (cid == kCidAny ? "" : std::to_string(cid)) + ":" + std::to_string(port);
+}
+
+}  // namespace hostcall::net

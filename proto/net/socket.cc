@@ -1,0 +1,229 @@
+#include "proto/net/socket.h"
+
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace hostcall::net {
+namespace {
+
+constexpr int kSocketFlags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+union SocketAddress {
+  sockaddr any;
+  sockaddr_vm vm;
+  sockaddr_un un;
+};
+
+// A sockaddr with its length, which for abstract names is part of the name.
+struct RawAddress {
+  SocketAddress data{};
+  socklen_t length = 0;
+};
+
+RawAddress to_raw(const Address& address) {
+  RawAddress raw;
+  if (address.family == Address::Family::kVsock) {
+    raw.data.vm.svm_family = AF_VSOCK;
+    raw.data.vm.svm_cid = address.cid;
+    raw.data.vm.svm_port = address.port;
+    raw.length = sizeof raw.data.vm;
+    return raw;
+  }
+  raw.data.un.sun_family = AF_UNIX;
+  // Address::parse has bounded the path; the last byte stays NUL.
+  address.path.copy(raw.data.un.sun_path, sizeof raw.data.un.sun_path - 1);
+  if (address.is_abstract()) raw.data.un.sun_path[0] = '\0';
+  const std::size_t terminator = address.is_abstract() ? 0 : 1;
+  raw.length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.path.size() + terminator);
+  return raw;
+}
+
+Result<Address> from_raw(const RawAddress& raw) {
+  if (raw.data.any.sa_family == AF_VSOCK)
+    return Address{
+        .family = Address::Family::kVsock, .cid = raw.data.vm.svm_cid, .port = raw.data.vm.svm_port, .path = {}};
+  if (raw.data.any.sa_family != AF_UNIX) return Error{EAFNOSUPPORT, "socket family"};
+  const std::size_t bytes = raw.length - offsetof(sockaddr_un, sun_path);
+  std::string path(raw.data.un.sun_path, bytes);
+  if (!path.empty() && path[0] == '\0')
+    path[0] = '@';
+  else
+    path.resize(path.find('\0') == std::string::npos ? path.size() : path.find('\0'));
+  return Address{.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = std::move(path)};
+}
+
+Result<UniqueFd> open_socket(const Address& address) {
+  const int family = address.family == Address::Family::kVsock ? AF_VSOCK : AF_UNIX;
+  auto fd = UniqueFd::adopt(::socket(family, kSocketFlags, 0));
+  if (!fd) return Error::from_errno("socket for " + address.to_string());
+  return fd;
+}
+
+// Whether a connect() to the path is refused: nobody listens behind the file.
+bool refuses_connections(const Address& address) {
+  auto fd = open_socket(address);
+  if (!fd.ok()) return false;
+  const auto raw = to_raw(address);
+  return ::connect(fd->get(), &raw.data.any, raw.length) != 0 && errno == ECONNREFUSED;
+}
+
+Done remove_stale_file(const Address& address) {
+  struct stat status {};
+  if (::lstat(address.path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return done();
+    return Error::from_errno("stat " + address.path);
+  }
+  if (!S_ISSOCK(status.st_mode))
+    return Error{0, address.to_string() +
+                        ": the path is taken by a file that is not a socket; remove it or "
+                        "choose another path"};
+  if (!refuses_connections(address)) return Error{EADDRINUSE, address.to_string() + " (another process listens there)"};
+  if (::unlink(address.path.c_str()) != 0 && errno != ENOENT)
+    return Error::from_errno("unlink the stale socket " + address.path);
+  return done();
+}
+
+Result<int> int_option(int fd, int option) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (::getsockopt(fd, SOL_SOCKET, option, &value, &length) != 0) return Error::from_errno("getsockopt");
+  return value;
+}
+
+Result<RawAddress> local_address(int fd) {
+  RawAddress raw;
+  raw.length = sizeof raw.data;
+  if (::getsockname(fd, &raw.data.any, &raw.length) != 0) return Error::from_errno("getsockname");
+  return raw;
+}
+
+}  // namespace
+
+Result<UniqueFd> listen(const Address& address, mode_t mode) {
+  const bool has_file = address.family == Address::Family::kUnix && !address.is_abstract();
+  if (has_file) HOSTCALL_TRY(remove_stale_file(address));
+  auto fd = HOSTCALL_TRY(open_socket(address));
+  const auto raw = to_raw(address);
+  // The mode is set before bind: between bind and a chmod anyone could connect.
+  if (has_file && ::fchmod(fd.get(), mode) != 0) return Error::from_errno("fchmod " + address.to_string());
+  if (::bind(fd.get(), &raw.data.any, raw.length) != 0) return Error::from_errno("bind " + address.to_string());
+  // The umask has taken bits away; nobody can connect before listen().
+  if (has_file && ::chmod(address.path.c_str(), mode) != 0) return Error::from_errno("chmod " + address.path);
+  if (::listen(fd.get(), kBacklog) != 0) return Error::from_errno("listen on " + address.to_string());
+  return fd;
+}
+
+Result<Address> listening_address(int fd) {
+  if (HOSTCALL_TRY(int_option(fd, SO_TYPE)) != SOCK_STREAM)
+    return Error{ESOCKTNOSUPPORT, "inherited socket " + std::to_string(fd)};
+  if (HOSTCALL_TRY(int_option(fd, SO_ACCEPTCONN)) != 1)
+    return Error{0, "inherited socket " + std::to_string(fd) + " is not listening"};
+  return from_raw(HOSTCALL_TRY(local_address(fd)));
+}
+
+Result<UniqueFd> accept(int listener) {
+  for (;;) {
+    auto fd = UniqueFd::adopt(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (fd) return fd;
+    // The peer of this one has gone already; the next may be there.
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    return Error::from_errno("accept");
+  }
+}
+
+Result<Peer> peer_of(int fd) {
+  const auto local = HOSTCALL_TRY(local_address(fd));
+  Peer peer;
+  if (local.data.any.sa_family == AF_VSOCK) {
+    RawAddress remote;
+    remote.length = sizeof remote.data;
+    if (::getpeername(fd, &remote.data.any, &remote.length) != 0) return Error::from_errno("getpeername");
+    peer.family = Address::Family::kVsock;
+    peer.local_cid = local.data.vm.svm_cid;
+    peer.cid = remote.data.vm.svm_cid;
+    peer.port = remote.data.vm.svm_port;
+    return peer;
+  }
+  ucred credentials{};
+  socklen_t length = sizeof credentials;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return Error::from_errno("SO_PEERCRED");
+  peer.uid = credentials.uid;
+  peer.gid = credentials.gid;
+  peer.pid = credentials.pid;
+  return peer;
+}
+
+Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, std::uint32_t source_port) {
+  auto fd = HOSTCALL_TRY(open_socket(address));
+  if (address.family == Address::Family::kVsock) {
+    timeval limit{};
+    limit.tv_sec = timeout.count() / 1000;
+    limit.tv_usec = timeout.count() % 1000 * 1000;
+    if (::setsockopt(fd.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof limit) != 0)
+      return Error::from_errno("set the connect time-out of " + address.to_string());
+    if (source_port != 0) {
+      const auto source =
+          to_raw(Address{.family = Address::Family::kVsock, .cid = kCidAny, .port = source_port, .path = {}});
+      if (::bind(fd.get(), &source.data.any, source.length) != 0)
+        return Error::from_errno("bind source port " + std::to_string(source_port));
+    }
+  }
+  const auto raw = to_raw(address);
+  if (::connect(fd.get(), &raw.data.any, raw.length) != 0 && errno != EINPROGRESS)
+    return Error::from_errno("connect " + address.to_string());
+  return fd;
+}
+
+Done finish_connect(int fd, const Address& address) {
+  const int code = HOSTCALL_TRY(int_option(fd, SO_ERROR));
+  if (code != 0) return Error{code, "connect " + address.to_string()};
+  return done();
+}
+
+bool is_retriable_connect_error(int code) {
+  // EAGAIN: a Unix listener's backlog is full. The others: a vsock transport, VM or host that
+  // is just going down or coming up.
+  constexpr int kRetriable[] = {EAGAIN,        ENODEV, ENETUNREACH, ECONNRESET, ETIMEDOUT,
+                                EADDRNOTAVAIL, EPROTO, ENOBUFS,     EPIPE,      ENOTCONN};
+  return std::ranges::find(kRetriable, code) != std::end(kRetriable);
+}
+
+Result<std::size_t> send(int fd, std::span<const iovec> pieces) {
+  constexpr std::size_t kMaxPieces = 64;
+  iovec bounded[kMaxPieces];
+  std::size_t count = 0;
+  std::size_t left = kMaxSendBytes;
+  for (const auto& piece : pieces) {
+    if (left == 0 || count == kMaxPieces) break;
+    bounded[count] = piece;
+    bounded[count].iov_len = std::min(piece.iov_len, left);
+    left -= bounded[count++].iov_len;
+  }
+  msghdr message{};
+  message.msg_iov = bounded;
+  message.msg_iovlen = count;
+  for (;;) {
+    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    if (sent >= 0) return static_cast<std::size_t>(sent);
+    if (errno == EAGAIN) return std::size_t{0};
+    if (errno != EINTR) return Error::from_errno("send");
+  }
+}
+
+Result<Received> receive(int fd, std::span<char> buffer) {
+  for (;;) {
+    const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), 0);
+    if (got > 0) return Received{.bytes = static_cast<std::size_t>(got)};
+    if (got == 0) return Received{.end = true};
+    if (errno == EAGAIN) return Received{.would_block = true};
+    if (errno != EINTR) return Error::from_errno("receive");
+  }
+}
+
+}  // namespace hostcall::net

@@ -1,0 +1,72 @@
+// Stream sockets of both families: listen, accept, connect, send, receive. The only
+// code that knows sockaddr_vm and sockaddr_un, and what kernels do with them.
+// All descriptors are non-blocking and close-on-exec.
+#pragma once
+
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "proto/base/clock.h"
+#include "proto/base/result.h"
+#include "proto/base/unique_fd.h"
+#include "proto/net/address.h"
+
+namespace hostcall::net {
+
+// No send is larger: some VMMs corrupt or drop guest sends above it.
+inline constexpr std::size_t kMaxSendBytes = 32 * 1024;
+// A hybrid VMM connects on its event thread: a full backlog would stall the VM.
+inline constexpr int kBacklog = 4096;
+
+// Who is at the other end, as the kernel attests it.
+struct Peer {
+  Address::Family family = Address::Family::kUnix;
+  std::uint32_t local_cid = 0;  // kVsock: the CID that the peer dialled (getsockname)
+  std::uint32_t cid = 0;        // kVsock: the peer's CID
+  std::uint32_t port = 0;       // kVsock: the peer's port
+  uid_t uid = 0;                // kUnix: SO_PEERCRED; meaningless on vsock
+  gid_t gid = 0;                // kUnix
+  pid_t pid = 0;                // kUnix
+};
+
+// Binds and listens. A stale Unix socket file is removed first, but only after proof
+// that it is a socket which refuses connections; the new file gets `mode`.
+Result<UniqueFd> listen(const Address& address, mode_t mode = 0600);
+
+// The address that an inherited or own listening socket is bound to.
+// Refuses a socket that is not a listening AF_VSOCK or AF_UNIX stream socket.
+Result<Address> listening_address(int fd);
+
+// Accepts one connection. Error code EAGAIN: none is waiting.
+Result<UniqueFd> accept(int listener);
+
+// Reads the peer's identity of an accepted socket.
+Result<Peer> peer_of(int fd);
+
+// Starts to connect on a fresh socket. The connection stands, or has failed, once the
+// descriptor is writable; finish_connect() then tells which. `timeout` bounds a vsock
+// connect in the kernel. `source_port` binds a vsock source port first, 0: any.
+Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, std::uint32_t source_port = 0);
+Done finish_connect(int fd, const Address& address);
+
+// Whether a connect that failed with this errno may succeed on a later attempt
+// although nothing is changed by hand.
+bool is_retriable_connect_error(int code);
+
+// Sends at most kMaxSendBytes of the pieces; never raises SIGPIPE. Returns the bytes taken; 0: the
+// socket is full.
+Result<std::size_t> send(int fd, std::span<const iovec> pieces);
+
+// Outcome of one receive.
+struct Received {
+  std::size_t bytes = 0;
+  bool would_block = false;
+  bool end = false;  // orderly EOF, or a vsock reset, which looks the same
+};
+Result<Received> receive(int fd, std::span<char> buffer);
+
+}  // namespace hostcall::net

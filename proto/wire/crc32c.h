@@ -1,0 +1,12 @@
+// CRC32C (Castagnoli), the checksum of the CRC feature.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace hostcall::wire {
+
+// Continues `crc` (0 to begin) over more bytes.
+std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes);
+
+}  // namespace hostcall::wire

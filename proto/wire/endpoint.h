@@ -1,0 +1,171 @@
+// Endpoint: one side of a connection, without I/O, clock or logging: bytes in, events and bytes out. Both roles
+// in one class; a client opens odd streams and a server answers them (even ids are reserved for calls
+// the other way). The owner moves the bytes and keeps the deadlines.
+//
+// Life: receive() while bytes come; output() is sent whenever it is not empty; violation() set: send what is in
+// output(), then close. Events are delivered inside receive() and output_drained() only.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "proto/wire/message.h"
+#include "proto/wire/out_queue.h"
+#include "proto/wire/reader.h"
+#include "proto/wire/stream.h"
+
+namespace hostcall::wire {
+
+// What the engine tells its owner. A handler may end the stream it is called for, and no other object
+// of the engine; views are valid during the call only.
+class EndpointEvents {
+ public:
+  // Server: a call begins. `remote_open`: the caller will send Data. The owner sets stream.context.
+  virtual void on_request(Stream& stream, const RequestView& request, bool remote_open) = 0;
+  // Client: the call ended with a status, and the payload of a single reply.
+  virtual void on_response(Stream& stream, const ResponseView& response) = 0;
+  // A message of a stream. The owner says consumed() when it has used the bytes.
+  virtual void on_data(Stream& stream, std::string_view data) = 0;
+  // The peer sends no more Data. At a client this ends the call with OK.
+  virtual void on_remote_closed(Stream& stream) = 0;
+  // A frame of the stream was over a limit and is lost. Server: may be the Request itself.
+  virtual void on_refused(Stream& stream, Refusal refusal, FrameType type) = 0;
+  // Server: the caller gave up. Nothing more is sent; the stream counts until the owner ends it.
+  virtual void on_cancel(Stream& stream, Code code) = 0;
+  // A stream whose send_data() was refused may try again.
+  virtual void on_writable(Stream& stream) = 0;
+  // The peer ends the connection in order.
+  virtual void on_goaway(const Goaway& goaway) = 0;
+
+ protected:
+  ~EndpointEvents() = default;
+};
+
+struct EndpointOptions {
+  enum class Role : std::uint8_t { kClient, kServer };
+  Role role = Role::kServer;
+  std::uint32_t max_message_bytes = kMaxDataBytes;  // of a frame that comes in
+  // Without flow control by Window frames: send_data() refuses above this much unsent output.
+  std::size_t output_watermark = 128 * 1024;
+  Budget* budget = nullptr;  // charged for incomplete frames; may be null
+};
+
+// What both ends agreed on by Hello.
+struct Extension {
+  std::uint64_t features = 0;
+  std::uint32_t stream_window = 0;
+  std::uint32_t connection_window = 0;
+};
+
+enum class SendOutcome : std::uint8_t {
+  kSent,
+  kBlocked,  // no credit or too much output: on_writable() will tell
+  kEnded,    // the stream is cancelled or this side has closed it
+};
+
+class Endpoint {
+ public:
+  Endpoint(const EndpointOptions& options, EndpointEvents& events);
+  Endpoint(const Endpoint&) = delete;
+  Endpoint& operator=(const Endpoint&) = delete;
+
+  // --- bytes ---
+  // Takes received bytes and delivers their events. False: see violation().
+  bool receive(std::string_view bytes);
+  OutQueue& output() { return output_; }
+  const OutQueue& output() const { return output_; }
+  // The owner has sent output below the watermark: wakes streams that wait for room.
+  void output_drained();
+  bool mid_frame() const { return reader_.mid_frame(); }
+  std::uint64_t frames_received() const { return frames_received_; }
+  const std::optional<Violation>& violation() const { return violation_; }
+
+  // --- the extension ---
+  // In force for every frame after those already written and read.
+  void enable(const Extension& extension);
+  bool has(Feature feature) const { return (extension_.features & feature) != 0; }
+  // Both need their feature agreed; otherwise they do nothing.
+  void send_ping(std::uint64_t token);
+  void send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
+
+  // --- calls, server role ---
+  // Ends the call with a status and, if OK, the payload of a single reply.
+  void respond(Stream& stream, const Status& status, const Payload& payload = {});
+  // Ends a streamed reply with OK.
+  void close_stream(Stream& stream);
+  // Ends a cancelled call without a frame.
+  void forget(Stream& stream);
+
+  // --- calls, client role ---
+  // Whether ids are left and no Goaway was received.
+  bool can_open() const;
+  // Begins a call; `shape` fixes the flags. Needs can_open().
+  Stream& open(const RequestFields& fields, const Payload& payload, Shape shape);
+  // Gives the call up: tells the peer if it understands, and forgets the stream.
+  void cancel(Stream& stream, Code code);
+  // This side sends no more Data.
+  void close_send(Stream& stream);
+
+  // --- data, both roles ---
+  SendOutcome send_data(Stream& stream, const Payload& payload);
+  // The owner has used a message of this many bytes: grants credit when enough has come together.
+  void consumed(Stream& stream, std::size_t data_bytes);
+
+  std::size_t open_streams() const { return streams_.size(); }
+  // Calls `visit` for every open stream; it must not end any.
+  template <class Visit>
+  void for_each_stream(Visit visit) {
+    for (auto& [id, stream] : streams_) visit(stream);
+  }
+
+ private:
+  using Role = EndpointOptions::Role;
+
+  void handle(const Frame& frame);
+  void handle_request(const Frame& frame);
+  void handle_response(const Frame& frame);
+  void handle_data(const Frame& frame);
+  void handle_cancel(const Frame& frame);
+  void handle_window(const Frame& frame);
+  void handle_ping(const Frame& frame);
+  void handle_goaway(const Frame& frame);
+  void handle_refused(const Frame& frame);
+  Stream* begin_remote_stream(const FrameHeader& header);
+  bool is_past_stream(std::uint32_t id) const;
+  Stream* find(std::uint32_t id);
+  Stream& add_stream(std::uint32_t id);
+  void end(Stream& stream);
+  void settle_connection_credit(std::int64_t cost);
+  void wake_blocked();
+  bool may_send(const Stream& stream) const;
+  void violate(Violation::Kind kind, std::string text);
+  bool require_extension(Feature feature, const FrameHeader& header);
+
+  // Writes a frame whose data `fill(char*)` puts in place.
+  template <class Fill>
+  void write_frame(FrameHeader header, Fill fill);
+  void write_window(std::uint32_t stream, std::uint32_t credit);
+
+  EndpointEvents& events_;
+  FrameReader reader_;
+  OutQueue output_;
+  std::unordered_map<std::uint32_t, Stream> streams_;
+  std::vector<std::uint32_t> blocked_;  // streams with wants_writable, in the order of asking
+  Extension extension_;
+  SendWindow send_window_{0};
+  ReceiveWindow receive_window_{0};
+  std::size_t output_watermark_;
+  std::uint64_t frames_received_ = 0;
+  std::uint32_t last_remote_ = 0;  // newest stream that the peer opened
+  std::uint32_t next_local_ = 1;   // client: next stream to open
+  Role role_;
+  bool goaway_sent_ = false;
+  bool goaway_received_ = false;
+  std::optional<Violation> violation_;
+};
+
+}  // namespace hostcall::wire

@@ -1,0 +1,272 @@
+#include "proto/wire/message.h"
+
+#include <cstring>
+
+namespace hostcall::wire {
+namespace {
+
+constexpr std::string_view kRetryInfoType = "type.googleapis.com/google.rpc.RetryInfo";
+constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+
+enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
+
+// Reads protobuf's encoding field by field; every read is bounded by the view.
+class FieldReader {
+ public:
+  explicit FieldReader(std::string_view data) : data_(data) {}
+
+  // Moves to the next field. False at the end or when broken; ok() tells which.
+  bool next() {
+    if (!ok_ || data_.empty()) return false;
+    std::uint64_t key = 0;
+    if (!read_varint(key) || key >> 3 == 0 || key > UINT32_MAX) return fail();
+    number_ = static_cast<std::uint32_t>(key >> 3);
+    type_ = static_cast<std::uint32_t>(key & 7);
+    return read_value();
+  }
+  bool ok() const { return ok_; }
+  bool is(std::uint32_t number, WireType type) const { return number_ == number && type_ == type; }
+  std::string_view bytes() const { return bytes_; }
+  std::uint64_t varint() const { return varint_; }
+
+ private:
+  bool fail() { return ok_ = false; }
+
+  bool read_value() {
+    switch (type_) {
+      case kVarint: return read_varint(varint_) || fail();
+      case kFixed64: return take(8) || fail();
+      case kFixed32: return take(4) || fail();
+      case kLengthDelimited: {
+        std::uint64_t length = 0;
+        return (read_varint(length) && take(length)) || fail();
+      }
+      default: return fail();  // groups: nobody sends them in these messages
+    }
+  }
+  bool take(std::uint64_t length) {
+    if (length > data_.size()) return false;
+    bytes_ = data_.substr(0, static_cast<std::size_t>(length));
+    data_.remove_prefix(bytes_.size());
+    return true;
+  }
+  bool read_varint(std::uint64_t& out) {
+    out = 0;
+    for (unsigned shift = 0; shift < 64 && !data_.empty(); shift += 7) {
+      const auto byte = static_cast<std::uint8_t>(data_.front());
+      data_.remove_prefix(1);
+      out |= std::uint64_t{byte & 0x7Fu} << shift;
+      if (byte < 0x80) return true;
+    }
+    return false;
+  }
+
+  std::string_view data_;
+  std::string_view bytes_;
+  std::uint64_t varint_ = 0;
+  std::uint32_t number_ = 0;
+  std::uint32_t type_ = 0;
+  bool ok_ = true;
+};
+
+struct KeyValue {
+  std::string_view key, value;
+};
+
+// A pair of two length-delimited fields 1 and 2: KeyValue, and google.protobuf.Any.
+std::optional<KeyValue> parse_pair(std::string_view data) {
+  KeyValue pair;
+  FieldReader field(data);
+  while (field.next()) {
+    if (field.is(1, kLengthDelimited)) pair.key = field.bytes();
+    if (field.is(2, kLengthDelimited)) pair.value = field.bytes();
+  }
+  if (!field.ok()) return std::nullopt;
+  return pair;
+}
+
+// google.rpc.RetryInfo{retry_delay=1 google.protobuf.Duration{seconds=1, nanos=2}}
+Duration parse_retry_info(std::string_view data) {
+  constexpr std::uint64_t kMaxSeconds = 1'000'000;
+  std::uint64_t seconds = 0, nanos = 0;
+  FieldReader info(data);
+  while (info.next()) {
+    if (!info.is(1, kLengthDelimited)) continue;
+    FieldReader duration(info.bytes());
+    while (duration.next()) {
+      if (duration.is(1, kVarint)) seconds = duration.varint();
+      if (duration.is(2, kVarint)) nanos = duration.varint();
+    }
+  }
+  if (seconds > kMaxSeconds || nanos >= kNanosPerSecond) return {};
+  return nanoseconds(static_cast<std::int64_t>(seconds) * kNanosPerSecond + static_cast<std::int64_t>(nanos));
+}
+
+bool parse_status(std::string_view data, ResponseView& response) {
+  FieldReader field(data);
+  while (field.next()) {
+    if (field.is(1, kVarint)) response.code = static_cast<Code>(static_cast<std::int32_t>(field.varint()));
+    if (field.is(2, kLengthDelimited)) response.message = field.bytes();
+    if (!field.is(3, kLengthDelimited)) continue;
+    const auto any = parse_pair(field.bytes());
+    if (!any) return false;
+    if (any->key == kRetryInfoType) response.retry_after = parse_retry_info(any->value);
+  }
+  return field.ok();
+}
+
+std::size_t varint_size(std::uint64_t value) {
+  std::size_t bytes = 1;
+  for (; value >= 0x80; value >>= 7) ++bytes;
+  return bytes;
+}
+
+// All field numbers here are below 16: a key is one byte.
+std::size_t delimited_size(std::size_t bytes) { return bytes == 0 ? 0 : 1 + varint_size(bytes) + bytes; }
+std::size_t number_size(std::uint64_t value) { return value == 0 ? 0 : 1 + varint_size(value); }
+
+// Writes fields one after another; the caller has made the room.
+class FieldWriter {
+ public:
+  explicit FieldWriter(char* out) : out_(out) {}
+
+  void number(std::uint32_t field, std::uint64_t value) {
+    if (value == 0) return;
+    key(field, kVarint);
+    varint(value);
+  }
+  void bytes(std::uint32_t field, std::string_view value) {
+    if (value.empty()) return;
+    open(field, value.size());
+    std::memcpy(out_, value.data(), value.size());
+    out_ += value.size();
+  }
+  void payload(std::uint32_t field, const Payload& value) {
+    if (value.size() == 0) return;
+    open(field, value.size());
+    value.write(out_);
+    out_ += value.size();
+  }
+  // Begins a field of `size` bytes that the caller writes next.
+  void open(std::uint32_t field, std::size_t size) {
+    key(field, kLengthDelimited);
+    varint(size);
+  }
+
+ private:
+  void key(std::uint32_t field, WireType type) { *out_++ = static_cast<char>(field << 3 | type); }
+  void varint(std::uint64_t value) {
+    for (; value >= 0x80; value >>= 7) *out_++ = static_cast<char>(value | 0x80);
+    *out_++ = static_cast<char>(value);
+  }
+  char* out_;
+};
+
+struct RetrySizes {
+  std::uint64_t seconds, nanos;
+  std::size_t duration, info, any;
+};
+
+RetrySizes retry_sizes(Duration retry_after) {
+  const auto total = static_cast<std::uint64_t>(std::chrono::duration_cast<nanoseconds>(retry_after).count());
+  RetrySizes sizes{};
+  sizes.seconds = total / kNanosPerSecond;
+  sizes.nanos = total % kNanosPerSecond;
+  sizes.duration = number_size(sizes.seconds) + number_size(sizes.nanos);
+  sizes.info = delimited_size(sizes.duration);
+  sizes.any = delimited_size(kRetryInfoType.size()) + delimited_size(sizes.info);
+  return sizes;
+}
+
+bool has_retry(const Status& status) { return status.retry_after > Duration::zero(); }
+
+std::uint64_t code_varint(Code code) {
+  return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(code)));
+}
+
+std::size_t status_size(const Status& status) {
+  std::size_t size = number_size(code_varint(status.code)) + delimited_size(status.message.size());
+  if (has_retry(status)) size += delimited_size(retry_sizes(status.retry_after).any);
+  return size;
+}
+
+void write_retry(Duration retry_after, FieldWriter& out) {
+  const auto sizes = retry_sizes(retry_after);
+  out.open(3, sizes.any);
+  out.bytes(1, kRetryInfoType);
+  out.open(2, sizes.info);
+  out.open(1, sizes.duration);
+  out.number(1, sizes.seconds);
+  out.number(2, sizes.nanos);
+}
+
+}  // namespace
+
+Payload::Payload(std::string_view bytes)
+    : source_(bytes.data()),
+      size_(bytes.size()),
+      write_([](const void* source, std::size_t size, char* out) { std::memcpy(out, source, size); }) {}
+
+std::optional<std::string_view> RequestView::metadata(std::string_view key) const {
+  FieldReader field(data);
+  while (field.next()) {
+    if (!field.is(5, kLengthDelimited)) continue;
+    const auto pair = parse_pair(field.bytes());
+    if (pair && pair->key == key) return pair->value;
+  }
+  return std::nullopt;
+}
+
+std::optional<RequestView> parse_request(std::string_view data) {
+  RequestView request{.data = data};
+  FieldReader field(data);
+  while (field.next()) {
+    if (field.is(1, kLengthDelimited)) request.service = field.bytes();
+    if (field.is(2, kLengthDelimited)) request.method = field.bytes();
+    if (field.is(3, kLengthDelimited)) request.payload = field.bytes();
+    if (field.is(4, kVarint)) request.timeout_nano = static_cast<std::int64_t>(field.varint());
+  }
+  if (!field.ok()) return std::nullopt;
+  return request;
+}
+
+std::optional<ResponseView> parse_response(std::string_view data) {
+  ResponseView response;
+  FieldReader field(data);
+  while (field.next()) {
+    if (field.is(1, kLengthDelimited) && !parse_status(field.bytes(), response)) return std::nullopt;
+    if (field.is(2, kLengthDelimited)) response.payload = field.bytes();
+  }
+  if (!field.ok()) return std::nullopt;
+  return response;
+}
+
+std::size_t request_size(const RequestFields& fields, std::size_t payload) {
+  return delimited_size(fields.service.size()) + delimited_size(fields.method.size()) +
+         number_size(static_cast<std::uint64_t>(fields.timeout_nano)) + delimited_size(payload);
+}
+
+void write_request(const RequestFields& fields, const Payload& payload, char* out) {
+  FieldWriter writer(out);
+  writer.bytes(1, fields.service);
+  writer.bytes(2, fields.method);
+  writer.payload(3, payload);
+  writer.number(4, static_cast<std::uint64_t>(fields.timeout_nano));
+}
+
+std::size_t response_size(const Status& status, std::size_t payload) {
+  return delimited_size(status_size(status)) + delimited_size(payload);
+}
+
+void write_response(const Status& status, const Payload& payload, char* out) {
+  FieldWriter writer(out);
+  if (const auto size = status_size(status); size != 0) {
+    writer.open(1, size);
+    writer.number(1, code_varint(status.code));
+    writer.bytes(2, status.message);
+    if (has_retry(status)) write_retry(status.retry_after, writer);
+  }
+  writer.payload(2, payload);
+}
+
+}  // namespace hostcall::wire

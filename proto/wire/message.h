@@ -1,0 +1,78 @@
+// ttrpc's two envelope messages, Request and Response, read in place: the views point into
+// the frame's data. Writing them needs their size first, so that a frame is laid out in one go.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "proto/wire/status.h"
+
+namespace hostcall::wire {
+
+// A payload that can write itself to a place of `size` bytes: bytes as they are, or a message
+// that is serialised straight into the output. Does not own its source.
+class Payload {
+ public:
+  using Write = void (*)(const void* source, std::size_t size, char* out);
+  Payload() = default;
+  Payload(std::string_view bytes);
+  Payload(const void* source, std::size_t size, Write write) : source_(source), size_(size), write_(write) {}
+
+  std::size_t size() const { return size_; }
+  void write(char* out) const {
+    if (size_ != 0) write_(source_, size_, out);
+  }
+
+ private:
+  const void* source_ = nullptr;
+  std::size_t size_ = 0;
+  Write write_ = nullptr;
+};
+
+// Request{service=1, method=2, payload=3, timeout_nano=4, metadata=5 {key=1, value=2}}
+struct RequestView {
+  std::string_view service;
+  std::string_view method;
+  std::string_view payload;
+  std::int64_t timeout_nano = 0;  // 0: the caller named none
+  std::string_view data;          // the whole message, for metadata()
+
+  // The first metadata value under `key`.
+  std::optional<std::string_view> metadata(std::string_view key) const;
+};
+
+// Nothing if the bytes are not a Request.
+std::optional<RequestView> parse_request(std::string_view data);
+
+// Response{status=1 {code=1, message=2, details=3 Any}, payload=2}
+struct ResponseView {
+  Code code = Code::kOk;
+  std::string_view message;
+  Duration retry_after{};  // from a google.rpc.RetryInfo among the details
+  std::string_view payload;
+
+  Status status() const { return {code, std::string(message), retry_after}; }
+};
+
+// Nothing if the bytes are not a Response.
+std::optional<ResponseView> parse_response(std::string_view data);
+
+// What goes out in a Request.
+struct RequestFields {
+  std::string_view service;
+  std::string_view method;
+  std::int64_t timeout_nano = 0;
+};
+
+std::size_t request_size(const RequestFields& fields, std::size_t payload);
+// Writes exactly request_size() bytes.
+void write_request(const RequestFields& fields, const Payload& payload, char* out);
+
+std::size_t response_size(const Status& status, std::size_t payload);
+// Writes exactly response_size() bytes.
+void write_response(const Status& status, const Payload& payload, char* out);
+
+}  // namespace hostcall::wire

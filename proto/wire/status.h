@@ -1,0 +1,44 @@
+// Status: the outcome of a call, in gRPC's codes, as it travels in a Response.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proto/base/clock.h"
+
+namespace hostcall::wire {
+
+enum class Code : std::int32_t {
+  kOk = 0,
+  kCancelled = 1,
+  kUnknown = 2,
+  kInvalidArgument = 3,
+  kDeadlineExceeded = 4,
+  kNotFound = 5,
+  kAlreadyExists = 6,
+  kPermissionDenied = 7,
+  kResourceExhausted = 8,
+  kFailedPrecondition = 9,
+  kAborted = 10,
+  kOutOfRange = 11,
+  kUnimplemented = 12,
+  kInternal = 13,
+  kUnavailable = 14,
+  kDataLoss = 15,
+  kUnauthenticated = 16,
+};
+
+// "PERMISSION_DENIED"; "CODE_42" for a number that gRPC does not know.
+std::string code_name(Code code);
+
+struct [[nodiscard]] Status {
+  Code code = Code::kOk;
+  std::string message;
+  // When a repetition can succeed; zero: not known. Travels as google.rpc.RetryInfo.
+  Duration retry_after{};
+
+  bool ok() const { return code == Code::kOk; }
+};
+
+}  // namespace hostcall::wire

@@ -1,0 +1,56 @@
+// Flow control of the extension: credit in bytes, one window for each stream and direction, one
+// for each connection and direction. Each Data frame costs its data plus kDataFrameCost.
+//
+// A sender may send while its credit is above zero and pays the whole frame, so that a message larger
+// than the window can't stall; the overdraft is at most one message.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "proto/wire/frame.h"
+
+namespace hostcall::wire {
+
+inline constexpr std::int64_t kMaxCredit = 0x7FFFFFFF;
+
+inline std::int64_t data_cost(std::size_t data_bytes) { return static_cast<std::int64_t>(data_bytes) + kDataFrameCost; }
+
+class SendWindow {
+ public:
+  explicit SendWindow(std::uint32_t credit) : credit_(credit) {}
+  bool open() const { return credit_ > 0; }
+  void pay(std::int64_t cost) { credit_ -= cost; }
+  // False: the peer granted more than a window can hold.
+  bool add(std::uint32_t credit) { return (credit_ += credit) <= kMaxCredit; }
+
+ private:
+  std::int64_t credit_;
+};
+
+class ReceiveWindow {
+ public:
+  explicit ReceiveWindow(std::uint32_t credit) : initial_(credit), credit_(credit) {}
+  // False: the peer had no credit left.
+  bool take(std::int64_t cost) {
+    if (credit_ <= 0) return false;
+    credit_ -= cost;
+    return true;
+  }
+  // The receiver has used `cost` up. Returns the credit to grant now, 0: not enough yet for a frame.
+  std::uint32_t used(std::int64_t cost) {
+    owed_ += cost;
+    if (owed_ < initial_ / 2) return 0;
+    const std::int64_t grant = std::min<std::int64_t>(owed_, kMaxCredit);
+    owed_ -= grant;
+    credit_ += grant;
+    return static_cast<std::uint32_t>(grant);
+  }
+
+ private:
+  std::int64_t initial_;
+  std::int64_t credit_;
+  std::int64_t owed_ = 0;
+};
+
+}  // namespace hostcall::wire
