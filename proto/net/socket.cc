@@ -159,6 +159,20 @@ Result<Peer> peer_of(int fd) {
   return peer;
 }
 
+Result<std::vector<gid_t>> peer_groups(int fd) {
+  std::vector<gid_t> groups(64);
+  socklen_t bytes = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  int failed = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes);
+  if (failed != 0 && errno == ERANGE) {
+    // The kernel has said how much room it needs.
+    groups.resize(bytes / sizeof(gid_t));
+    failed = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes);
+  }
+  if (failed != 0) return Error::from_errno("SO_PEERGROUPS");
+  groups.resize(bytes / sizeof(gid_t));
+  return groups;
+}
+
 Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, std::uint32_t source_port) {
   auto fd = HOSTCALL_TRY(open_socket(address));
   if (address.family == Address::Family::kVsock) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "proto/base/clock.h"
 #include "proto/base/result.h"
@@ -46,6 +47,9 @@ Result<UniqueFd> accept(int listener);
 
 // Reads the peer's identity of an accepted socket.
 Result<Peer> peer_of(int fd);
+
+// The supplementary groups of a Unix peer (SO_PEERGROUPS).
+Result<std::vector<gid_t>> peer_groups(int fd);
 
 // Starts to connect on a fresh socket. The connection stands, or has failed, once the
 // descriptor is writable; finish_connect() then tells which. `timeout` bounds a vsock

@@ -47,4 +47,6 @@ std::uint32_t update(std::uint32_t crc, std::string_view bytes) {
 
 std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes) { return ~update(~crc, bytes); }
 
+std::uint32_t crc32c_portable(std::uint32_t crc, std::string_view bytes) { return ~update_portable(~crc, bytes); }
+
 }  // namespace hostcall::wire

@@ -8,5 +8,7 @@ namespace hostcall::wire {
 
 // Continues `crc` (0 to begin) over more bytes.
 std::uint32_t crc32c(std::uint32_t crc, std::string_view bytes);
+// The same without the CPU's own instruction.
+std::uint32_t crc32c_portable(std::uint32_t crc, std::string_view bytes);
 
 }  // namespace hostcall::wire

@@ -20,8 +20,8 @@
 
 namespace hostcall::wire {
 
-// What the engine tells its owner. A handler may end the stream it is called for, and no other object
-// of the engine; views are valid during the call only.
+// What the engine tells its owner. A handler may open streams, and end the one it is called for or others; views
+// are valid during the call only.
 class EndpointEvents {
  public:
   // Server: a call begins. `remote_open`: the caller will send Data. The owner sets stream.context.
@@ -32,7 +32,8 @@ class EndpointEvents {
   virtual void on_data(Stream& stream, std::string_view data) = 0;
   // The peer sends no more Data. At a client this ends the call with OK.
   virtual void on_remote_closed(Stream& stream) = 0;
-  // A frame of the stream was over a limit and is lost. Server: may be the Request itself.
+  // A frame of the stream was over a limit and is lost. Server: may be the Request itself. The call can't go on
+  // without it: the owner ends it.
   virtual void on_refused(Stream& stream, Refusal refusal, FrameType type) = 0;
   // Server: the caller gave up. Nothing more is sent; the stream counts until the owner ends it.
   virtual void on_cancel(Stream& stream, Code code) = 0;
@@ -51,7 +52,10 @@ struct EndpointOptions {
   std::uint32_t max_message_bytes = kMaxDataBytes;  // of a frame that comes in
   // Without flow control by Window frames: send_data() refuses above this much unsent output.
   std::size_t output_watermark = 128 * 1024;
-  Budget* budget = nullptr;  // charged for incomplete frames; may be null
+  // receive() stops between two frames when more output than this is unsent.
+  std::size_t pause_output_bytes = SIZE_MAX;
+  Budget* budget = nullptr;        // charged for incomplete frames; may be null
+  std::uint32_t first_stream = 1;  // client: the id of the first call, odd
 };
 
 // What both ends agreed on by Hello.
@@ -76,24 +80,31 @@ class Endpoint {
   // --- bytes ---
   // Takes received bytes and delivers their events. False: see violation().
   bool receive(std::string_view bytes);
+  // What receive() left because of pause_output_bytes: to be given again, before later bytes, when output has
+  // been sent. A view into the bytes of that call.
+  std::string_view unread() const { return reader_.rest(); }
+  bool output_paused() const { return output_.bytes() > pause_output_bytes_; }
   OutQueue& output() { return output_; }
   const OutQueue& output() const { return output_; }
   // The owner has sent output below the watermark: wakes streams that wait for room.
   void output_drained();
   bool mid_frame() const { return reader_.mid_frame(); }
+  std::uint32_t max_message_bytes() const { return reader_.max_data_bytes(); }
   std::uint64_t frames_received() const { return frames_received_; }
   const std::optional<Violation>& violation() const { return violation_; }
 
   // --- the extension ---
-  // In force for every frame after those already written and read.
+  // In force for every frame after those already written and read. A client calls it inside on_response(). Windows
+  // outside of 1 to kMaxCredit are a violation.
   void enable(const Extension& extension);
   bool has(Feature feature) const { return (extension_.features & feature) != 0; }
-  // Both need their feature agreed; otherwise they do nothing.
+  // Both need their feature agreed; otherwise they do nothing: a base client's further calls still come in, and are
+  // the owner's to refuse.
   void send_ping(std::uint64_t token);
   void send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
 
   // --- calls, server role ---
-  // Ends the call with a status and, if OK, the payload of a single reply.
+  // Ends the call with a status and, if OK, the payload of a single reply; both together within kMaxDataBytes.
   void respond(Stream& stream, const Status& status, const Payload& payload = {});
   // Ends a streamed reply with OK.
   void close_stream(Stream& stream);
@@ -101,7 +112,7 @@ class Endpoint {
   void forget(Stream& stream);
 
   // --- calls, client role ---
-  // Whether ids are left and no Goaway was received.
+  // Whether ids are left and nobody has said Goaway.
   bool can_open() const;
   // Begins a call; `shape` fixes the flags. Needs can_open().
   Stream& open(const RequestFields& fields, const Payload& payload, Shape shape);
@@ -112,7 +123,8 @@ class Endpoint {
 
   // --- data, both roles ---
   SendOutcome send_data(Stream& stream, const Payload& payload);
-  // The owner has used a message of this many bytes: grants credit when enough has come together.
+  // The owner has used a message of this many bytes: grants credit when enough has come together. What a stream has
+  // not consumed at its end counts as consumed.
   void consumed(Stream& stream, std::size_t data_bytes);
 
   std::size_t open_streams() const { return streams_.size(); }
@@ -133,12 +145,15 @@ class Endpoint {
   void handle_window(const Frame& frame);
   void handle_ping(const Frame& frame);
   void handle_goaway(const Frame& frame);
-  void handle_refused(const Frame& frame);
   Stream* begin_remote_stream(const FrameHeader& header);
+  bool take_remote_id(std::uint32_t id);
+  bool charge_data(Stream* stream, const FrameHeader& header, std::int64_t cost);
+  void close_remote(std::uint32_t id);
   bool is_past_stream(std::uint32_t id) const;
   Stream* find(std::uint32_t id);
   Stream& add_stream(std::uint32_t id);
   void end(Stream& stream);
+  void give_back(Stream& stream, std::int64_t cost);
   void settle_connection_credit(std::int64_t cost);
   void wake_blocked();
   bool may_send(const Stream& stream) const;
@@ -149,6 +164,7 @@ class Endpoint {
   template <class Fill>
   void write_frame(FrameHeader header, Fill fill);
   void write_window(std::uint32_t stream, std::uint32_t credit);
+  void write_ping(FrameType type, std::string_view token);
 
   EndpointEvents& events_;
   FrameReader reader_;
@@ -159,9 +175,11 @@ class Endpoint {
   SendWindow send_window_{0};
   ReceiveWindow receive_window_{0};
   std::size_t output_watermark_;
+  std::size_t pause_output_bytes_;
   std::uint64_t frames_received_ = 0;
-  std::uint32_t last_remote_ = 0;  // newest stream that the peer opened
-  std::uint32_t next_local_ = 1;   // client: next stream to open
+  std::uint32_t last_remote_ = 0;       // newest stream that the peer opened
+  std::vector<std::uint32_t> skipped_;  // ids below it that a base client may still use
+  std::uint32_t next_local_;            // client: next stream to open
   Role role_;
   bool goaway_sent_ = false;
   bool goaway_received_ = false;

@@ -17,6 +17,7 @@ inline constexpr std::size_t kCrcBytes = 4;
 inline constexpr std::uint32_t kMaxDataBytes = 4u << 20;
 // Each Data frame costs this much credit on top of its data, so that tiny frames are not free.
 inline constexpr std::uint32_t kDataFrameCost = 64;
+inline constexpr std::size_t kGoawayFixedBytes = 12;
 inline constexpr std::size_t kMaxGoawayText = 256;
 
 enum class FrameType : std::uint8_t {
@@ -88,12 +89,11 @@ struct Goaway {
 
 // Reads a Goaway body; nothing if it is too short or its text too long.
 inline std::optional<Goaway> decode_goaway(std::string_view data) {
-  constexpr std::size_t kFixed = 12;
-  if (data.size() < kFixed || data.size() > kFixed + kMaxGoawayText) return std::nullopt;
+  if (data.size() < kGoawayFixedBytes || data.size() > kGoawayFixedBytes + kMaxGoawayText) return std::nullopt;
   return Goaway{.last_stream = load_be32(data.data()),
                 .reason = static_cast<GoawayReason>(load_be32(data.data() + 4)),
                 .retry_after_ms = load_be32(data.data() + 8),
-                .text = data.substr(kFixed)};
+                .text = data.substr(kGoawayFixedBytes)};
 }
 
 }  // namespace hostcall::wire

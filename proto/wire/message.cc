@@ -69,13 +69,9 @@ class FieldReader {
   bool ok_ = true;
 };
 
-struct KeyValue {
-  std::string_view key, value;
-};
-
-// A pair of two length-delimited fields 1 and 2: KeyValue, and google.protobuf.Any.
-std::optional<KeyValue> parse_pair(std::string_view data) {
-  KeyValue pair;
+// A pair of two length-delimited fields 1 and 2: KeyValue of the metadata, and google.protobuf.Any.
+std::optional<Metadata> parse_pair(std::string_view data) {
+  Metadata pair;
   FieldReader field(data);
   while (field.next()) {
     if (field.is(1, kLengthDelimited)) pair.key = field.bytes();
@@ -122,7 +118,8 @@ std::size_t varint_size(std::uint64_t value) {
 }
 
 // All field numbers here are below 16: a key is one byte.
-std::size_t delimited_size(std::size_t bytes) { return bytes == 0 ? 0 : 1 + varint_size(bytes) + bytes; }
+std::size_t element_size(std::size_t bytes) { return 1 + varint_size(bytes) + bytes; }
+std::size_t delimited_size(std::size_t bytes) { return bytes == 0 ? 0 : element_size(bytes); }
 std::size_t number_size(std::uint64_t value) { return value == 0 ? 0 : 1 + varint_size(value); }
 
 // Writes fields one after another; the caller has made the room.
@@ -178,6 +175,10 @@ RetrySizes retry_sizes(Duration retry_after) {
   return sizes;
 }
 
+std::size_t pair_size(const Metadata& pair) {
+  return delimited_size(pair.key.size()) + delimited_size(pair.value.size());
+}
+
 bool has_retry(const Status& status) { return status.retry_after > Duration::zero(); }
 
 std::uint64_t code_varint(Code code) {
@@ -225,6 +226,7 @@ std::optional<RequestView> parse_request(std::string_view data) {
     if (field.is(2, kLengthDelimited)) request.method = field.bytes();
     if (field.is(3, kLengthDelimited)) request.payload = field.bytes();
     if (field.is(4, kVarint)) request.timeout_nano = static_cast<std::int64_t>(field.varint());
+    if (field.is(5, kLengthDelimited) && !parse_pair(field.bytes())) return std::nullopt;
   }
   if (!field.ok()) return std::nullopt;
   return request;
@@ -242,8 +244,10 @@ std::optional<ResponseView> parse_response(std::string_view data) {
 }
 
 std::size_t request_size(const RequestFields& fields, std::size_t payload) {
-  return delimited_size(fields.service.size()) + delimited_size(fields.method.size()) +
-         number_size(static_cast<std::uint64_t>(fields.timeout_nano)) + delimited_size(payload);
+  std::size_t size = delimited_size(fields.service.size()) + delimited_size(fields.method.size()) +
+                     number_size(static_cast<std::uint64_t>(fields.timeout_nano)) + delimited_size(payload);
+  for (const auto& pair : fields.metadata) size += element_size(pair_size(pair));
+  return size;
 }
 
 void write_request(const RequestFields& fields, const Payload& payload, char* out) {
@@ -252,6 +256,11 @@ void write_request(const RequestFields& fields, const Payload& payload, char* ou
   writer.bytes(2, fields.method);
   writer.payload(3, payload);
   writer.number(4, static_cast<std::uint64_t>(fields.timeout_nano));
+  for (const auto& pair : fields.metadata) {
+    writer.open(5, pair_size(pair));
+    writer.bytes(1, pair.key);
+    writer.bytes(2, pair.value);
+  }
 }
 
 std::size_t response_size(const Status& status, std::size_t payload) {

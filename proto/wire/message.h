@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -60,11 +61,17 @@ struct ResponseView {
 // Nothing if the bytes are not a Response.
 std::optional<ResponseView> parse_response(std::string_view data);
 
+struct Metadata {
+  std::string_view key;
+  std::string_view value;
+};
+
 // What goes out in a Request.
 struct RequestFields {
   std::string_view service;
   std::string_view method;
   std::int64_t timeout_nano = 0;
+  std::span<const Metadata> metadata{};
 };
 
 std::size_t request_size(const RequestFields& fields, std::size_t payload);

@@ -1,11 +1,14 @@
 #include "proto/wire/reader.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "proto/wire/crc32c.h"
 
 namespace hostcall::wire {
 namespace {
+
+constexpr char kCrcMismatch[] = "CRC32C mismatch: bytes were lost or changed on the way";
 
 // What a first byte that is no ttrpc length looks like.
 std::string_view guess_protocol(char first) {
@@ -27,9 +30,8 @@ FrameReader::~FrameReader() { drop_partial(); }
 
 std::optional<Frame> FrameReader::next() {
   if (partial_given_) drop_partial();
-  if (violation_) return std::nullopt;
-  skip_input();
-  if (input_.empty()) return std::nullopt;
+  if (violation_ || input_.empty()) return std::nullopt;
+  if (skip_ != 0) return resume_refused();
   return partial_.empty() ? next_in_place() : resume_partial();
 }
 
@@ -41,8 +43,8 @@ std::optional<Frame> FrameReader::next_in_place() {
   }
   if (input_.size() < kHeaderBytes) return keep_rest();
   const auto header = decode_header(input_.data());
-  if (!check_header(header, input_.data())) return std::nullopt;
-  if (header.length > max_data_) return refuse(header, 0, Refusal::kTooLarge);
+  if (!check_length(header)) return std::nullopt;
+  if (header.length > max_data_) return refuse(header, {}, Refusal::kTooLarge);
   const std::size_t whole = kHeaderBytes + header.length + trailer();
   if (input_.size() < whole) return keep_rest();
   const char* frame = input_.data();
@@ -52,87 +54,107 @@ std::optional<Frame> FrameReader::next_in_place() {
 
 std::optional<Frame> FrameReader::resume_partial() {
   if (partial_.size() < kHeaderBytes) {
-    if (!take_partial(kHeaderBytes)) return std::nullopt;
+    take_partial(kHeaderBytes);
     if (partial_.size() < kHeaderBytes) return std::nullopt;
     const auto header = decode_header(partial_.data());
-    if (!check_header(header, partial_.data())) return std::nullopt;
-    if (header.length > max_data_) return refuse(header, kHeaderBytes, Refusal::kTooLarge);
+    if (!check_length(header)) return std::nullopt;
+    if (header.length > max_data_) return refuse(header, partial_.view(), Refusal::kTooLarge);
   }
   const auto header = decode_header(partial_.data());
   const std::size_t whole = kHeaderBytes + header.length + trailer();
-  if (!take_partial(whole)) return refuse(header, partial_.size(), Refusal::kNoBudget);
+  if (!take_partial(whole)) return refuse(header, partial_.view(), Refusal::kNoBudget);
   if (partial_.size() < whole) return std::nullopt;
   partial_given_ = true;
   return complete(header, partial_.data());
 }
 
-// Moves input to partial_ until that holds `want` bytes. False: the budget refused.
+// Moves input to partial_ until that holds `want` bytes. False: the budget refused, nothing is moved.
 bool FrameReader::take_partial(std::size_t want) {
   const std::size_t bytes = std::min(want - partial_.size(), input_.size());
-  if (budget_ != nullptr && !budget_->try_charge(bytes)) {
-    if (partial_.size() < kHeaderBytes) fail(Violation::Kind::kBadFrame, "no memory is left for a frame header");
-    return false;
-  }
-  charged_ += static_cast<std::uint32_t>(bytes);
-  // Growth doubles, but never past the frame.
-  const std::size_t needed = partial_.size() + bytes;
-  if (needed > partial_.capacity()) partial_.reserve(std::min(want, std::max(needed, 2 * partial_.capacity())));
+  if (!make_room(partial_.size() + bytes, want)) return false;
   partial_.append(input_.substr(0, bytes));
   input_.remove_prefix(bytes);
   return true;
 }
 
+// Grows partial_ to hold `bytes`, by doubling, but to no more than `most`. False: the budget refused.
+bool FrameReader::make_room(std::size_t bytes, std::size_t most) {
+  if (bytes <= partial_.capacity()) return true;
+  const std::size_t capacity = std::min(most, std::max(bytes, 2 * partial_.capacity()));
+  const std::size_t charge = capacity > kUnchargedBytes ? capacity - kUnchargedBytes - charged_ : 0;
+  if (budget_ != nullptr && charge != 0) {
+    if (!budget_->try_charge(charge)) return false;
+    charged_ += charge;
+  }
+  partial_.reserve(capacity);
+  return true;
+}
+
 // The input ends inside a frame: keeps what there is of it.
 std::optional<Frame> FrameReader::keep_rest() {
-  if (input_.size() >= kHeaderBytes) {
-    const auto header = decode_header(input_.data());
-    if (!take_partial(input_.size())) return refuse(header, 0, Refusal::kNoBudget);
+  if (input_.size() < kHeaderBytes) {
+    take_partial(kHeaderBytes);
     return std::nullopt;
   }
-  take_partial(input_.size());
+  const auto header = decode_header(input_.data());
+  if (!take_partial(kHeaderBytes + header.length + trailer())) return refuse(header, {}, Refusal::kNoBudget);
   return std::nullopt;
 }
 
-// Reports a frame without its data, of which `seen` bytes are used up, and passes over the rest.
-std::optional<Frame> FrameReader::refuse(const FrameHeader& header, std::size_t seen, Refusal refusal) {
+// Begins to pass over a frame, of which `seen` has been taken from the input.
+std::optional<Frame> FrameReader::refuse(const FrameHeader& header, std::string_view seen, Refusal refusal) {
   first_ = false;
+  refused_ = Frame{.header = header, .data = {}, .refusal = refusal};
+  skip_ = kHeaderBytes + header.length + trailer();
+  skip_crc_ = skip_trailer_ = 0;
+  pass_over(seen);
   drop_partial();
-  skip_ = static_cast<std::uint32_t>(kHeaderBytes + header.length + trailer() - seen);
-  skip_input();
-  return Frame{.header = header, .data = {}, .refusal = refusal};
+  return resume_refused();
+}
+
+// Passes over what the input has of a refused frame, and reports the frame at its end.
+std::optional<Frame> FrameReader::resume_refused() {
+  const auto bytes = input_.substr(0, skip_);
+  pass_over(bytes);
+  input_.remove_prefix(bytes.size());
+  if (skip_ != 0) return std::nullopt;
+  if (crc_ && skip_crc_ != skip_trailer_) {
+    fail(Violation::Kind::kBadCrc, kCrcMismatch);
+    return std::nullopt;
+  }
+  return std::exchange(refused_, std::nullopt);
+}
+
+void FrameReader::pass_over(std::string_view bytes) {
+  if (crc_) {
+    const std::size_t covered = std::min(bytes.size(), skip_ > kCrcBytes ? skip_ - kCrcBytes : 0);
+    skip_crc_ = crc32c(skip_crc_, bytes.substr(0, covered));
+    for (const char c : bytes.substr(covered)) skip_trailer_ = skip_trailer_ << 8 | static_cast<std::uint8_t>(c);
+  }
+  skip_ -= bytes.size();
 }
 
 std::optional<Frame> FrameReader::complete(const FrameHeader& header, const char* frame) {
   first_ = false;
   const std::string_view covered(frame, kHeaderBytes + header.length);
   if (crc_ && crc32c(0, covered) != load_be32(covered.data() + covered.size())) {
-    fail(Violation::Kind::kBadCrc, "CRC32C mismatch: bytes were lost or changed on the way");
+    fail(Violation::Kind::kBadCrc, kCrcMismatch);
     return std::nullopt;
   }
   return Frame{.header = header, .data = covered.substr(kHeaderBytes)};
 }
 
-bool FrameReader::check_header(const FrameHeader& header, const char* bytes) {
+bool FrameReader::check_length(const FrameHeader& header) {
   if (header.length <= kMaxDataBytes) return true;
-  if (first_ && bytes[0] != 0)
-    fail(Violation::Kind::kNotTtrpc, "the first bytes are not a ttrpc frame");
-  else
-    fail(Violation::Kind::kBadFrame, "a frame claims " + std::to_string(header.length) + " bytes, at most " +
-                                         std::to_string(kMaxDataBytes) + " are allowed");
+  fail(Violation::Kind::kBadFrame, "a frame claims " + std::to_string(header.length) + " bytes, at most " +
+                                       std::to_string(kMaxDataBytes) + " are allowed");
   return false;
-}
-
-void FrameReader::skip_input() {
-  const std::size_t bytes = std::min<std::size_t>(skip_, input_.size());
-  input_.remove_prefix(bytes);
-  skip_ -= static_cast<std::uint32_t>(bytes);
 }
 
 void FrameReader::drop_partial() {
   partial_.reset();
   partial_given_ = false;
-  if (charged_ != 0) budget_ == nullptr ? void() : budget_->release(charged_);
-  charged_ = 0;
+  if (charged_ != 0) budget_->release(std::exchange(charged_, 0));
 }
 
 void FrameReader::fail(Violation::Kind kind, std::string text) {

@@ -1,6 +1,6 @@
 // FrameReader: cuts a byte stream into frames. A frame that lies whole in the input is a view
-// into it; only the rest of an incomplete frame is copied, as it arrives, and charged before. The
-// claimed length allocates nothing.
+// into it; only the rest of an incomplete frame is copied, as it arrives, and the memory for it is charged
+// before. The claimed length allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,10 @@
 #include "proto/wire/violation.h"
 
 namespace hostcall::wire {
+
+// Memory for an incomplete frame that is part of a connection's fixed cost: the largest frame of the extension, so
+// that a VM which has used up its budget still gets its Ping, Window and Cancel frames through.
+inline constexpr std::size_t kUnchargedBytes = kHeaderBytes + kGoawayFixedBytes + kMaxGoawayText + kCrcBytes;
 
 // Why the data of a frame is not there.
 enum class Refusal : std::uint8_t {
@@ -29,8 +33,8 @@ struct Frame {
 
 class FrameReader {
  public:
-  // Frames with more data are refused and passed over. `budget` may be null, and must
-  // outlive the reader.
+  // Frames with more data are passed over, and reported as refused once they have ended: their checksum, if any, is
+  // known by then. `budget` may be null, and must outlive the reader.
   FrameReader(std::uint32_t max_data_bytes, Budget* budget) : max_data_(max_data_bytes), budget_(budget) {}
   ~FrameReader();
   FrameReader(const FrameReader&) = delete;
@@ -40,31 +44,39 @@ class FrameReader {
   void feed(std::string_view input) { input_ = input; }
   // The next frame; nothing when the input is used up or the stream is broken.
   std::optional<Frame> next();
+  // Input that next() has not used.
+  std::string_view rest() const { return input_; }
   // From the next frame on, each has a CRC32C trailer.
   void expect_crc() { crc_ = true; }
 
+  std::uint32_t max_data_bytes() const { return max_data_; }
   const std::optional<Violation>& violation() const { return violation_; }
   // Whether a frame has begun and is not complete.
-  bool mid_frame() const { return !partial_.empty() || skip_ != 0; }
+  bool mid_frame() const { return (!partial_.empty() && !partial_given_) || skip_ != 0; }
 
  private:
   std::size_t trailer() const { return crc_ ? kCrcBytes : 0; }
   bool take_partial(std::size_t want);
+  bool make_room(std::size_t bytes, std::size_t most);
   std::optional<Frame> next_in_place();
   std::optional<Frame> resume_partial();
   std::optional<Frame> keep_rest();
-  std::optional<Frame> refuse(const FrameHeader& header, std::size_t seen, Refusal refusal);
+  std::optional<Frame> refuse(const FrameHeader& header, std::string_view seen, Refusal refusal);
+  std::optional<Frame> resume_refused();
+  void pass_over(std::string_view bytes);
   std::optional<Frame> complete(const FrameHeader& header, const char* frame);
-  bool check_header(const FrameHeader& header, const char* bytes);
-  void skip_input();
+  bool check_length(const FrameHeader& header);
   void drop_partial();
   void fail(Violation::Kind kind, std::string text);
 
   std::string_view input_;
   Buffer partial_;  // an incomplete frame, from its header on
   std::uint32_t max_data_;
-  std::uint32_t charged_ = 0;  // bytes of partial_ that the budget was charged for
-  std::uint32_t skip_ = 0;     // bytes of a refused frame still to be passed over
+  std::size_t charged_ = 0;         // what the budget was charged for partial_
+  std::optional<Frame> refused_;    // a frame that is being passed over
+  std::size_t skip_ = 0;            // bytes of it still to come
+  std::uint32_t skip_crc_ = 0;      // checksum of what has come
+  std::uint32_t skip_trailer_ = 0;  // its trailer, as far as it has come
   bool crc_ = false;
   bool first_ = true;           // no frame seen yet: the peer may speak something else
   bool partial_given_ = false;  // partial_ was handed out whole; drop it at the next call

@@ -14,6 +14,9 @@ enum class Shape : std::uint8_t { kUnary, kClientStream, kServerStream, kBidiStr
 inline bool client_streams(Shape shape) { return shape == Shape::kClientStream || shape == Shape::kBidiStream; }
 inline bool server_streams(Shape shape) { return shape == Shape::kServerStream || shape == Shape::kBidiStream; }
 
+// The calls of clients have odd ids; even ones are for calls of the server.
+inline bool is_client_stream(std::uint32_t id) { return (id & 1) != 0; }
+
 // Owned by its Endpoint; a pointer to it is good until the stream ends.
 class Stream {
  public:
@@ -30,8 +33,9 @@ class Stream {
   // Kept by the Endpoint.
   SendWindow send_window;
   ReceiveWindow receive_window;
-  bool remote_open = false;  // the peer may send Data
-  bool local_open = false;   // we may send Data
+  std::int64_t unconsumed = 0;  // cost of the messages that the owner has not consumed yet
+  bool remote_open = false;     // the peer may send Data
+  bool local_open = false;      // we may send Data
   bool wants_writable = false;
   bool cancelled = false;  // the peer gave up: nothing more is sent
 

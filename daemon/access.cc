@@ -1,0 +1,103 @@
+#include "daemon/access.h"
+
+#include <algorithm>
+
+namespace hostcall::daemon {
+
+void Access::replace(Policy policy) {
+  policy_ = std::move(policy);
+  ++generation_;
+}
+
+std::shared_ptr<VmAccess> Access::of(const VmRef& vm) {
+  auto& entry = by_vm_[vm.get()];
+  auto access = entry.lock();
+  if (access) return access;
+  access = std::make_shared<VmAccess>(*this, vm);
+  entry = access;
+  std::erase_if(by_vm_, [](const auto& item) { return item.second.expired(); });
+  return access;
+}
+
+const MethodPolicy& VmAccess::policy_for(const Method& method) {
+  if (generation_ != access_.generation()) {
+    by_method_.clear();
+    rates_.clear();
+    generation_ = access_.generation();
+  }
+  if (by_method_.size() <= method.index) by_method_.resize(method.index + 1);
+  auto& entry = by_method_[method.index];
+  if (!entry) entry = std::make_unique<MethodPolicy>(access_.policy().for_method(vm_->record, method.name));
+  return *entry;
+}
+
+Duration VmAccess::take_rate(const Rule& rule, TimePoint now) {
+  if (rule.rate == 0) return Duration::zero();
+  return rates_.try_emplace(rule.index, rule.rate, rule.burst).first->second.take(now);
+}
+
+VmAccess::Decision VmAccess::decide(const Method& method, bool privileged_port, TimePoint now) {
+  const CallQuery query{.method = method.name, .resource = {}, .privileged_port = privileged_port};
+  const auto verdict = policy_for(method).decide(query);
+  if (!verdict.allowed) return {{Code::kPermissionDenied, verdict_text(vm_->record, query, verdict)}, verdict};
+  const auto wait = take_rate(*verdict.rule, now);
+  if (wait == Duration::zero()) return {{}, verdict};
+  return {{Code::kResourceExhausted,
+           "VM \"" + vm_->record.name + "\": " + method.name + " is over the rate of " + verdict.rule->file + ":" +
+               std::to_string(verdict.rule->line) + "; retry in " +
+               std::to_string(std::chrono::ceil<milliseconds>(wait).count()) + " ms",
+           wait},
+          verdict};
+}
+
+void VmAccess::list_allowed(const Router& router, bool privileged_port, v1::ListServicesResponse& response) {
+  std::vector<const Method*> methods;
+  for (const auto& method : router.methods())
+    if (method->audience == Audience::kGuest) methods.push_back(method.get());
+  std::ranges::sort(methods, {}, &Method::name);
+  for (const auto* method : methods) {
+    v1::AllowedMethod allowed;
+    bool may = false;
+    for (const auto* rule : policy_for(*method).rules()) {
+      if (rule->require_privileged_port && !privileged_port) continue;
+      if (!rule->allow && rule->resources.empty()) break;
+      if (!rule->allow) continue;
+      may = true;
+      allowed.set_rate_per_second(rule->rate);
+      for (const auto& resource : rule->resources) allowed.add_resources(resource);
+      if (!rule->resources.empty()) continue;
+      allowed.clear_resources();
+      break;
+    }
+    if (!may) continue;
+    allowed.set_method(method->name);
+    *response.add_methods() = std::move(allowed);
+  }
+}
+
+namespace {
+
+std::uint64_t left_of(const Vm& vm, const LimitInfo& info, TimePoint now) {
+  if (info.member == &Limits::connections) return vm.quota.left(Resource::kConnections);
+  if (info.member == &Limits::streams) return vm.quota.left(Resource::kStreams);
+  if (info.member == &Limits::memory_bytes) return vm.quota.left(Resource::kMemory);
+  if (info.member == &Limits::outbound_bytes) return vm.quota.left(Resource::kOutbound);
+  if (info.member == &Limits::connect_burst) return static_cast<std::uint64_t>(vm.connect_rate.left(now));
+  return vm.quota.limits().*info.member;
+}
+
+}  // namespace
+
+std::vector<v1::Limit> limits_left(const Vm& vm, TimePoint now) {
+  std::vector<v1::Limit> limits;
+  for (const auto& info : all_limits()) {
+    auto& limit = limits.emplace_back();
+    limit.set_name(std::string(info.name));
+    limit.set_unit(std::string(info.unit));
+    limit.set_limit(vm.quota.limits().*info.member);
+    limit.set_left(left_of(vm, info, now));
+  }
+  return limits;
+}
+
+}  // namespace hostcall::daemon

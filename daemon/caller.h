@@ -1,0 +1,37 @@
+// Caller: who is at the other end of a connection, as the kernel attests it and the registry names it.
+#pragma once
+
+#include <string>
+
+#include "daemon/registry.h"
+#include "proto/net/socket.h"
+
+namespace hostcall::daemon {
+
+// Which services a listener offers.
+enum class Audience : std::uint8_t { kGuest, kAdmin };
+
+struct Caller {
+  Audience audience = Audience::kGuest;
+  VmRef vm;  // null for an administrator, and for a caller that is refused
+  net::Peer peer;
+  std::string listener;  // address of the listener that it reached
+
+  // Evidence of root in the guest: only there a source port below 1024 can be had.
+  bool privileged_port() const {
+    return peer.family == net::Address::Family::kVsock && peer.port < net::kPrivilegedPorts;
+  }
+  // For logs and lists: the VM's name, "@admin", or "@unknown".
+  std::string name() const {
+    if (vm) return vm->record.name;
+    return audience == Audience::kAdmin ? "@admin" : "@unknown";
+  }
+  // "vsock:42:1023", or "unix:/path (uid 1000)".
+  std::string peer_text() const {
+    if (peer.family == net::Address::Family::kVsock)
+      return "vsock:" + std::to_string(peer.cid) + ":" + std::to_string(peer.port);
+    return listener + " (uid " + std::to_string(peer.uid) + ")";
+  }
+};
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,51 @@
+// Limits: every resource that a guest can make the daemon hold, with its default and bounds. One table
+// serves configuration, accounting, ListServices and the command lines, so that no two of them disagree.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace hostcall::daemon {
+
+class JsonValue;
+
+// Per VM. Defaults from the product's documentation.
+struct Limits {
+  std::uint64_t connections = 16;
+  std::uint64_t streams = 256;
+  std::uint64_t connect_rate = 20;
+  std::uint64_t connect_burst = 50;
+  std::uint64_t message_bytes = 256 * 1024;
+  std::uint64_t memory_bytes = 16 * 1024 * 1024;
+  std::uint64_t outbound_bytes = 1024 * 1024;
+  std::uint64_t unread_reply_bytes = 128 * 1024;
+  bool operator==(const Limits&) const = default;
+};
+
+struct LimitInfo {
+  std::string_view name;
+  std::string_view unit;  // "count", "bytes" or "per_second"
+  std::uint64_t Limits::*member;
+  std::uint64_t min, max;
+  std::string_view meaning;
+};
+
+// Sorted by name.
+std::span<const LimitInfo> all_limits();
+// Null: there is no such limit.
+const LimitInfo* find_limit(std::string_view name);
+// Values by limit name, as a file or an administrator gives them.
+using LimitValues = std::map<std::string, std::uint64_t>;
+// Reads {"connections": 8, …}; throws ConfigError for an unknown name or a value out of bounds.
+LimitValues read_limits(const JsonValue& object);
+// Empty, or which name is unknown, which value out of bounds.
+std::string check_limit_values(const LimitValues& values);
+// The defaults with the values in their place.
+Limits with_values(const Limits& defaults, const LimitValues& values);
+// Empty, or which two limits of a set contradict each other. The bounds of each are not looked at.
+std::string check_limits(const Limits& limits);
+
+}  // namespace hostcall::daemon

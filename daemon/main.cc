@@ -1,0 +1,104 @@
+// hostcalld: reads options and files, builds the daemon's objects from the bottom up, and runs them. The only composer.
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+#include <optional>
+#include <string>
+
+#include "daemon/admin.h"
+#include "daemon/server.h"
+#include "daemon/services/diagnostics_service.h"
+#include "daemon/services/host_service.h"
+#include "daemon/services/session_service.h"
+
+namespace hostcall::daemon {
+namespace {
+
+struct Options {
+  std::string config_file = HOSTCALL_CONFIG_DIRECTORY "/hostcalld.json";
+  bool check_only = false;
+};
+
+// An exit code instead when the command line says all there is to do.
+std::optional<int> parse_options(int argc, char** argv, Options& options) {
+  CLI::App app(
+      "hostcalld serves the calls that virtual machines make to their host over AF_VSOCK.\n"
+      "It is run by systemd (hostcalld.service); hostcallctl(1) administers it.");
+  app.add_option("--config", options.config_file, "Configuration file (JSON with comments)")->capture_default_str();
+  app.add_flag("--check", options.check_only, "Check configuration, VMs and policy, and exit: 0 when all is well");
+  app.set_version_flag("--version", "hostcalld " HOSTCALL_VERSION);
+  app.footer(
+      "Signals: SIGHUP reads configuration, VMs and policy again; SIGTERM lets running calls finish and exits.\n"
+      "Exit codes: 0 stopped in order, 1 could not start, 2 wrong usage.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  return std::nullopt;
+}
+
+int run(const Options& options) {
+  auto settings = Settings::read(options.config_file);
+  if (options.check_only) {
+    std::cout << options.config_file << ": good, " << settings.vms.size() << " VMs, " << settings.policy.rules().size()
+              << " policy rules\n";
+    return 0;
+  }
+  auto config = settings.config;
+  Journal journal(
+      {.level = level_of(config.log_level).value_or(Level::kInfo), .to_journal = Journal::journal_is_stderr()});
+  Audit audit(journal);
+  Stats stats;
+  Reactor reactor;
+  Registry registry(
+      {.runtime_file = config.runtime_directory + "/vms.json", .state_file = config.state_directory + "/vms.json"},
+      config.limits);
+  registry.replace_files(settings.vms, config.limits);
+  Access access(std::move(settings.policy));
+  Router router;
+  register_session_service(router);
+  register_host_service(router, {.daemon_started = reactor.now(), .root = {}});
+  register_diagnostics_service(router, reactor);
+  Server server({.reactor = reactor,
+                 .journal = journal,
+                 .audit = audit,
+                 .router = router,
+                 .access = access,
+                 .registry = registry,
+                 .config = config,
+                 .stats = stats,
+                 .config_file = options.config_file});
+  Admin admin({.server = server,
+               .registry = registry,
+               .access = access,
+               .router = router,
+               .config = config,
+               .stats = stats,
+               .reactor = reactor});
+  admin.register_methods(router);
+  ::signal(SIGPIPE, SIG_IGN);
+  reactor.on_signal(SIGTERM, [&] { server.shut_down(); });
+  reactor.on_signal(SIGINT, [&] { server.shut_down(); });
+  reactor.on_signal(SIGHUP, [&] { server.reload(); });
+  reactor.enable_watchdog();
+  server.start();
+  Reactor::notify_systemd("READY=1");
+  reactor.run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace hostcall::daemon
+
+int main(int argc, char** argv) {
+  using namespace hostcall::daemon;
+  Options options;
+  if (const auto code = parse_options(argc, argv, options)) return *code;
+  try {
+    return run(options);
+  } catch (const std::exception& error) {
+    std::cerr << "hostcalld: " << error.what() << '\n';
+    return 1;
+  }
+}

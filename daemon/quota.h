@@ -1,0 +1,80 @@
+// Accounting of what a VM makes the daemon hold: charge before the thing is kept, give back when it goes. A Charge is
+// the only way to use a quota up, so that a balance other than zero at the end is a bug.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "daemon/limits.h"
+#include "proto/base/clock.h"
+
+namespace hostcall::daemon {
+
+enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound };
+inline constexpr std::size_t kResources = 4;
+
+// Must outlive its charges; aborts if not.
+class Quota {
+ public:
+  explicit Quota(const Limits& limits) : limits_(limits) {}
+  ~Quota();
+  Quota(const Quota&) = delete;
+  Quota& operator=(const Quota&) = delete;
+
+  const Limits& limits() const { return limits_; }
+  // New limits hold for new charges; what is over them already stays until it is given back.
+  void set_limits(const Limits& limits) { limits_ = limits; }
+  std::uint64_t used(Resource resource) const { return used_[static_cast<std::size_t>(resource)]; }
+  std::uint64_t limit(Resource resource) const;
+  std::uint64_t left(Resource resource) const;
+
+ private:
+  friend class Charge;
+  bool take(Resource resource, std::uint64_t amount);
+  void take_anyway(Resource resource, std::uint64_t amount);
+  void give(Resource resource, std::uint64_t amount);
+  Limits limits_;
+  std::array<std::uint64_t, kResources> used_{};
+};
+
+// An amount that is held; empty when nothing is.
+class Charge {
+ public:
+  Charge() = default;
+  // An empty charge on the quota, to be grown.
+  Charge(Quota& quota, Resource resource) : quota_(&quota), resource_(resource) {}
+  Charge(Charge&& other) noexcept
+      : quota_(other.quota_), amount_(std::exchange(other.amount_, 0)), resource_(other.resource_) {}
+  Charge& operator=(Charge&& other) noexcept;
+  ~Charge() { reset(); }
+
+  // False: the limit would be passed, and nothing is changed. Needs a quota, as set() does.
+  [[nodiscard]] bool try_grow(std::uint64_t amount);
+  void shrink(std::uint64_t amount);
+  // Sets the amount; what is above the limit is taken all the same, and false returned: for bytes that exist already.
+  bool set(std::uint64_t amount);
+  void reset() { shrink(amount_); }
+  std::uint64_t amount() const { return amount_; }
+
+ private:
+  Quota* quota_ = nullptr;
+  std::uint64_t amount_ = 0;
+  Resource resource_ = Resource::kMemory;
+};
+
+// A rate with a burst: `burst` tokens (1 or more) at the start, `rate` (above 0) more per second.
+class TokenBucket {
+ public:
+  TokenBucket(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}
+  // Takes a token. Zero: granted; otherwise the time until one is there.
+  Duration take(TimePoint now);
+  // Tokens there now.
+  double left(TimePoint now) const;
+
+ private:
+  double rate_, burst_, tokens_;
+  TimePoint last_{};
+};
+
+}  // namespace hostcall::daemon

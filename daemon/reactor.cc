@@ -1,0 +1,218 @@
+#include "daemon/reactor.h"
+
+#include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
+#include <systemd/sd-event.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <stdexcept>
+#include <utility>
+
+namespace hostcall::daemon {
+namespace {
+
+static_assert(kReadable == EPOLLIN && kWritable == EPOLLOUT && kError == EPOLLERR && kPeerClosed == EPOLLRDHUP);
+
+constexpr std::size_t kBufferBytes = 64 * 1024;
+constexpr std::size_t kEventsPerTurn = 256;
+
+[[noreturn]] void fail(const char* what, int code) {
+  throw std::runtime_error(Error{code, std::string("reactor: ") + what}.message());
+}
+
+}  // namespace
+
+struct Reactor::SignalSource {
+  std::function<void()> action;
+  sd_event_source* source = nullptr;
+};
+
+Reactor::Reactor() : epoll_(UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC))), buffer_(kBufferBytes) {
+  if (!epoll_) fail("epoll_create1", errno);
+  if (const int error = sd_event_new(&event_); error < 0) fail("sd_event_new", -error);
+  epoll_event watch{};
+  watch.events = EPOLLIN;
+  watch.data.ptr = nullptr;  // stands for sd-event
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sd_event_get_fd(event_), &watch) != 0) fail("epoll_ctl", errno);
+}
+
+Reactor::~Reactor() {
+  for (const auto& signal : signals_) sd_event_source_unref(signal->source);
+  sd_event_unref(event_);
+}
+
+void Reactor::run() {
+  // Arms what sd-event has been given so far.
+  dispatch_sd_event();
+  while (running_) turn();
+}
+
+void Reactor::turn() {
+  std::array<epoll_event, kEventsPerTurn> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds());
+  if (count < 0 && errno != EINTR) fail("epoll_wait", errno);
+  now_ = Clock::now();
+  for (int i = 0; i < count; ++i) {
+    auto& event = events[static_cast<std::size_t>(i)];
+    if (event.data.ptr == nullptr)
+      dispatch_sd_event();
+    else
+      static_cast<IoHandler*>(event.data.ptr)->on_io(event.events);
+  }
+  run_timers();
+  run_turn_end();
+  // What dies now may not put anything off any more, but be safe against it.
+  auto retired = std::exchange(retired_, {});
+}
+
+int Reactor::wait_milliseconds() const {
+  if (heap_.empty()) return -1;
+  const auto left = heap_.front().deadline - Clock::now();
+  if (left <= Duration::zero()) return 0;
+  // Rounded up: waking early would turn the loop for nothing.
+  const auto rounded = std::chrono::ceil<milliseconds>(left).count();
+  return static_cast<int>(std::min<std::int64_t>(rounded, 60'000));
+}
+
+void Reactor::dispatch_sd_event() {
+  for (;;) {
+    int ready = sd_event_prepare(event_);
+    if (ready == 0) ready = sd_event_wait(event_, 0);
+    if (ready < 0) fail("sd_event", -ready);
+    if (ready == 0) return;
+    if (const int error = sd_event_dispatch(event_); error < 0) fail("sd_event_dispatch", -error);
+  }
+}
+
+// ---------------------------------------------------------------- descriptors
+
+namespace {
+
+Done control(int epoll, int operation, int fd, std::uint32_t events, IoHandler* handler) {
+  epoll_event watch{};
+  watch.events = events;
+  watch.data.ptr = handler;
+  if (::epoll_ctl(epoll, operation, fd, &watch) != 0) return Error::from_errno("epoll_ctl");
+  return done();
+}
+
+}  // namespace
+
+Done Reactor::add(int fd, std::uint32_t events, IoHandler& handler) {
+  return control(epoll_.get(), EPOLL_CTL_ADD, fd, events, &handler);
+}
+
+void Reactor::change(int fd, std::uint32_t events, IoHandler& handler) {
+  if (const auto changed = control(epoll_.get(), EPOLL_CTL_MOD, fd, events, &handler); !changed.ok())
+    fail("change of a registered descriptor", changed.error().code);
+}
+
+void Reactor::remove(int fd) {
+  if (const auto removed = control(epoll_.get(), EPOLL_CTL_DEL, fd, 0, nullptr); !removed.ok())
+    fail("removal of a registered descriptor", removed.error().code);
+}
+
+// ---------------------------------------------------------------- end of turn
+
+void Reactor::at_turn_end(TurnEnd& object) {
+  if (!std::exchange(object.queued_, true)) turn_end_.push_back(&object);
+}
+
+void Reactor::forget(TurnEnd& object) {
+  if (std::exchange(object.queued_, false)) std::ranges::replace(turn_end_, &object, nullptr);
+}
+
+void Reactor::run_turn_end() {
+  // Objects may ask again while they run; that is still this turn's end.
+  for (std::size_t i = 0; i < turn_end_.size(); ++i) {
+    auto* object = turn_end_[i];
+    if (object == nullptr) continue;
+    object->queued_ = false;
+    object->on_turn_end();
+  }
+  turn_end_.clear();
+}
+
+// ---------------------------------------------------------------- deadlines
+
+void Timer::set(TimePoint deadline) {
+  deadline_ = deadline;
+  if (position_ == kNotInHeap) {
+    position_ = reactor_.heap_.size();
+    reactor_.heap_.push_back({deadline, this});
+  }
+  reactor_.heap_[position_].deadline = deadline;
+  reactor_.heap_sift(position_);
+}
+
+void Timer::cancel() {
+  deadline_ = kNever;
+  if (position_ == kNotInHeap) return;
+  const auto position = std::exchange(position_, kNotInHeap);
+  const auto last = reactor_.heap_.back();
+  reactor_.heap_.pop_back();
+  if (last.timer == this) return;
+  reactor_.heap_put(position, last);
+  reactor_.heap_sift(position);
+}
+
+void Reactor::heap_put(std::size_t position, HeapEntry entry) {
+  heap_[position] = entry;
+  entry.timer->position_ = position;
+}
+
+// Moves an entry up or down to where it belongs.
+void Reactor::heap_sift(std::size_t position) {
+  const auto entry = heap_[position];
+  while (position > 0) {
+    const auto parent = (position - 1) / 2;
+    if (heap_[parent].deadline <= entry.deadline) break;
+    heap_put(position, heap_[parent]);
+    position = parent;
+  }
+  for (;;) {
+    auto child = 2 * position + 1;
+    if (child >= heap_.size()) break;
+    if (child + 1 < heap_.size() && heap_[child + 1].deadline < heap_[child].deadline) ++child;
+    if (heap_[child].deadline >= entry.deadline) break;
+    heap_put(position, heap_[child]);
+    position = child;
+  }
+  heap_put(position, entry);
+}
+
+void Reactor::run_timers() {
+  while (!heap_.empty() && heap_.front().deadline <= now_) {
+    auto& timer = *heap_.front().timer;
+    timer.cancel();
+    timer.callback_();
+  }
+}
+
+// ---------------------------------------------------------------- systemd
+
+void Reactor::on_signal(int signal, std::function<void()> action) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  if (::sigprocmask(SIG_BLOCK, &set, nullptr) != 0) fail("sigprocmask", errno);
+  auto source = std::make_unique<SignalSource>();
+  source->action = std::move(action);
+  const auto call = [](sd_event_source*, const signalfd_siginfo*, void* self) {
+    static_cast<SignalSource*>(self)->action();
+    return 0;
+  };
+  const int error = sd_event_add_signal(event_, &source->source, signal, call, source.get());
+  if (error < 0) fail("sd_event_add_signal", -error);
+  signals_.push_back(std::move(source));
+}
+
+void Reactor::enable_watchdog() {
+  if (const int error = sd_event_set_watchdog(event_, 1); error < 0) fail("sd_event_set_watchdog", -error);
+}
+
+void Reactor::notify_systemd(const std::string& state) { sd_notify(0, state.c_str()); }
+
+}  // namespace hostcall::daemon

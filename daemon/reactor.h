@@ -1,0 +1,150 @@
+// Reactor: the one thread that runs the daemon. An epoll set for connections, a heap for deadlines, and sd-event's own
+// descriptor inside for signals and the watchdog. One turn: input, then timers, then what was put off to the end of the
+// turn (flushes, removals), so that output is batched and no object dies while it is called.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proto/base/clock.h"
+#include "proto/base/result.h"
+#include "proto/base/unique_fd.h"
+
+struct sd_event;
+
+namespace hostcall::daemon {
+
+// Events of a descriptor; the values are epoll's.
+inline constexpr std::uint32_t kReadable = 0x001;     // EPOLLIN
+inline constexpr std::uint32_t kWritable = 0x004;     // EPOLLOUT
+inline constexpr std::uint32_t kError = 0x008;        // EPOLLERR, always reported
+inline constexpr std::uint32_t kPeerClosed = 0x2000;  // EPOLLRDHUP
+
+class IoHandler {
+ public:
+  virtual void on_io(std::uint32_t events) = 0;
+
+ protected:
+  ~IoHandler() = default;
+};
+
+// Something that has work at the end of the turn in which it asked for it.
+class TurnEnd {
+ public:
+  virtual ~TurnEnd() = default;
+  virtual void on_turn_end() = 0;
+
+ private:
+  friend class Reactor;
+  bool queued_ = false;
+};
+
+// A member function with its object, for timers: no allocation.
+class Callback {
+ public:
+  template <auto Member, class Object>
+  static Callback to(Object* object) {
+    return Callback([](void* self) { (static_cast<Object*>(self)->*Member)(); }, object);
+  }
+  void operator()() const { function_(object_); }
+
+ private:
+  Callback(void (*function)(void*), void* object) : function_(function), object_(object) {}
+  void (*function_)(void*);
+  void* object_;
+};
+
+class Reactor;
+
+// A deadline that calls once. Unset when destroyed.
+class Timer {
+ public:
+  Timer(Reactor& reactor, Callback callback) : reactor_(reactor), callback_(callback) {}
+  ~Timer() { cancel(); }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  void set(TimePoint deadline);
+  void cancel();
+  // kNever when it is not set.
+  TimePoint deadline() const { return deadline_; }
+
+ private:
+  friend class Reactor;
+  static constexpr std::size_t kNotInHeap = ~std::size_t{0};
+  Reactor& reactor_;
+  Callback callback_;
+  TimePoint deadline_ = kNever;
+  std::size_t position_ = kNotInHeap;
+};
+
+class Reactor {
+ public:
+  // Throws std::runtime_error when the kernel refuses.
+  Reactor();
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  // Until stop().
+  void run();
+  void stop() { running_ = false; }
+
+  // The time at which this turn began.
+  TimePoint now() const { return now_; }
+  // Room for one receive, shared by all connections of the turn.
+  std::span<char> buffer() { return buffer_; }
+
+  // The handler must live until the end of the turn of remove(), and may still be called in that turn.
+  Done add(int fd, std::uint32_t events, IoHandler& handler);
+  void change(int fd, std::uint32_t events, IoHandler& handler);
+  void remove(int fd);
+
+  void at_turn_end(TurnEnd& object);
+  // Takes back what at_turn_end() asked for; needed before such an object dies.
+  void forget(TurnEnd& object);
+  // Destroys the object when the turn is over.
+  template <class Object>
+  void retire(std::unique_ptr<Object> object) {
+    retired_.emplace_back(object.release(), [](void* dead) { delete static_cast<Object*>(dead); });
+  }
+
+  // Calls at each of the signal, which the reactor blocks for normal delivery. Throws.
+  void on_signal(int signal, std::function<void()> action);
+  // Feeds systemd's watchdog if the unit has one.
+  void enable_watchdog();
+  // Tells systemd, if it started us: "READY=1", "STATUS=…".
+  static void notify_systemd(const std::string& state);
+
+ private:
+  friend class Timer;
+  struct HeapEntry {
+    TimePoint deadline;
+    Timer* timer;
+  };
+  struct SignalSource;
+
+  void turn();
+  int wait_milliseconds() const;
+  void run_timers();
+  void run_turn_end();
+  void dispatch_sd_event();
+  void heap_put(std::size_t position, HeapEntry entry);
+  void heap_sift(std::size_t position);
+
+  UniqueFd epoll_;
+  sd_event* event_ = nullptr;
+  TimePoint now_ = Clock::now();
+  bool running_ = true;
+  std::vector<HeapEntry> heap_;
+  std::vector<TurnEnd*> turn_end_;
+  std::vector<std::unique_ptr<void, void (*)(void*)>> retired_;
+  std::vector<std::unique_ptr<SignalSource>> signals_;
+  std::vector<char> buffer_;
+};
+
+}  // namespace hostcall::daemon

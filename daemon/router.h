@@ -1,0 +1,142 @@
+// Router: the methods that the daemon serves, by name. Services register theirs with the types that protoc-gen-hostcall
+// wrote, so that a wrong message or shape does not compile, and seal() finds the ones that were forgotten.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/call.h"
+#include "proto/wire/stream.h"
+
+namespace hostcall::daemon {
+
+// How a method's call begins: either answered at once, or an Operation to go on with.
+struct Started {
+  std::unique_ptr<Operation> operation;                     // if set, the rest is void
+  Status status;                                            // the answer
+  const google::protobuf::MessageLite* response = nullptr;  // set with OK; good until the next call
+};
+
+class Method {
+ public:
+  Method(std::string_view service, std::string_view method, wire::Shape method_shape, Audience method_audience);
+  virtual ~Method() = default;
+
+  // Parses the payload and begins. `call` is for the Operation, if one may come of it, and null otherwise.
+  virtual Started start(const CallContext& context, std::string_view payload, ServerCall* call) = 0;
+  // Whether start() needs a ServerCall; without, the call is answered at once.
+  virtual bool may_take_time() const = 0;
+
+  const std::string name;  // "hostcall.v1.Host/Info"
+  const wire::Shape shape;
+  const Audience audience;
+  std::uint32_t index = 0;  // position in Router::methods()
+};
+
+class Router {
+ public:
+  // Registers a unary method answered at once: Status f(const CallContext&, const Request&, Response&).
+  template <class M, class Function>
+  void unary(Audience audience, Function function);
+  // Registers a method of any shape that an Operation answers: Status f(const CallContext&, const Request&,
+  // ServerCall&, unique_ptr<Operation>&). Without an Operation and a reply the status is the answer. A method whose
+  // client streams gets an empty Request here and its messages later.
+  template <class M, class Function>
+  void operation(Audience audience, Function function);
+
+  // Checks that each method of a service (its generated kAllMethods) is there; throws std::logic_error naming one that
+  // is not.
+  template <std::size_t Size>
+  void check_complete(const char* const (&all)[Size]) const {
+    for (const auto* name : all) require(name);
+  }
+
+  // Null: there is no such method.
+  Method* find(std::string_view service, std::string_view method) const;
+  Method* find(std::string_view full_name) const;
+  const std::vector<std::unique_ptr<Method>>& methods() const { return methods_; }
+
+ private:
+  void add(std::unique_ptr<Method> method);
+  void require(std::string_view name) const;
+  std::vector<std::unique_ptr<Method>> methods_;
+  std::map<std::string_view, std::map<std::string_view, Method*>> by_service_;
+};
+
+// ---------------------------------------------------------------- typed methods
+
+// Parses with the bounds that hold for everything a guest sends.
+bool parse_message(std::string_view bytes, google::protobuf::MessageLite& message);
+Status unparseable(std::string_view method);
+
+template <class M>
+constexpr wire::Shape shape_of() {
+  if constexpr (M::kClientStreams) return M::kServerStreams ? wire::Shape::kBidiStream : wire::Shape::kClientStream;
+  return M::kServerStreams ? wire::Shape::kServerStream : wire::Shape::kUnary;
+}
+
+template <class M, class Function>
+class UnaryMethod final : public Method {
+ public:
+  UnaryMethod(Audience audience, Function function)
+      : Method(M::kService, M::kMethod, shape_of<M>(), audience), function_(std::move(function)) {}
+
+  bool may_take_time() const override { return false; }
+
+  Started start(const CallContext& context, std::string_view payload, ServerCall*) override {
+    // Messages are used again: that is twice as fast as an arena. A large one gives its memory back first.
+    if (payload.size() > kKeepBytes || response_bytes_ > kKeepBytes) {
+      request_ = {};
+      response_ = {};
+    }
+    response_.Clear();
+    if (!parse_message(payload, request_)) return {nullptr, unparseable(M::kFullName)};
+    auto status = function_(context, static_cast<const typename M::Request&>(request_), response_);
+    response_bytes_ = status.ok() ? response_.ByteSizeLong() : 0;
+    return {nullptr, std::move(status), &response_};
+  }
+
+ private:
+  static constexpr std::size_t kKeepBytes = 16 * 1024;
+  Function function_;
+  typename M::Request request_;
+  typename M::Response response_;
+  std::size_t response_bytes_ = 0;
+};
+
+template <class M, class Function>
+class OperationMethod final : public Method {
+ public:
+  OperationMethod(Audience audience, Function function)
+      : Method(M::kService, M::kMethod, shape_of<M>(), audience), function_(std::move(function)) {}
+
+  bool may_take_time() const override { return true; }
+
+  Started start(const CallContext& context, std::string_view payload, ServerCall* call) override {
+    typename M::Request request;
+    if (!parse_message(payload, request)) return {nullptr, unparseable(M::kFullName)};
+    Started started;
+    started.status = function_(context, static_cast<const typename M::Request&>(request), *call, started.operation);
+    return started;
+  }
+
+ private:
+  Function function_;
+};
+
+template <class M, class Function>
+void Router::unary(Audience audience, Function function) {
+  static_assert(shape_of<M>() == wire::Shape::kUnary);
+  add(std::make_unique<UnaryMethod<M, Function>>(audience, std::move(function)));
+}
+
+template <class M, class Function>
+void Router::operation(Audience audience, Function function) {
+  add(std::make_unique<OperationMethod<M, Function>>(audience, std::move(function)));
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,24 @@
+#include "daemon/services/descriptors.h"
+
+// The assembler copies the file in; a C++ array of it would cost the compiler a second.
+__asm__(
+    ".section .rodata\n"
+    "hostcall_descriptors_begin:\n"
+    ".incbin \"" HOSTCALL_DESCRIPTORS_FILE
+    "\"\n"
+    "hostcall_descriptors_end:\n"
+    ".byte 0\n"
+    ".previous\n");
+
+extern "C" {
+extern const char hostcall_descriptors_begin[];
+extern const char hostcall_descriptors_end[];
+}
+
+namespace hostcall::daemon {
+
+std::string_view descriptor_set() {
+  return {hostcall_descriptors_begin, static_cast<std::size_t>(hostcall_descriptors_end - hostcall_descriptors_begin)};
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,11 @@
+// hostcall.v1.Diagnostics: traffic on request; see proto/hostcall/v1/diagnostics.proto.
+#pragma once
+
+#include "daemon/reactor.h"
+#include "daemon/router.h"
+
+namespace hostcall::daemon {
+
+void register_diagnostics_service(Router& router, Reactor& reactor);
+
+}  // namespace hostcall::daemon

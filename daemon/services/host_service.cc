@@ -1,0 +1,92 @@
+#include "daemon/services/host_service.h"
+
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <ctime>
+
+#include "daemon/services/host_facts.h"
+#include "hostcall/v1/host.hostcall.h"
+
+namespace hostcall::daemon {
+namespace {
+
+constexpr char kVendor[] = "KVM";
+
+std::int64_t wall_clock_nano() {
+  return std::chrono::duration_cast<nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+std::uint64_t uptime_nano() {
+  timespec time{};
+  ::clock_gettime(CLOCK_BOOTTIME, &time);
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
+}
+
+class HostService {
+ public:
+  explicit HostService(HostServiceOptions options)
+      : options_(std::move(options)), os_(pretty_name(text_or_empty("/etc/os-release"))) {
+    ::uname(&name_);
+  }
+
+  Status info(const CallContext& context, v1::InfoResponse& response) const {
+    response.set_host_name(name_.nodename);
+    response.set_os(os_);
+    response.set_kernel(name_.release);
+    response.set_architecture(name_.machine);
+    response.set_hostcall_version(HOSTCALL_VERSION);
+    response.set_protocol("hostcall.v1");
+    response.set_time_unix_nano(wall_clock_nano());
+    response.set_uptime_nano(uptime_nano());
+    response.set_daemon_uptime_nano(static_cast<std::uint64_t>((context.now - options_.daemon_started).count()));
+    response.set_virtualization_vendor(kVendor);
+    return {};
+  }
+
+  Status metrics(v1::MetricsResponse& response) const {
+    const auto meminfo = read_text(options_.root + "/proc/meminfo");
+    const auto loadavg = read_text(options_.root + "/proc/loadavg");
+    const auto stat = read_text(options_.root + "/proc/stat");
+    const auto vmstat = read_text(options_.root + "/proc/vmstat");
+    for (const auto* text : {&meminfo, &loadavg, &stat, &vmstat})
+      if (!text->ok()) return {Code::kUnavailable, "the host can't read its metrics: " + text->error().message()};
+    response.set_time_unix_nano(wall_clock_nano());
+    response.set_host_name(name_.nodename);
+    response.set_virtualization_vendor(kVendor);
+    response.set_host_system(os_ + ", Linux " + name_.release);
+    response.set_cpus_online(static_cast<std::uint32_t>(::sysconf(_SC_NPROCESSORS_ONLN)));
+    parse_meminfo(meminfo.value(), response);
+    parse_loadavg(loadavg.value(), response);
+    parse_stat(stat.value(), static_cast<double>(::sysconf(_SC_CLK_TCK)), response);
+    parse_vmstat(vmstat.value(), response);
+    return {};
+  }
+
+ private:
+  std::string text_or_empty(const char* path) const {
+    auto text = read_text(options_.root + path);
+    return text.ok() ? std::move(text).value() : std::string();
+  }
+
+  HostServiceOptions options_;
+  std::string os_;
+  utsname name_{};
+};
+
+}  // namespace
+
+void register_host_service(Router& router, HostServiceOptions options) {
+  const auto service = std::make_shared<HostService>(std::move(options));
+  router.unary<v1::Host::Info>(
+      Audience::kGuest, [service](const CallContext& context, const v1::InfoRequest&, v1::InfoResponse& response) {
+        return service->info(context, response);
+      });
+  router.unary<v1::Host::Metrics>(
+      Audience::kGuest, [service](const CallContext&, const v1::MetricsRequest&, v1::MetricsResponse& response) {
+        return service->metrics(response);
+      });
+  router.check_complete(v1::Host::kAllMethods);
+}
+
+}  // namespace hostcall::daemon

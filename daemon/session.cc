@@ -1,0 +1,307 @@
+#include "daemon/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/open_call.h"
+
+namespace hostcall::daemon {
+namespace {
+
+constexpr std::uint32_t kStreamWindow = 256 * 1024;
+constexpr std::uint32_t kConnectionWindow = 1024 * 1024;
+constexpr std::size_t kMaxHelloField = 64;
+// A refused caller may send one small request, kept nowhere.
+constexpr std::uint32_t kRefusedMessageBytes = 4096;
+constexpr std::uint32_t kAdminMessageBytes = wire::kMaxDataBytes;
+// Room in a frame for what is around a payload.
+constexpr std::size_t kEnvelopeBytes = 1024;
+
+bool is_hello(const wire::RequestView& request) {
+  return request.method == "Hello" && request.service == "hostcall.v1.Session";
+}
+
+wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, MemoryBudget& budget) {
+  wire::EndpointOptions options{.role = wire::EndpointOptions::Role::kServer, .budget = &budget};
+  options.max_message_bytes = caller.vm ? static_cast<std::uint32_t>(caller.vm->quota.limits().message_bytes)
+                              : refused ? kRefusedMessageBytes
+                                        : kAdminMessageBytes;
+  options.output_watermark = caller.vm ? caller.vm->quota.limits().unread_reply_bytes : Limits{}.unread_reply_bytes;
+  options.pause_output_bytes = options.output_watermark;
+  return options;
+}
+
+std::string vm_text(const Caller& caller) { return "VM \"" + caller.name() + "\""; }
+
+// "VM "web1": the limit streams (256) is reached; …"
+Status over_limit(const Caller& caller, std::string_view limit, std::uint64_t value, std::string_view what_to_do,
+                  Duration retry_after = {}) {
+  return {Code::kResourceExhausted,
+          vm_text(caller) + ": the limit " + std::string(limit) + " (" + std::to_string(value) + ") is reached; " +
+              std::string(what_to_do),
+          retry_after};
+}
+
+}  // namespace
+
+Session::Session(Environment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner, Status refusal)
+    : environment_(environment),
+      caller_(caller),
+      owner_(owner),
+      access_(caller.vm && refusal.ok() ? environment.access.of(caller.vm) : nullptr),
+      budget_(caller.vm ? MemoryBudget(caller.vm->quota) : MemoryBudget()),
+      outbound_(caller.vm ? Charge(caller.vm->quota, Resource::kOutbound) : Charge()),
+      endpoint_(endpoint_options(caller, !refusal.ok(), budget_), *this),
+      id_(id) {
+  if (refusal.ok()) return;
+  state_ = State::kRefused;
+  refusal_ = std::make_unique<Status>(std::move(refusal));
+}
+
+Session::~Session() = default;
+
+// ---------------------------------------------------------------- a call begins
+
+void Session::on_request(wire::Stream& stream, const wire::RequestView& request, bool remote_open) {
+  ++calls_;
+  ++environment_.stats.calls;
+  if (refusal_) {
+    answer(stream, *refusal_, nullptr);
+    if (state_ == State::kRefused) owner_.finish_soon();
+    return;
+  }
+  if (state_ == State::kNew && !is_hello(request)) state_ = State::kBase;
+  if (caller_.vm) ++caller_.vm->calls;
+  Charge streams;
+  if (caller_.vm) streams = Charge(caller_.vm->quota, Resource::kStreams);
+  auto* method = environment_.router.find(request.service, request.method);
+  if (caller_.vm && !streams.try_grow(1)) {
+    const auto status = over_limit(caller_, "streams", caller_.vm->quota.limits().streams,
+                                   "wait until one of the open calls has ended");
+    limit_reached(status.message);
+    return answer(stream, status, nullptr);
+  }
+  if (const auto status = admit(method, request, remote_open); !status.ok()) return answer(stream, status, nullptr);
+  start_call(stream, *method, request, std::move(streams));
+}
+
+// Everything that can be said against a call before its payload is looked at.
+Status Session::admit(const Method* method, const wire::RequestView& request, bool remote_open) {
+  // An administrator may also use what a guest may ask about itself; a guest never sees Admin.
+  if (method == nullptr || (method->audience == Audience::kAdmin && caller_.audience != Audience::kAdmin))
+    return {Code::kUnimplemented, "no such method: " + escape(request.service) + "/" + escape(request.method) +
+                                      "; Session/ListServices names those that may be called"};
+  if (remote_open != wire::client_streams(method->shape))
+    return {Code::kInvalidArgument, method->name + (remote_open ? " takes one request, not a stream of them"
+                                                                : " takes a stream of requests: open it with the flag "
+                                                                  "remote open")};
+  if (request.timeout_nano < 0)
+    return {Code::kDeadlineExceeded, "the deadline of " + method->name + " had passed before it was sent"};
+  if (!output_has_room(0))
+    return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
+  return authorize(*method);
+}
+
+Status Session::authorize(const Method& method) {
+  if (!access_) return {};
+  auto decision = access_->decide(method, caller_.privileged_port(), environment_.reactor.now());
+  if (decision.status.code == Code::kPermissionDenied) {
+    ++environment_.stats.calls_denied;
+    ++caller_.vm->denied;
+    environment_.audit.call_denied(caller_, method.name, decision.verdict, decision.status.message,
+                                   environment_.reactor.now());
+  } else if (decision.status.code == Code::kResourceExhausted) {
+    limit_reached(decision.status.message);
+  }
+  return std::move(decision.status);
+}
+
+TimePoint Session::deadline_of(const Method& method, const wire::RequestView& request) const {
+  const auto& timeouts = environment_.config.timeouts;
+  // A stream without a deadline of its own is one that is meant to last.
+  const Duration unnamed = method.shape == wire::Shape::kUnary ? timeouts.call_default : timeouts.call_max;
+  const Duration wanted = request.timeout_nano == 0 ? unnamed : nanoseconds(request.timeout_nano);
+  return deadline_after(environment_.reactor.now(), std::min(wanted, timeouts.call_max));
+}
+
+void Session::start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams) {
+  const CallContext context{.caller = caller_,
+                            .session = *this,
+                            .now = environment_.reactor.now(),
+                            .deadline = deadline_of(method, request),
+                            .max_message_bytes = endpoint_.max_message_bytes()};
+  if (!method.may_take_time()) {
+    const auto started = method.start(context, request.payload, nullptr);
+    answer(stream, started.status, started.response);
+    return apply_agreement();
+  }
+  auto call = std::make_unique<OpenCall>(*this, stream, method, std::move(streams), context.deadline);
+  auto started = method.start(context, request.payload, call.get());
+  if (!started.operation) {
+    if (call->over()) return;  // answered already
+    call->drop();
+    return answer(stream, started.status, nullptr);
+  }
+  auto& running = *call;
+  open_.push_back(std::move(call));
+  running.run(std::move(started.operation));
+}
+
+void Session::limit_reached(std::string_view text) {
+  ++environment_.stats.calls_limited;
+  environment_.audit.limit_reached(caller_, text, environment_.reactor.now());
+}
+
+// ---------------------------------------------------------------- a call goes on
+
+void Session::on_data(wire::Stream& stream, std::string_view data) {
+  static_cast<OpenCall*>(stream.context)->operation()->on_message(data);
+}
+
+void Session::on_remote_closed(wire::Stream& stream) {
+  static_cast<OpenCall*>(stream.context)->operation()->on_remote_closed();
+}
+
+void Session::on_writable(wire::Stream& stream) { static_cast<OpenCall*>(stream.context)->operation()->on_writable(); }
+
+void Session::on_cancel(wire::Stream& stream, Code) {
+  auto& call = *static_cast<OpenCall*>(stream.context);
+  retire(call);
+  endpoint_.forget(stream);
+}
+
+// A message was over a limit; only its call ends.
+void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::FrameType type) {
+  if (refusal_ && type == wire::FrameType::kRequest) {
+    answer(stream, *refusal_, nullptr);
+    if (state_ == State::kRefused) owner_.finish_soon();
+    return;
+  }
+  const bool too_large = refusal == wire::Refusal::kTooLarge;
+  const auto limit = too_large    ? endpoint_.max_message_bytes()
+                     : caller_.vm ? caller_.vm->quota.limits().memory_bytes
+                                  : 0;
+  const auto status = over_limit(caller_, too_large ? "message_bytes" : "memory_bytes", limit,
+                                 too_large ? "send a smaller message" : "send less at once");
+  limit_reached(status.message);
+  if (type == wire::FrameType::kRequest) return answer(stream, status, nullptr);
+  static_cast<OpenCall*>(stream.context)->finish(status);
+}
+
+// A client that says Goaway will not ask for more: the connection ends with its last open call.
+void Session::on_goaway(const wire::Goaway&) {
+  if (!refusal_)
+    refusal_ = std::make_unique<Status>(Status{Code::kUnavailable, "a call after the client's own Goaway"});
+  if (open_.empty()) owner_.finish_soon();
+}
+
+// ---------------------------------------------------------------- a call ends
+
+void Session::answer(wire::Stream& stream, const Status& status, const google::protobuf::MessageLite* response) {
+  owner_.flush_soon();
+  if (!status.ok() || response == nullptr) {
+    endpoint_.respond(stream, status);
+    return settle_output();
+  }
+  const auto payload = payload_of(*response);
+  if (payload.size() > wire::kMaxDataBytes - kEnvelopeBytes)
+    endpoint_.respond(stream, {Code::kResourceExhausted, "the reply has " + std::to_string(payload.size()) +
+                                                             " bytes, more than a message can hold"});
+  else if (!output_has_room(payload.size()))
+    endpoint_.respond(stream, over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes,
+                                         "the call was made, but its reply does not fit; read the replies first"));
+  else
+    endpoint_.respond(stream, status, payload);
+  settle_output();
+}
+
+// What is written already is charged whatever the limit says; output_has_room() keeps it below.
+void Session::settle_output() { outbound_.set(endpoint_.output().bytes()); }
+
+bool Session::output_has_room(std::size_t bytes) const {
+  return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
+}
+
+// Takes a call out of the list; it dies at the end of the turn, because its Operation may be running.
+void Session::retire(OpenCall& call) {
+  call.drop();
+  const auto at = std::ranges::find(open_, &call, &std::unique_ptr<OpenCall>::get);
+  if (at == open_.end()) return;  // still inside start_call()
+  auto dead = std::move(*at);
+  *at = std::move(open_.back());
+  open_.pop_back();
+  environment_.reactor.retire(std::move(dead));
+  if (open_.empty() && refusal_) owner_.finish_soon();
+}
+
+void Session::end_calls(const Status& status) {
+  while (!open_.empty()) open_.back()->finish(status);
+}
+
+void Session::stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text) {
+  if (state_ == State::kRefused) return;
+  refusal_ = std::make_unique<Status>(Status{Code::kUnavailable, std::string(text), milliseconds(retry_after_ms)});
+  endpoint_.send_goaway(reason, retry_after_ms, text);
+  owner_.flush_soon();
+}
+
+// ---------------------------------------------------------------- Session/*
+
+Status Session::agree(const v1::HelloRequest& request, v1::HelloResponse& response) {
+  if (state_ != State::kNew || agreement_pending_)
+    return {Code::kFailedPrecondition, "Hello must be the first call of a connection"};
+  for (const auto* field :
+       {&request.client_name(), &request.client_version(), &request.boot_id(), &request.vm_generation()})
+    if (field->size() > kMaxHelloField)
+      return {Code::kInvalidArgument, "a text in Hello has " + std::to_string(field->size()) + " bytes, at most " +
+                                          std::to_string(kMaxHelloField) + " are allowed"};
+  client_ = escape(request.client_name() + " " + request.client_version());
+  agreed_features_ = request.features() & wire::kAllFeatures;
+  agreement_pending_ = true;
+  state_ = State::kExtended;
+  fill_agreement(response);
+  if (caller_.vm) note_boot_id(request);
+  return {};
+}
+
+void Session::fill_agreement(v1::HelloResponse& response) const {
+  const auto& limits = caller_.vm ? caller_.vm->quota.limits() : environment_.config.limits;
+  response.set_features(agreed_features_);
+  response.set_session_id(id_);
+  response.set_daemon_epoch(environment_.daemon_epoch);
+  response.set_vm_name(caller_.name());
+  response.set_max_message_bytes(endpoint_.max_message_bytes());
+  response.set_max_streams(static_cast<std::uint32_t>(limits.streams));
+  const auto heartbeat = std::chrono::duration_cast<milliseconds>(environment_.config.timeouts.heartbeat).count();
+  response.set_heartbeat_interval_ms(static_cast<std::uint32_t>(heartbeat));
+  response.set_initial_stream_window(kStreamWindow);
+  response.set_initial_connection_window(kConnectionWindow);
+  response.set_daemon_version(HOSTCALL_VERSION);
+}
+
+// A guest that has booted again, or was restored elsewhere, has no use for its earlier sessions.
+void Session::note_boot_id(const v1::HelloRequest& request) {
+  auto boot_id = escape(request.boot_id());
+  if (!request.vm_generation().empty()) boot_id += "/" + escape(request.vm_generation());
+  auto& vm = *caller_.vm;
+  if (boot_id.empty() || boot_id == vm.boot_id) return;
+  const bool booted_again = !std::exchange(vm.boot_id, boot_id).empty();
+  if (booted_again)
+    environment_.connections.end_sessions(vm, wire::GoawayReason::kSuperseded, "the VM has booted again", this);
+}
+
+// The extension is in force from the first byte after Hello's reply.
+void Session::apply_agreement() {
+  if (!std::exchange(agreement_pending_, false)) return;
+  endpoint_.enable(
+      {.features = agreed_features_, .stream_window = kStreamWindow, .connection_window = kConnectionWindow});
+}
+
+void Session::list_allowed(v1::ListServicesResponse& response) const {
+  if (access_) return access_->list_allowed(environment_.router, caller_.privileged_port(), response);
+  for (const auto& method : environment_.router.methods()) response.add_methods()->set_method(method->name);
+  std::sort(response.mutable_methods()->begin(), response.mutable_methods()->end(),
+            [](const auto& a, const auto& b) { return a.method() < b.method(); });
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,67 @@
+#include "tests/support/daemon_process.h"
+
+#include <signal.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace hostcall::test {
+namespace {
+
+constexpr std::chrono::seconds kStartTime(30);
+constexpr std::chrono::seconds kStopTime(20);
+
+constexpr char kAllowAll[] = R"({"rules": [{"vms": ["*"], "calls": ["*"], "action": "allow"}]})";
+
+std::string vms_text(const DaemonOptions& options) {
+  if (!options.vms_json.empty()) return options.vms_json;
+  std::string records;
+  for (const auto& vm : options.vms)
+    records += std::string(records.empty() ? "" : ", ") + R"({"name": ")" + vm + R"(", "unix_path": "@DIR@/)" + vm +
+               R"(.sock"})";
+  return R"({"vms": [)" + records + "]}";
+}
+
+std::string in_directory(std::string text, const std::string& directory) {
+  constexpr std::string_view kMark = "@DIR@";
+  for (std::size_t at = 0; (at = text.find(kMark, at)) != std::string::npos;) text.replace(at, kMark.size(), directory);
+  return text;
+}
+
+}  // namespace
+
+std::string program(const std::string& name) {
+  const char* directory = std::getenv("HOSTCALL_BUILD");
+  if (directory == nullptr) throw std::runtime_error("HOSTCALL_BUILD is not set: run the tests by meson test");
+  const char* folder = name == "hostcalld"     ? "/daemon/"
+                       : name == "hostcallctl" ? "/client/hostcallctl/"
+                                               : "/client/hostcall/";
+  return directory + std::string(folder) + name;
+}
+
+DaemonProcess::DaemonProcess(const DaemonOptions& options) {
+  const auto& directory = directory_.path();
+  directory_.write("vms.d/50-test.json", in_directory(vms_text(options), directory));
+  directory_.write("policy.d/50-test.json", options.policy_json.empty() ? kAllowAll : options.policy_json);
+  const std::string more = options.config_json.empty() ? "" : ", " + in_directory(options.config_json, directory);
+  directory_.write("hostcalld.json",
+                   R"({"listen": [], "admin_socket": ")" + admin_path() + R"(", "runtime_directory": ")" + directory +
+                       R"(/run", "state_directory": ")" + directory + R"(/state", "vms_directory": ")" + directory +
+                       R"(/vms.d", "policy_directory": ")" + directory + R"(/policy.d")" + more + "}");
+  std::filesystem::create_directory(directory + "/run");
+  std::filesystem::create_directory(directory + "/state");
+  restart();
+}
+
+void DaemonProcess::restart() {
+  process_ = std::make_unique<Process>(std::vector<std::string>{program("hostcalld"), "--config", config_file()});
+  if (!process_->wait_for_error_text("started", kStartTime))
+    throw std::runtime_error("hostcalld did not start: " + process_->errors());
+}
+
+int DaemonProcess::stop() {
+  process_->signal(SIGTERM);
+  return process_->wait(kStopTime).value_or(255);
+}
+
+}  // namespace hostcall::test

@@ -1,0 +1,68 @@
+// Frames as a peer would write them, legal or not, and annotated hexadecimal: what tests feed to the engine without
+// using the engine's own writer. Stands beside wire_peer.h, which holds the engine's side.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "proto/base/bytes.h"
+#include "proto/wire/frame.h"
+
+namespace hostcall::test {
+
+// Bytes of hexadecimal text; blanks, line ends and what follows a ';' on its line don't count.
+inline std::string from_hex(std::string_view text) {
+  std::string bytes;
+  int high = -1;
+  bool comment = false;
+  for (const char c : text) {
+    if (c == ';') comment = true;
+    if (c == '\n') comment = false;
+    if (comment || c == ' ' || c == '\n') continue;
+    const int digit = c <= '9' ? c - '0' : c - 'a' + 10;
+    if (high >= 0) bytes.push_back(static_cast<char>(high * 16 + digit));
+    high = high >= 0 ? -1 : digit;
+  }
+  return bytes;
+}
+
+// A frame of any type with any flags.
+inline std::string frame(wire::FrameType type, std::uint32_t stream, std::uint8_t flags, std::string_view data) {
+  std::string bytes;
+  append_be32(bytes, static_cast<std::uint32_t>(data.size()));
+  append_be32(bytes, stream);
+  bytes.push_back(static_cast<char>(type));
+  bytes.push_back(static_cast<char>(flags));
+  return bytes.append(data);
+}
+
+// A header that claims `length` bytes of data, which do not follow.
+inline std::string header(std::uint32_t length, std::uint32_t stream, wire::FrameType type, std::uint8_t flags = 0) {
+  auto bytes = frame(type, stream, flags, {});
+  store_be32(bytes.data(), length);
+  return bytes;
+}
+
+// One length-delimited field of a message; for fields below 16 with less than 128 bytes.
+inline std::string field(int number, std::string_view bytes) {
+  std::string out{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())};
+  return out.append(bytes);
+}
+
+inline std::string request(std::uint32_t stream, std::uint8_t flags = 0, std::string_view payload = {}) {
+  const auto body = field(1, "a.B") + field(2, "C") + (payload.empty() ? "" : field(3, payload));
+  return frame(wire::FrameType::kRequest, stream, flags, body);
+}
+
+inline std::string data(std::uint32_t stream, std::string_view bytes, std::uint8_t flags = 0) {
+  return frame(wire::FrameType::kData, stream, flags, bytes);
+}
+
+inline std::string be32(std::uint32_t value) {
+  std::string bytes;
+  append_be32(bytes, value);
+  return bytes;
+}
+
+}  // namespace hostcall::test
