@@ -21,6 +21,8 @@ struct Caller {
   bool privileged_port() const {
     return peer.family == net::Address::Family::kVsock && peer.port < net::kPrivilegedPorts;
   }
+  // A charge on the VM, still empty.
+  Charge charge(Resource resource) const { return vm ? Charge(vm->quota, resource) : Charge(); }
   // For logs and lists: the VM's name, "@admin", or "@unknown".
   std::string name() const {
     if (vm) return vm->record.name;

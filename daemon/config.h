@@ -23,6 +23,7 @@ struct Timeouts {
   Duration drain = seconds(12);         // running calls after SIGTERM, 0: none
   Duration call_default = seconds(30);  // a call that names no deadline
   Duration call_max = seconds(3600);    // the most a call may ask for
+  bool operator==(const Timeouts&) const = default;
 };
 
 struct Config {

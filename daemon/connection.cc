@@ -10,8 +10,9 @@
 namespace hostcall::daemon {
 namespace {
 
-// Time for a peer to take the last words.
-constexpr Duration kCloseTime = seconds(1);
+// Time for a peer to read what is still to be sent, and then to close its side.
+constexpr Duration kFlushTime = seconds(1);
+constexpr Duration kLingerTime = milliseconds(200);
 constexpr std::uint8_t kMaxLostPings = 3;
 // Sends per turn and connection; one is at most net::kMaxSendBytes.
 constexpr int kSendsPerTurn = 8;
@@ -26,7 +27,7 @@ Connection::Connection(Environment& environment, UniqueFd fd, Caller caller, std
       caller_(std::move(caller)),
       place_(std::move(place)),
       session_(environment, caller_, id, *this, std::move(refusal)),
-      unread_charge_(caller_.vm ? Charge(caller_.vm->quota, Resource::kMemory) : Charge()),
+      unread_charge_(caller_.charge(Resource::kMemory)),
       tick_(environment.reactor, Callback::to<&Connection::on_tick>(this)),
       opened_(environment.reactor.now()),
       last_received_(opened_) {}
@@ -84,7 +85,7 @@ void Connection::take(std::string_view bytes) {
 }
 
 void Connection::keep_unread(std::string_view bytes) {
-  if (caller_.vm && !unread_charge_.try_grow(bytes.size())) {
+  if (!unread_charge_.try_grow(bytes.size())) {
     const auto text = "VM \"" + caller_.name() + "\": the limit memory_bytes is reached by unread replies";
     environment_.audit.limit_reached(caller_, text, environment_.reactor.now());
     return end(wire::GoawayReason::kLimit, text);
@@ -97,7 +98,7 @@ void Connection::resume_unread() {
   const Buffer held = std::move(unread_);
   unread_ = Buffer();
   const Charge charge = std::move(unread_charge_);
-  unread_charge_ = caller_.vm ? Charge(caller_.vm->quota, Resource::kMemory) : Charge();
+  unread_charge_ = caller_.charge(Resource::kMemory);
   take(held.view());
 }
 
@@ -116,6 +117,8 @@ void Connection::broke_protocol() {
 
 void Connection::note_frame_progress() {
   const auto& endpoint = session_.endpoint();
+  // With the first frame other deadlines hold, which may be nearer.
+  if (frames_seen_ == 0 && endpoint.frames_received() != 0) tick_.set(next_tick());
   if (!endpoint.mid_frame()) {
     frame_since_ = kNever;
   } else if (frame_since_ == kNever || frames_seen_ != endpoint.frames_received()) {
@@ -142,6 +145,7 @@ void Connection::flush() {
   if (state_ == State::kFlushing && session_.endpoint().output().empty()) {
     ::shutdown(fd_.get(), SHUT_WR);
     set_state(State::kLingering);
+    close_within(kLingerTime);
   }
   update_interest();
 }
@@ -239,9 +243,13 @@ void Connection::end(wire::GoawayReason reason, std::string_view text) {
 void Connection::finish_soon() {
   if (state_ != State::kOpen) return;
   set_state(State::kFlushing);
-  close_at_ = environment_.reactor.now() + kCloseTime;
-  tick_.set(close_at_);
+  close_within(kFlushTime);
   flush_soon();
+}
+
+void Connection::close_within(Duration time) {
+  close_at_ = environment_.reactor.now() + time;
+  tick_.set(close_at_);
 }
 
 void Connection::set_state(State state) { state_ = state; }

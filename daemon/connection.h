@@ -64,6 +64,7 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   void beat();
   TimePoint next_tick() const;
   void broke_protocol();
+  void close_within(Duration time);
   void close();
 
   Environment& environment_;

@@ -78,7 +78,7 @@ bool Journal::journal_is_stderr() {
 
 Journal::Journal(const Options& options)
     : socket_path_(options.socket_path), stderr_fd_(options.stderr_fd), level_(options.level) {
-  if (options.to_journal) socket_ = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (options.to_journal) socket_ = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 
 void Journal::write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {

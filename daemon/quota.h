@@ -38,7 +38,8 @@ class Quota {
   std::array<std::uint64_t, kResources> used_{};
 };
 
-// An amount that is held; empty when nothing is.
+// An amount that is held; empty when nothing is. Without a quota it counts for nobody and is never refused:
+// administrators, and callers that are refused anyway.
 class Charge {
  public:
   Charge() = default;
@@ -49,7 +50,7 @@ class Charge {
   Charge& operator=(Charge&& other) noexcept;
   ~Charge() { reset(); }
 
-  // False: the limit would be passed, and nothing is changed. Needs a quota, as set() does.
+  // False: the limit would be passed, and nothing is changed.
   [[nodiscard]] bool try_grow(std::uint64_t amount);
   void shrink(std::uint64_t amount);
   // Sets the amount; what is above the limit is taken all the same, and false returned: for bytes that exist already.

@@ -49,6 +49,7 @@ class Registry {
   // Reads the run-time records back; throws ConfigError when a file is broken. replace_files() must follow before any
   // add() or remove(): until then the registration numbers of the file records are only remembered.
   Registry(RegistryPaths paths, const Limits& defaults);
+  Registry(Registry&&) = default;
 
   using FileRecord = daemon::FileRecord;
   // Reads every *.json of vms.d: {"vms": [record, …]} or a single record; throws ConfigError, also for two records

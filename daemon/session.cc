@@ -49,8 +49,8 @@ Session::Session(Environment& environment, const Caller& caller, std::uint64_t i
       caller_(caller),
       owner_(owner),
       access_(caller.vm && refusal.ok() ? environment.access.of(caller.vm) : nullptr),
-      budget_(caller.vm ? MemoryBudget(caller.vm->quota) : MemoryBudget()),
-      outbound_(caller.vm ? Charge(caller.vm->quota, Resource::kOutbound) : Charge()),
+      budget_(caller.charge(Resource::kMemory)),
+      outbound_(caller.charge(Resource::kOutbound)),
       endpoint_(endpoint_options(caller, !refusal.ok(), budget_), *this),
       id_(id) {
   if (refusal.ok()) return;
@@ -72,10 +72,9 @@ void Session::on_request(wire::Stream& stream, const wire::RequestView& request,
   }
   if (state_ == State::kNew && !is_hello(request)) state_ = State::kBase;
   if (caller_.vm) ++caller_.vm->calls;
-  Charge streams;
-  if (caller_.vm) streams = Charge(caller_.vm->quota, Resource::kStreams);
+  auto streams = caller_.charge(Resource::kStreams);
   auto* method = environment_.router.find(request.service, request.method);
-  if (caller_.vm && !streams.try_grow(1)) {
+  if (!streams.try_grow(1)) {
     const auto status = over_limit(caller_, "streams", caller_.vm->quota.limits().streams,
                                    "wait until one of the open calls has ended");
     limit_reached(status.message);

@@ -31,16 +31,12 @@ class SessionOwner {
 // Charges the VM for incomplete frames.
 class MemoryBudget final : public wire::Budget {
  public:
-  MemoryBudget() = default;
-  explicit MemoryBudget(Quota& quota) : charge_(quota, Resource::kMemory), limited_(true) {}
-  bool try_charge(std::size_t bytes) override { return !limited_ || charge_.try_grow(bytes); }
-  void release(std::size_t bytes) override {
-    if (limited_) charge_.shrink(bytes);
-  }
+  explicit MemoryBudget(Charge charge) : charge_(std::move(charge)) {}
+  bool try_charge(std::size_t bytes) override { return charge_.try_grow(bytes); }
+  void release(std::size_t bytes) override { charge_.shrink(bytes); }
 
  private:
   Charge charge_;
-  bool limited_ = false;
 };
 
 class Session final : public SessionFacts, private wire::EndpointEvents {
@@ -88,7 +84,6 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   void on_goaway(const wire::Goaway& goaway) override;
 
   Status admit(const Method* method, const wire::RequestView& request, bool remote_open);
-  Status check_limits(const Charge& streams) const;
   Status authorize(const Method& method);
   TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
   void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams);

@@ -29,8 +29,6 @@ class DelayedEcho final : public Operation {
   v1::EchoResponse response_;
 };
 
-Charge memory_of(const Caller& caller) { return caller.vm ? Charge(caller.vm->quota, Resource::kMemory) : Charge(); }
-
 Status no_memory(const Caller& caller) {
   return {Code::kResourceExhausted,
           "VM \"" + caller.name() + "\": the limit memory_bytes is reached; send less at once"};
@@ -47,8 +45,8 @@ Status echo(Reactor& reactor, const CallContext& context, const v1::EchoRequest&
     call.reply(response);
     return {};
   }
-  auto held = memory_of(context.caller);
-  if (context.caller.vm && !held.try_grow(request.payload().size())) return no_memory(context.caller);
+  auto held = context.caller.charge(Resource::kMemory);
+  if (!held.try_grow(request.payload().size())) return no_memory(context.caller);
   operation = std::make_unique<DelayedEcho>(call, reactor, request, std::move(held));
   return {};
 }
@@ -56,10 +54,11 @@ Status echo(Reactor& reactor, const CallContext& context, const v1::EchoRequest&
 // Sends each message back. What the peer does not take waits here, charged to the VM.
 class EchoStream final : public Operation {
  public:
-  EchoStream(ServerCall& call, const Caller& caller) : Operation(call), caller_(caller), held_(memory_of(caller)) {}
+  EchoStream(ServerCall& call, const Caller& caller)
+      : Operation(call), caller_(caller), held_(caller.charge(Resource::kMemory)) {}
 
   void on_message(std::string_view message) override {
-    if (caller_.vm && !held_.try_grow(message.size())) return call().finish(no_memory(caller_));
+    if (!held_.try_grow(message.size())) return call().finish(no_memory(caller_));
     waiting_.emplace_back(message);
     send_waiting();
   }
@@ -80,7 +79,7 @@ class EchoStream final : public Operation {
       if (call().send(response) != wire::SendOutcome::kSent) return;
       const auto size = waiting_.front().size();
       waiting_.pop_front();
-      if (caller_.vm) held_.shrink(size);
+      held_.shrink(size);
       call().consumed(size);
     }
     if (closed_) call().finish({});

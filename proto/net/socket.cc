@@ -14,10 +14,11 @@ namespace {
 
 constexpr int kSocketFlags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 
+// The largest first: `{}` clears the first member of a union and may leave the bytes behind it as they were.
 union SocketAddress {
-  sockaddr any;
-  sockaddr_vm vm;
   sockaddr_un un;
+  sockaddr_vm vm;
+  sockaddr any;
 };
 
 // A sockaddr with its length, which for abstract names is part of the name.

@@ -153,7 +153,7 @@ void Endpoint::cancel(Stream& stream, Code code) {
 
 void Endpoint::close_send(Stream& stream) {
   if (!stream.local_open) return;
-  stream.local_open = false;
+  stream.local_open = stream.wants_writable = false;
   write_frame({.length = 0, .stream = stream.id(), .type = FrameType::kData, .flags = kRemoteClosed | kNoData},
               [](char*) {});
 }

@@ -159,6 +159,7 @@ void FrameReader::drop_partial() {
 
 void FrameReader::fail(Violation::Kind kind, std::string text) {
   input_ = {};
+  drop_partial();
   violation_ = Violation{kind, std::move(text)};
 }
 

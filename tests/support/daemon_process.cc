@@ -43,11 +43,14 @@ DaemonProcess::DaemonProcess(const DaemonOptions& options) {
   const auto& directory = directory_.path();
   directory_.write("vms.d/50-test.json", in_directory(vms_text(options), directory));
   directory_.write("policy.d/50-test.json", options.policy_json.empty() ? kAllowAll : options.policy_json);
-  const std::string more = options.config_json.empty() ? "" : ", " + in_directory(options.config_json, directory);
-  directory_.write("hostcalld.json",
-                   R"({"listen": [], "admin_socket": ")" + admin_path() + R"(", "runtime_directory": ")" + directory +
-                       R"(/run", "state_directory": ")" + directory + R"(/state", "vms_directory": ")" + directory +
-                       R"(/vms.d", "policy_directory": ")" + directory + R"(/policy.d")" + more + "}");
+  const std::string more = options.config_json.empty() ? "" : ", " + options.config_json;
+  // Without a shared listener, unless the test asks for one.
+  const std::string listen = more.find("\"listen\"") == std::string::npos ? R"("listen": [], )" : "";
+  directory_.write("hostcalld.json", in_directory("{" + listen + R"("admin_socket": "@DIR@/admin.sock",
+      "runtime_directory": "@DIR@/run", "state_directory": "@DIR@/state",
+      "vms_directory": "@DIR@/vms.d", "policy_directory": "@DIR@/policy.d")" +
+                                                      more + "}",
+                                                  directory));
   std::filesystem::create_directory(directory + "/run");
   std::filesystem::create_directory(directory + "/state");
   restart();

@@ -1,0 +1,197 @@
+// Every limit of a VM: what is over it is refused with its name, others are not affected, and all charges are given
+// back (a daemon whose balance is not zero at the end aborts instead of exiting with 0).
+#include <gtest/gtest.h>
+
+#include <sys/socket.h>
+
+#include "hostcall/v1/diagnostics.pb.h"
+#include "tests/support/admin.h"
+#include "tests/support/daemon_process.h"
+#include "tests/support/wire_client.h"
+
+namespace hostcall::test {
+namespace {
+
+using wire::Code;
+
+std::string echo_request(std::size_t bytes, std::uint32_t delay_ms = 0) {
+  v1::EchoRequest request;
+  request.set_payload(std::string(bytes, 'x'));
+  request.set_delay_ms(delay_ms);
+  return request.SerializeAsString();
+}
+
+void expect_limit(const Answer& answer, const std::string& limit) {
+  ASSERT_TRUE(answer.arrived);
+  EXPECT_EQ(answer.status.code, Code::kResourceExhausted) << answer.status.message;
+  EXPECT_NE(answer.status.message.find(limit), std::string::npos) << answer.status.message;
+  EXPECT_NE(answer.status.message.find("web1"), std::string::npos) << answer.status.message;
+}
+
+TEST(Limits, Connections) {
+  DaemonProcess daemon({.config_json = R"("limits": {"connections": 3})"});
+  std::vector<std::unique_ptr<WireClient>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<WireClient>(daemon.vm_address("web1")));
+    EXPECT_EQ(clients.back()->call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  }
+  WireClient over(daemon.vm_address("web1"));
+  expect_limit(over.call("hostcall.v1.Session/Ping"), "connections (3)");
+  EXPECT_TRUE(over.wait_for_close());
+  WireClient other(daemon.vm_address("db1"));
+  EXPECT_EQ(other.call("hostcall.v1.Session/Ping").status.code, Code::kOk) << "another VM has its own limit";
+  EXPECT_TRUE(daemon.process().wait_for_error_text("connections (3)", kPatience)) << "the journal names the limit";
+  clients.clear();
+  // The places are free again as soon as the daemon has seen the ends.
+  Answer answer;
+  for (int i = 0; i < 50 && !(answer.arrived && answer.status.ok()); ++i) {
+    WireClient again(daemon.vm_address("web1"));
+    answer = again.call("hostcall.v1.Session/Ping");
+  }
+  EXPECT_EQ(answer.status.code, Code::kOk);
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+TEST(Limits, ConnectRate) {
+  DaemonProcess daemon({.config_json = R"("limits": {"connect_rate": 1, "connect_burst": 5})"});
+  int refused = 0;
+  Answer last;
+  for (int i = 0; i < 8; ++i) {
+    WireClient client(daemon.vm_address("web1"));
+    auto answer = client.call("hostcall.v1.Session/Ping");
+    if (answer.status.code != Code::kResourceExhausted) continue;
+    ++refused;
+    last = std::move(answer);
+  }
+  EXPECT_GE(refused, 2);
+  expect_limit(last, "connect_rate");
+  EXPECT_GT(last.status.retry_after, std::chrono::milliseconds(1));
+}
+
+TEST(Limits, StreamsAreTheVmsOnAllConnections) {
+  DaemonProcess daemon({.config_json = R"("limits": {"streams": 4}, "timeouts": {"drain_ms": 100})"});
+  WireClient first(daemon.vm_address("web1")), second(daemon.vm_address("web1"));
+  first.hello();
+  std::vector<std::uint32_t> open;
+  for (int i = 0; i < 4; ++i) open.push_back(first.start("hostcall.v1.Diagnostics/Echo", echo_request(10, 60'000)));
+  while (vm_state(daemon, "web1").streams() < 4) {
+  }
+  expect_limit(second.call("hostcall.v1.Session/Ping"), "streams (4)");
+  first.cancel(open[0]);
+  while (vm_state(daemon, "web1").streams() == 4) {
+  }
+  EXPECT_EQ(second.call("hostcall.v1.Session/Ping").status.code, Code::kOk) << "a cancelled call gives its place back";
+  EXPECT_EQ(counter(daemon, "calls_limited"), 1U);
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+TEST(Limits, AMessageOverTheLimitEndsItsCallOnly) {
+  DaemonProcess daemon;
+  WireClient client(daemon.vm_address("web1"));
+  client.hello();
+  const auto large = client.start("hostcall.v1.Diagnostics/Echo", echo_request(1'000'000));
+  const auto small = client.start("hostcall.v1.Diagnostics/Echo", echo_request(10));
+  expect_limit(client.finish(large), "message_bytes (262144)");
+  EXPECT_EQ(client.finish(small).status.code, Code::kOk);
+
+  const auto stream = client.start("hostcall.v1.Diagnostics/Sink", "", wire::Shape::kClientStream);
+  v1::Chunk chunk;
+  chunk.set_data(std::string(500'000, 'x'));
+  client.send(stream, chunk);
+  expect_limit(client.finish(stream), "message_bytes (262144)");
+  EXPECT_EQ(client.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+TEST(Limits, AVmsOwnLimitsGoBeforeTheConfigured) {
+  DaemonProcess daemon({.vms_json = R"({"vms": [{"name": "web1", "unix_path": "@DIR@/web1.sock",
+                                       "limits": {"message_bytes": 8192}}, {"name": "db1", "unix_path": "@DIR@/db1.sock"}]})"});
+  WireClient web1(daemon.vm_address("web1")), db1(daemon.vm_address("db1"));
+  EXPECT_EQ(web1.hello().max_message_bytes(), 8192U);
+  expect_limit(web1.finish(web1.start("hostcall.v1.Diagnostics/Echo", echo_request(9000))), "message_bytes (8192)");
+  EXPECT_EQ(db1.finish(db1.start("hostcall.v1.Diagnostics/Echo", echo_request(9000))).status.code, Code::kOk);
+}
+
+TEST(Limits, MemoryHeldForAVmIsBounded) {
+  // Four delayed echoes of 200 KB fit into 1 MiB, a sixth does not.
+  DaemonProcess daemon({.config_json = R"("limits": {"memory_bytes": 1048576}, "timeouts": {"drain_ms": 100})"});
+  WireClient client(daemon.vm_address("web1"));
+  client.hello();
+  for (int i = 0; i < 4; ++i) client.start("hostcall.v1.Diagnostics/Echo", echo_request(200'000, 60'000));
+  while (vm_state(daemon, "web1").streams() < 4) client.pump(std::chrono::milliseconds(1));
+  EXPECT_GE(vm_state(daemon, "web1").memory_bytes(), 800'000U);
+  Answer answer;
+  for (int i = 0; i < 2; ++i) {
+    const auto over = client.start("hostcall.v1.Diagnostics/Echo", echo_request(200'000, 1));
+    answer = client.finish(over);
+    if (!answer.status.ok()) break;
+    client.start("hostcall.v1.Diagnostics/Echo", echo_request(200'000, 60'000));
+  }
+  expect_limit(answer, "memory_bytes");
+  WireClient other(daemon.vm_address("db1"));
+  EXPECT_EQ(other.finish(other.start("hostcall.v1.Diagnostics/Echo", echo_request(200'000))).status.code, Code::kOk);
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+// A client that pipelines large replies and reads them late gets every one of them: the daemon stops reading instead.
+TEST(Limits, ALateReaderGetsEveryReply) {
+  DaemonProcess daemon;
+  WireClient client(daemon.vm_address("web1"));
+  std::vector<std::uint32_t> calls;
+  for (int i = 0; i < 60; ++i) {
+    calls.push_back(client.start("hostcall.v1.Diagnostics/Echo", echo_request(20'000)));
+  }
+  for (const auto call : calls) {
+    const auto answer = client.finish(call);
+    ASSERT_TRUE(answer.arrived);
+    EXPECT_EQ(answer.status.code, Code::kOk) << answer.status.message;
+  }
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+// One that never reads costs at most its limits, and nobody else notices.
+TEST(Limits, ANeverReaderIsBounded) {
+  DaemonProcess daemon;
+  WireClient deaf(daemon.vm_address("web1"));
+  const auto before = daemon.process().rss_kib();
+  const auto frame = [&](std::uint32_t id) {
+    const wire::RequestFields fields{.service = "hostcall.v1.Session", .method = "Descriptors"};
+    std::string bytes(wire::kHeaderBytes + wire::request_size(fields, 0), '\0');
+    wire::encode_header({.length = static_cast<std::uint32_t>(bytes.size() - wire::kHeaderBytes),
+                         .stream = id,
+                         .type = wire::FrameType::kRequest},
+                        bytes.data());
+    wire::write_request(fields, {}, bytes.data() + wire::kHeaderBytes);
+    return bytes;
+  };
+  // Until the daemon has stopped reading and the socket is full.
+  std::string flood;
+  for (std::uint32_t id = 1; id < 60'000; id += 2) flood += frame(id);
+  const auto sent = ::send(deaf.fd(), flood.data(), flood.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  EXPECT_GT(sent, 0);
+  WireClient other(daemon.vm_address("db1"));
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(other.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  const auto used = vm_state(daemon, "web1").memory_bytes();
+  EXPECT_LT(used, 1'500'000U);
+  const auto grown = daemon.process().rss_kib() - before;
+  std::printf("a client that never reads holds %zu bytes; the daemon grew by %zu KiB\n", static_cast<std::size_t>(used),
+              grown);
+  EXPECT_LT(grown, 16U * 1024);
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+TEST(Limits, MaxConnectionsOfTheHost) {
+  DaemonProcess daemon({.config_json = R"("max_connections": 3)"});
+  std::vector<std::unique_ptr<WireClient>> clients;
+  for (int i = 0; i < 3; ++i) {
+    clients.push_back(std::make_unique<WireClient>(daemon.vm_address("web1")));
+    clients.back()->call("hostcall.v1.Session/Ping");
+  }
+  WireClient over(daemon.vm_address("db1"));
+  const auto answer = over.call("hostcall.v1.Session/Ping");
+  EXPECT_EQ(answer.status.code, Code::kResourceExhausted);
+  EXPECT_NE(answer.status.message.find("max_connections (3)"), std::string::npos) << answer.status.message;
+}
+
+}  // namespace
+}  // namespace hostcall::test

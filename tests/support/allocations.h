@@ -1,0 +1,12 @@
+// Counts what a test program allocates: allocations.cc replaces operator new of the program that it is linked into.
+#pragma once
+
+#include <cstddef>
+
+namespace hostcall::test {
+
+// The largest allocation since the last call of forget_allocations().
+std::size_t largest_allocation();
+void forget_allocations();
+
+}  // namespace hostcall::test

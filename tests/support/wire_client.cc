@@ -1,0 +1,195 @@
+#include "tests/support/wire_client.h"
+
+#include <poll.h>
+
+#include <array>
+#include <stdexcept>
+
+#include "proto/net/socket.h"
+
+namespace hostcall::test {
+namespace {
+
+using std::chrono::milliseconds;
+
+UniqueFd connect_to(const std::string& text) {
+  auto address = net::Address::parse(text);
+  if (!address.ok()) throw std::runtime_error(address.error().message());
+  auto fd = net::start_connect(*address, milliseconds(1000));
+  if (!fd.ok()) throw std::runtime_error(fd.error().message());
+  return std::move(*fd);
+}
+
+wire::Payload payload_of(const std::string& bytes) { return {std::string_view(bytes)}; }
+
+}  // namespace
+
+WireClient::WireClient(const std::string& address)
+    : fd_(connect_to(address)), endpoint_({.role = wire::EndpointOptions::Role::kClient}, *this) {}
+
+v1::HelloResponse WireClient::hello(const std::string& boot_id, std::uint64_t without) {
+  v1::HelloRequest request;
+  request.set_client_name("wire-client");
+  request.set_client_version("1");
+  request.set_boot_id(boot_id);
+  request.set_features(wire::kAllFeatures & ~without);
+  const auto answer = call("hostcall.v1.Session/Hello", request);
+  v1::HelloResponse response;
+  if (!answer.arrived || !answer.status.ok() || !response.ParseFromString(answer.payload))
+    throw std::runtime_error("Hello refused: " + answer.status.message);
+  endpoint_.enable({.features = response.features(),
+                    .stream_window = response.initial_stream_window(),
+                    .connection_window = response.initial_connection_window()});
+  return response;
+}
+
+std::uint32_t WireClient::start(const std::string& method, const std::string& payload, wire::Shape shape,
+                                std::chrono::nanoseconds timeout) {
+  const auto slash = method.find('/');
+  const auto service = method.substr(0, slash);
+  const auto name = method.substr(slash + 1);
+  auto& stream =
+      endpoint_.open({.service = service, .method = name, .timeout_nano = timeout.count()}, payload_of(payload), shape);
+  const auto id = stream.id();
+  calls_.emplace(id, Call{&stream, {}});
+  flush();
+  return id;
+}
+
+Answer WireClient::finish(std::uint32_t stream) {
+  auto& call = calls_.at(stream);
+  while (!call.ended && pump()) {
+  }
+  auto answer = std::move(call.answer);
+  calls_.erase(stream);
+  return answer;
+}
+
+bool WireClient::send(std::uint32_t stream, const google::protobuf::MessageLite& message) {
+  auto& call = calls_.at(stream);
+  const auto bytes = message.SerializeAsString();
+  while (!call.ended) {
+    const auto outcome = endpoint_.send_data(*call.stream, payload_of(bytes));
+    if (outcome == wire::SendOutcome::kSent) return flush();
+    if (outcome == wire::SendOutcome::kEnded || !flush()) return false;
+    // Without windows room is made by sending; with them the host has to grant it.
+    if (endpoint_.output().empty() && !endpoint_.has(wire::kFeatureWindow)) continue;
+    if (!pump()) return false;
+  }
+  return false;
+}
+
+void WireClient::close_send(std::uint32_t stream) {
+  auto& call = calls_.at(stream);
+  if (!call.ended) endpoint_.close_send(*call.stream);
+  flush();
+}
+
+void WireClient::cancel(std::uint32_t stream) {
+  auto& call = calls_.at(stream);
+  if (!call.ended) endpoint_.cancel(*call.stream, wire::Code::kCancelled);
+  call.ended = true;
+  flush();
+}
+
+std::optional<std::string> WireClient::receive(std::uint32_t stream) {
+  auto& call = calls_.at(stream);
+  while (call.answer.messages.empty())
+    if (call.ended || !pump()) return std::nullopt;
+  auto message = std::move(call.answer.messages.front());
+  call.answer.messages.pop_front();
+  if (!call.ended) endpoint_.consumed(*call.stream, message.size());
+  flush();
+  return message;
+}
+
+std::size_t WireClient::unread_bytes(std::uint32_t stream) const {
+  std::size_t bytes = 0;
+  for (const auto& message : calls_.at(stream).answer.messages) bytes += message.size();
+  return bytes;
+}
+
+void WireClient::send_raw(const std::string& bytes) {
+  std::string_view left = bytes;
+  while (!left.empty() && !closed_) {
+    const iovec piece{const_cast<char*>(left.data()), left.size()};
+    const auto sent = net::send(fd_.get(), {&piece, 1});
+    if (!sent.ok()) {
+      closed_ = true;
+      return;
+    }
+    left.remove_prefix(sent.value());
+    if (sent.value() != 0) continue;
+    pollfd writable{fd_.get(), POLLOUT, 0};
+    if (::poll(&writable, 1, static_cast<int>(kPatience.count())) <= 0)
+      throw std::runtime_error("the host does not read");
+  }
+}
+
+bool WireClient::flush() {
+  while (!endpoint_.output().empty() && !closed_) {
+    std::array<iovec, 16> pieces;
+    const auto count = endpoint_.output().gather(pieces);
+    const auto sent = net::send(fd_.get(), {pieces.data(), count});
+    if (!sent.ok()) {
+      closed_ = true;
+    } else if (sent.value() == 0) {
+      return true;
+    } else {
+      endpoint_.output().consume(sent.value());
+    }
+  }
+  return !closed_;
+}
+
+bool WireClient::pump(milliseconds time) {
+  if (!flush()) return false;
+  const short wanted = static_cast<short>(POLLIN | (endpoint_.output().empty() ? 0 : POLLOUT));
+  pollfd ready{fd_.get(), wanted, 0};
+  if (::poll(&ready, 1, static_cast<int>(time.count())) <= 0) return false;
+  if ((ready.revents & POLLIN) == 0) return (ready.revents & POLLOUT) != 0;
+  std::array<char, 65536> buffer;
+  const auto received = net::receive(fd_.get(), buffer);
+  if (!received.ok() || received.value().end) {
+    closed_ = true;
+    return false;
+  }
+  if (!endpoint_.receive({buffer.data(), received.value().bytes}))
+    throw std::runtime_error("the host broke the protocol: " + endpoint_.violation()->text);
+  return flush();
+}
+
+bool WireClient::wait_for_close() {
+  while (pump()) {
+  }
+  return closed_;
+}
+
+bool WireClient::wait_for_goaway() {
+  while (!goaway_text_ && pump()) {
+  }
+  return goaway_text_.has_value();
+}
+
+void WireClient::on_response(wire::Stream& stream, const wire::ResponseView& response) {
+  of(stream).answer.payload = response.payload;
+  end(stream, response.status());
+}
+
+void WireClient::on_data(wire::Stream& stream, std::string_view data) { of(stream).answer.messages.emplace_back(data); }
+
+void WireClient::on_remote_closed(wire::Stream& stream) { end(stream, {}); }
+
+void WireClient::end(wire::Stream& stream, const wire::Status& status) {
+  auto& call = of(stream);
+  call.answer.arrived = true;
+  call.answer.status = status;
+  call.ended = true;
+}
+
+void WireClient::on_goaway(const wire::Goaway& goaway) {
+  goaway_text_ = std::string(goaway.text);
+  goaway_reason_ = goaway.reason;
+}
+
+}  // namespace hostcall::test

@@ -1,0 +1,96 @@
+// WireClient: a caller made of the engine and one socket, for tests that must choose every frame: base and extended
+// calls, raw bytes, and waiting with a bound for what comes back.
+#pragma once
+
+#include <google/protobuf/message_lite.h>
+
+#include <chrono>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "hostcall/v1/session.pb.h"
+#include "proto/base/unique_fd.h"
+#include "proto/wire/endpoint.h"
+
+namespace hostcall::test {
+
+inline constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(20);
+
+struct Answer {
+  bool arrived = false;
+  wire::Status status;
+  std::string payload;
+  std::deque<std::string> messages;  // of a streamed reply
+};
+
+class WireClient final : private wire::EndpointEvents {
+ public:
+  // Connects to "unix:…"; throws when it can't.
+  explicit WireClient(const std::string& address);
+
+  wire::Endpoint& endpoint() { return endpoint_; }
+  int fd() const { return fd_.get(); }
+
+  // Session/Hello with all features but `without`; enables what was agreed and returns the reply. Throws if refused.
+  v1::HelloResponse hello(const std::string& boot_id = "boot-1", std::uint64_t without = wire::kFeatureCrc32c);
+
+  // Begins a call and sends it.
+  std::uint32_t start(const std::string& method, const std::string& payload, wire::Shape shape = wire::Shape::kUnary,
+                      std::chrono::nanoseconds timeout = {});
+  // Until the call has ended. Not `arrived` if the connection ends or patience does.
+  Answer finish(std::uint32_t stream);
+  // A unary call from start to end.
+  Answer call(const std::string& method, const google::protobuf::MessageLite& request = v1::PingRequest(),
+              std::chrono::nanoseconds timeout = {}) {
+    return finish(start(method, request.SerializeAsString(), wire::Shape::kUnary, timeout));
+  }
+  // Sends a message of a stream, waiting for credit. False: the stream or the connection has ended.
+  bool send(std::uint32_t stream, const google::protobuf::MessageLite& message);
+  void close_send(std::uint32_t stream);
+  void cancel(std::uint32_t stream);
+  // A message of a streamed reply; nothing when the stream has ended. Messages wait, and give no credit back,
+  // until they are taken.
+  std::optional<std::string> receive(std::uint32_t stream);
+  std::size_t unread_bytes(std::uint32_t stream) const;
+
+  // Bytes as they are, past the engine.
+  void send_raw(const std::string& bytes);
+  // Moves bytes both ways once; waits for input at most this long. False: the connection has ended.
+  bool pump(std::chrono::milliseconds time = kPatience);
+  // Reads and answers until the host closes. False: it did not within patience.
+  bool wait_for_close();
+  // Until a Goaway was received or the connection has ended.
+  bool wait_for_goaway();
+  bool closed() const { return closed_; }
+  const std::optional<std::string>& goaway_text() const { return goaway_text_; }
+  wire::GoawayReason goaway_reason() const { return goaway_reason_; }
+
+ private:
+  struct Call {
+    wire::Stream* stream;
+    Answer answer;
+    bool ended = false;
+  };
+  void on_request(wire::Stream&, const wire::RequestView&, bool) override {}
+  void on_response(wire::Stream& stream, const wire::ResponseView& response) override;
+  void on_data(wire::Stream& stream, std::string_view data) override;
+  void on_remote_closed(wire::Stream& stream) override;
+  void on_refused(wire::Stream&, wire::Refusal, wire::FrameType) override {}
+  void on_cancel(wire::Stream&, wire::Code) override {}
+  void on_writable(wire::Stream&) override {}
+  void on_goaway(const wire::Goaway& goaway) override;
+  Call& of(const wire::Stream& stream) { return calls_.at(stream.id()); }
+  void end(wire::Stream& stream, const wire::Status& status);
+  bool flush();
+
+  UniqueFd fd_;
+  wire::Endpoint endpoint_;
+  std::map<std::uint32_t, Call> calls_;
+  std::optional<std::string> goaway_text_;
+  wire::GoawayReason goaway_reason_{};
+  bool closed_ = false;
+};
+
+}  // namespace hostcall::test
