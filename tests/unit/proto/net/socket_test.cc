@@ -1,0 +1,224 @@
+// Sockets over AF_UNIX, as the kernel really behaves, and what can be shown of AF_VSOCK without connecting.
+#include "proto/net/socket.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+
+namespace hostcall::net {
+namespace {
+
+using test::TempDir;
+using testing::HasSubstr;
+constexpr milliseconds kTimeout{2000};
+
+Address unix_address(const std::string& path) {
+  return {.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = path};
+}
+
+template <class T>
+T must(Result<T> result) {
+  if (!result.ok()) throw std::runtime_error(result.error().message());
+  return std::move(result).value();
+}
+
+struct SocketPair {
+  SocketPair() {
+    int fds[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
+      throw std::runtime_error("socketpair");
+    left = UniqueFd::adopt(fds[0]);
+    right = UniqueFd::adopt(fds[1]);
+  }
+  UniqueFd left, right;
+};
+
+iovec piece(std::string& bytes) { return {bytes.data(), bytes.size()}; }
+
+bool is_nonblocking_and_cloexec(int fd) {
+  return (::fcntl(fd, F_GETFL) & O_NONBLOCK) != 0 && (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
+}
+
+TEST(Socket, ListensAcceptsAndNamesThePeer) {
+  const TempDir dir;
+  const auto address = unix_address(dir / "s");
+  const auto listener = must(listen(address));
+  EXPECT_EQ(accept(listener.get()).error().code, EAGAIN) << "nobody is waiting";
+  const auto client = must(start_connect(address, kTimeout));
+  EXPECT_TRUE(finish_connect(client.get(), address).ok());
+  const auto server = must(accept(listener.get()));
+  for (const auto* fd : {&listener, &client, &server}) EXPECT_TRUE(is_nonblocking_and_cloexec(fd->get()));
+  const auto peer = must(peer_of(server.get()));
+  EXPECT_EQ(peer.family, Address::Family::kUnix);
+  EXPECT_EQ(peer.uid, ::geteuid());
+  EXPECT_EQ(peer.gid, ::getegid());
+  EXPECT_EQ(peer.pid, ::getpid());
+  EXPECT_EQ(must(listening_address(listener.get())), address);
+}
+
+TEST(Socket, GivesTheFileItsModeWhateverTheUmask) {
+  const TempDir dir;
+  const auto before = ::umask(0777);
+  for (const mode_t mode : {0600u, 0660u, 0666u}) {
+    const auto path = dir / ("s" + std::to_string(mode));
+    const auto listener = must(listen(unix_address(path), mode));
+    struct stat status {};
+    EXPECT_EQ(::stat(path.c_str(), &status), 0);
+    EXPECT_EQ(status.st_mode & 07777, mode);
+  }
+  ::umask(before);
+}
+
+TEST(Socket, RemovesAStaleSocketFile) {
+  const TempDir dir;
+  const auto address = unix_address(dir / "s");
+  must(listen(address)).reset();
+  ASSERT_TRUE(std::filesystem::is_socket(address.path)) << "the file outlives its listener";
+  EXPECT_TRUE(listen(address).ok());
+}
+
+TEST(Socket, LeavesALiveListenerAlone) {
+  const TempDir dir;
+  const auto address = unix_address(dir / "s");
+  const auto listener = must(listen(address));
+  EXPECT_EQ(listen(address).error().code, EADDRINUSE);
+  EXPECT_TRUE(start_connect(address, kTimeout).ok()) << "the first listener still has its file";
+}
+
+TEST(Socket, NeverRemovesOtherFiles) {
+  const TempDir dir;
+  const auto path = dir / "precious";
+  std::ofstream(path) << "data";
+  const auto refused = listen(unix_address(path));
+  EXPECT_THAT(refused.error().message(), HasSubstr("not a socket"));
+  EXPECT_TRUE(std::filesystem::is_regular_file(path));
+  const auto link = dir / "link";
+  std::filesystem::create_symlink(dir / "nowhere", link);
+  EXPECT_FALSE(listen(unix_address(link)).ok());
+  EXPECT_TRUE(std::filesystem::is_symlink(link));
+}
+
+TEST(Socket, UsesTheWholePathLength) {
+  const TempDir dir;
+  auto path = dir / "";
+  path.resize(kMaxUnixPath, 'p');
+  const auto address = unix_address(path);
+  const auto listener = must(listen(address));
+  EXPECT_EQ(must(listening_address(listener.get())), address);
+  EXPECT_TRUE(start_connect(address, kTimeout).ok());
+}
+
+TEST(Socket, ListensOnAbstractNames) {
+  const auto address = unix_address("@hostcall-test-" + std::to_string(::getpid()));
+  auto listener = must(listen(address));
+  EXPECT_EQ(must(listening_address(listener.get())), address);
+  EXPECT_TRUE(start_connect(address, kTimeout).ok());
+  EXPECT_EQ(listen(address).error().code, EADDRINUSE);
+  listener.reset();
+  EXPECT_EQ(start_connect(address, kTimeout).error().code, ECONNREFUSED) << "an abstract name leaves nothing behind";
+}
+
+TEST(Socket, ConnectErrorsNameTheAddress) {
+  const TempDir dir;
+  const auto refused = start_connect(unix_address(dir / "nobody"), kTimeout);
+  EXPECT_EQ(refused.error().code, ENOENT);
+  EXPECT_THAT(refused.error().message(), HasSubstr("unix:" + (dir / "nobody")));
+}
+
+TEST(Socket, RefusesInheritedSocketsThatAreNotStreamListeners) {
+  const SocketPair pair;
+  EXPECT_THAT(listening_address(pair.left.get()).error().message(), HasSubstr("not listening"));
+  const auto datagram = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  EXPECT_EQ(listening_address(datagram.get()).error().code, ESOCKTNOSUPPORT);
+  const auto file = UniqueFd::adopt(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(listening_address(file.get()).error().code, ENOTSOCK);
+  const auto tcp = UniqueFd::adopt(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::listen(tcp.get(), 1), 0);
+  EXPECT_EQ(listening_address(tcp.get()).error().code, EAFNOSUPPORT);
+}
+
+TEST(Socket, SendsNoMoreThan32KiBAtOnce) {
+  const SocketPair pair;
+  std::string large(100'000, 'a'), first(20'000, 'b'), second(20'000, 'c');
+  EXPECT_EQ(must(send(pair.left.get(), std::vector{piece(large)})), kMaxSendBytes);
+  EXPECT_EQ(must(send(pair.left.get(), std::vector{piece(first), piece(second)})), kMaxSendBytes);
+  std::string received(2 * kMaxSendBytes + 1, '\0');
+  EXPECT_EQ(must(receive(pair.right.get(), received)).bytes, 2 * kMaxSendBytes);
+  EXPECT_EQ(received.substr(kMaxSendBytes, first.size()), first);
+  EXPECT_EQ(received[2 * kMaxSendBytes - 1], 'c');
+}
+
+TEST(Socket, SendsNoMorePiecesThanTheKernelTakesWithoutAllocating) {
+  const SocketPair pair;
+  std::string byte = "x";
+  EXPECT_EQ(must(send(pair.left.get(), std::vector<iovec>(1000, piece(byte)))), 64u);
+}
+
+TEST(Socket, AFullSocketTakesNothing) {
+  const SocketPair pair;
+  std::string bytes(kMaxSendBytes, 'x');
+  std::size_t total = 0, sent = 0;
+  while ((sent = must(send(pair.left.get(), std::vector{piece(bytes)}))) != 0) total += sent;
+  EXPECT_GT(total, 0u);
+  std::string drained(total, '\0');
+  std::size_t got = 0;
+  while (got < total) got += must(receive(pair.right.get(), std::span(drained).subspan(got))).bytes;
+  EXPECT_GT(must(send(pair.left.get(), std::vector{piece(bytes)})), 0u);
+}
+
+TEST(Socket, SendingToAGonePeerIsAnErrorAndNoSignal) {
+  ASSERT_EQ(::signal(SIGPIPE, SIG_DFL), SIG_DFL) << "the signal would end this process";
+  SocketPair pair;
+  pair.right.reset();
+  std::string bytes = "x";
+  EXPECT_EQ(send(pair.left.get(), std::vector{piece(bytes)}).error().code, EPIPE);
+}
+
+TEST(Socket, TellsNothingYetFromTheEnd) {
+  SocketPair pair;
+  char buffer[16];
+  EXPECT_TRUE(must(receive(pair.left.get(), buffer)).would_block);
+  std::string bytes = "abc";
+  must(send(pair.right.get(), std::vector{piece(bytes)}));
+  pair.right.reset();
+  const auto data = must(receive(pair.left.get(), buffer));
+  EXPECT_EQ(data.bytes, 3u);
+  EXPECT_FALSE(data.end || data.would_block);
+  EXPECT_TRUE(must(receive(pair.left.get(), buffer)).end);
+}
+
+TEST(Socket, KnowsWhichConnectErrorsMayPass) {
+  for (const int code :
+       {EAGAIN, ENODEV, ENETUNREACH, ECONNRESET, ETIMEDOUT, EADDRNOTAVAIL, EPROTO, ENOBUFS, EPIPE, ENOTCONN})
+    EXPECT_TRUE(is_retriable_connect_error(code)) << ::strerror(code);
+  for (const int code : {0, ENOENT, ECONNREFUSED, EACCES, EPERM, EINVAL, EAFNOSUPPORT, EMFILE, EADDRINUSE})
+    EXPECT_FALSE(is_retriable_connect_error(code)) << ::strerror(code);
+}
+
+// Binds and listens only. Connecting would reach another service of this host.
+TEST(Vsock, ListensOnAnyCid) {
+  constexpr std::uint32_t kAnyPort = 0xFFFFFFFF;
+  auto listener = listen(Address{.family = Address::Family::kVsock, .cid = kCidAny, .port = kAnyPort, .path = {}});
+  if (!listener.ok() && listener.error().code == EAFNOSUPPORT) GTEST_SKIP() << "no AF_VSOCK here";
+  ASSERT_TRUE(listener.ok()) << listener.error().message();
+  const auto bound = must(listening_address(listener->get()));
+  EXPECT_EQ(bound.family, Address::Family::kVsock);
+  EXPECT_EQ(bound.cid, kCidAny);
+  EXPECT_NE(bound.port, kAnyPort) << "the kernel has chosen one";
+  EXPECT_EQ(Address::parse(bound.to_string()).value(), bound);
+  const auto again = listen(bound);
+  EXPECT_EQ(again.error().code, EADDRINUSE);
+  EXPECT_THAT(again.error().message(), HasSubstr(bound.to_string()));
+}
+
+}  // namespace
+}  // namespace hostcall::net

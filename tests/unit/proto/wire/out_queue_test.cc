@@ -1,0 +1,88 @@
+// Output in chunks: order, sharing, and that nothing is held when nothing waits.
+#include "proto/wire/out_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+
+namespace hostcall::wire {
+namespace {
+
+void append(OutQueue& queue, std::string_view bytes) {
+  std::memcpy(queue.extend(bytes.size()), bytes.data(), bytes.size());
+}
+
+std::string front(const OutQueue& queue, std::size_t pieces) {
+  std::vector<iovec> room(pieces);
+  room.resize(queue.gather(room));
+  std::string bytes;
+  for (const auto& piece : room) bytes.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+  return bytes;
+}
+
+TEST(OutQueue, SharesAChunkBetweenSmallFrames) {
+  OutQueue queue;
+  append(queue, "abc");
+  append(queue, "def");
+  iovec pieces[4];
+  EXPECT_EQ(queue.gather(pieces), 1u);
+  EXPECT_EQ(pieces[0].iov_len, 6u);
+  EXPECT_EQ(queue.bytes(), 6u);
+}
+
+TEST(OutQueue, GivesALargeFrameAChunkOfItsOwn) {
+  OutQueue queue;
+  append(queue, "small");
+  append(queue, std::string(1 << 20, 'L'));
+  append(queue, "after");
+  iovec pieces[4];
+  ASSERT_EQ(queue.gather(pieces), 3u);
+  EXPECT_EQ(pieces[1].iov_len, std::size_t{1} << 20) << "in one piece, not moved";
+}
+
+TEST(OutQueue, ContinuesInsideAChunk) {
+  OutQueue queue;
+  append(queue, "abcdef");
+  queue.consume(2);
+  EXPECT_EQ(front(queue, 1), "cdef");
+  append(queue, "ghi");
+  EXPECT_EQ(front(queue, 1), "cdefghi");
+  queue.consume(7);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_EQ(front(queue, 1), "");
+  append(queue, "again");
+  EXPECT_EQ(front(queue, 1), "again");
+}
+
+TEST(OutQueue, GathersOnlyAsManyPiecesAsThereIsRoomFor) {
+  OutQueue queue;
+  for (int i = 0; i < 5; ++i) append(queue, std::string(40'000, static_cast<char>('a' + i)));
+  EXPECT_EQ(front(queue, 2), std::string(40'000, 'a') + std::string(40'000, 'b'));
+}
+
+// The same bytes as a plain string, whatever the sizes of writing and sending are.
+TEST(OutQueue, KeepsTheOrderUnderRandomUse) {
+  std::minstd_rand random(7);
+  OutQueue queue;
+  std::string expected, sent;
+  for (int round = 0; round < 2000; ++round) {
+    const std::string bytes(1 + random() % (round % 50 == 0 ? 90'000 : 900), static_cast<char>('a' + round % 26));
+    append(queue, bytes);
+    expected += bytes;
+    const auto ready = front(queue, 1 + random() % 3);
+    const auto take = random() % (ready.size() + 1);
+    sent += ready.substr(0, take);
+    queue.consume(take);
+  }
+  while (!queue.empty()) {
+    const auto ready = front(queue, 8);
+    sent += ready;
+    queue.consume(ready.size());
+  }
+  EXPECT_EQ(sent, expected);
+}
+
+}  // namespace
+}  // namespace hostcall::wire
