@@ -15,7 +15,7 @@ namespace hostcall::daemon {
 namespace {
 
 struct Options {
-  std::string config_file = HOSTCALL_CONFIG_DIRECTORY "/hostcalld.json";
+  std::string config_file = config_directory() + "/hostcalld.json";
   bool check_only = false;
 };
 

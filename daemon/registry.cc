@@ -61,7 +61,7 @@ std::string unix_refusal(const net::Peer& peer, const net::Address& listener, co
            vm_text(vm->record) + " demands uid " + std::to_string(*vm->record.vmm_uid) +
            "; run the VMM as that user or correct vmm_uid in the VM's record";
   return "no VM is registered with the listener " + listener.to_string() +
-         "; on the host: hostcallctl vm add NAME --unix-path " + listener.path;
+         "; on the host: hostcallctl vm add NAME --unix " + listener.path;
 }
 
 }  // namespace

@@ -55,6 +55,12 @@ Method* Router::find(std::string_view full_name) const {
   return find(full_name.substr(0, slash), full_name.substr(slash + 1));
 }
 
+bool Router::serves(std::string_view call) const {
+  if (call == "*") return true;
+  if (call.ends_with("/*")) return by_service_.contains(call.substr(0, call.size() - 2));
+  return find(call) != nullptr;
+}
+
 void Router::require(std::string_view name) const {
   if (find(name) == nullptr) throw std::logic_error("no handler is registered for " + std::string(name));
 }

@@ -58,6 +58,8 @@ class Router {
   // Null: there is no such method.
   Method* find(std::string_view service, std::string_view method) const;
   Method* find(std::string_view full_name) const;
+  // Whether a rule's call ("*", "pkg.Service/*" or a method's name) names at least one method.
+  bool serves(std::string_view call) const;
   const std::vector<std::unique_ptr<Method>>& methods() const { return methods_; }
 
  private:

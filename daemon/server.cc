@@ -13,9 +13,10 @@ namespace {
 constexpr Duration kHousekeeping = seconds(5);
 // Above the configured maximum this many connections may still be told why they are refused.
 constexpr std::size_t kRefusedRoom = 256;
-// Whoever may reach the path may connect: the directory and SO_PEERCRED decide, because the VMM runs as another user.
-constexpr mode_t kVmSocketMode = 0666;
-constexpr mode_t kAdminSocketMode = 0660;
+// Where SO_PEERCRED is checked anybody may connect: the VMM runs as another user. Elsewhere the path is the only
+// evidence, and only this user, its group and root may use it.
+constexpr mode_t kCheckedSocketMode = 0666;
+constexpr mode_t kSocketMode = 0660;
 
 std::string random_epoch() {
   std::array<unsigned char, 8> bytes;
@@ -59,16 +60,27 @@ void Server::start() {
   const auto& config = environment_.config;
   if (const auto* group = ::getgrnam(config.admin_group.c_str())) admin_group_ = group->gr_gid;
   adopt_inherited();
-  for (const auto& address : config.listen) open(address, kVmSocketMode);
-  open(unix_address(config.admin_socket), kAdminSocketMode);
+  for (const auto& address : config.listen) open(address, kSocketMode);
+  open(unix_address(config.admin_socket), kSocketMode);
   if (admin_group_ != static_cast<gid_t>(-1) && !listeners_.at("unix:" + config.admin_socket)->inherited())
-    // Fails for an ordinary user who is not in the group: then only that user and root get in.
-    (void)!::chown(config.admin_socket.c_str(), static_cast<uid_t>(-1), admin_group_);
+    share_admin_socket();
   for (const auto& [name, vm] : environment_.registry.all()) open_vm_listener(*vm);
   housekeeping_.set(environment_.reactor.now() + kHousekeeping);
   environment_.journal.write(Level::kInfo, Event::kStarted, "hostcalld " HOSTCALL_VERSION " started",
                              {{"EPOCH", environment_.daemon_epoch}});
+  warn_of_unknown_calls();
   update_status();
+}
+
+// An ordinary user who is not in the group can't do it: then only that user and root get in.
+void Server::share_admin_socket() {
+  const auto& config = environment_.config;
+  if (admin_group_ == ::getegid()) return;
+  if (::chown(config.admin_socket.c_str(), static_cast<uid_t>(-1), admin_group_) == 0) return;
+  environment_.journal.write(Level::kNotice, Event::kSystemError,
+                             Error::from_errno("only root and this user can use the admin socket: chown " +
+                                               config.admin_socket + " to group " + config.admin_group)
+                                 .message());
 }
 
 void Server::adopt_inherited() {
@@ -94,7 +106,7 @@ void Server::open(const net::Address& address, mode_t mode) {
 std::string Server::open_vm_listener(const Vm& vm) {
   if (vm.record.unix_path.empty()) return {};
   try {
-    open(unix_address(vm.record.unix_path), kVmSocketMode);
+    open(unix_address(vm.record.unix_path), vm.record.vmm_uid ? kCheckedSocketMode : kSocketMode);
     return {};
   } catch (const std::runtime_error& error) {
     const auto text = "VM \"" + vm.record.name + "\" has no listener: " + error.what() +
@@ -273,11 +285,23 @@ void Server::take_over(Settings settings) {
   settings.config.listen = config.listen;
   settings.config.admin_socket = config.admin_socket;
   config = std::move(settings.config);
+  warn_of_unknown_calls();
   environment_.journal.set_level(level_of(config.log_level).value_or(Level::kInfo));
   for (const auto& vm : change.removed) vm_removed(*vm);
   for (const auto& vm : change.added) vm_added(*vm);
   // Those that could not be opened before get another try.
   for (const auto& [name, vm] : environment_.registry.all()) open_vm_listener(*vm);
+}
+
+// A misspelt method in a rule would silently never match.
+void Server::warn_of_unknown_calls() {
+  for (const auto& rule : environment_.access.policy().rules())
+    for (const auto& call : rule.calls)
+      if (!environment_.router.serves(call))
+        environment_.journal.write(Level::kWarning, Event::kSystemError,
+                                   rule.file + ":" + std::to_string(rule.line) + ": no method is named \"" + call +
+                                       "\", the rule decides nothing for it",
+                                   {{"RULE", rule.file + ":" + std::to_string(rule.line)}, {"CALL", call}});
 }
 
 void Server::shut_down() {

@@ -62,9 +62,11 @@ class Server final : public Connections, public Acceptor {
   void open(const net::Address& address, mode_t mode);
   std::string open_vm_listener(const Vm& vm);
   void close_vm_listener(const Vm& vm);
+  void share_admin_socket();
   void adopt_inherited();
   void add_listener(UniqueFd fd, const net::Address& address, bool inherited);
   void take_over(Settings settings);
+  void warn_of_unknown_calls();
   void update_status();
   void housekeeping();
   void finish_if_idle();

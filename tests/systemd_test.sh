@@ -1,0 +1,79 @@
+#!/bin/sh
+# The shipped systemd files, as systemd itself judges them: units without complaint, exposure of the service at most 1.5,
+# users and directories that can be made, message explanations that can be compiled.
+#
+# systemd_test.sh SERVICE TMPFILES SYSUSERS CATALOG SOCKET...: the files as they are installed. Exit code 77: no systemd-analyze.
+set -eu
+command -v systemd-analyze >/dev/null || exit 77
+
+service=$1 tmpfiles=$2 sysusers=$3 catalog=$4
+shift 4
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+failed=0
+fail() {
+  echo "FAILED: $*"
+  failed=1
+}
+
+# A host with our units, the targets of systemd that they name, and stand-ins for the programs.
+units=$root/usr/lib/systemd/system
+mkdir -p "$units" "$root/usr/bin" "$root/usr/sbin" "$root/etc"
+for name in bin sbin lib; do ln -s "usr/$name" "$root/$name"; done
+cp "$service" "$@" "$units"
+printf '[Unit]\nDescription=Stand-in\n' >"$root/stand-in"
+for target in basic sysinit sockets shutdown multi-user; do cp "$root/stand-in" "$units/$target.target"; done
+for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$service") /usr/bin/kill; do
+  mkdir -p "$root$(dirname "$program")"
+  echo '#!/bin/sh' >"$root$program"
+  chmod +x "$root$program"
+done
+
+verify() {
+  echo "== systemd-analyze verify $*"
+  # It exits with 0 after mere warnings, so what it says counts as well.
+  complaints=$(systemd-analyze verify --man=no --recursive-errors=yes --root="$root" "$@" 2>&1) || fail "verify $*"
+  if [ -n "$complaints" ]; then
+    echo "$complaints"
+    fail "verify $* complains"
+  fi
+}
+verify hostcalld.service
+verify hostcalld.socket
+verify hostcalld-vm@web1.socket
+
+echo "== systemd-analyze security (threshold 1.5)"
+systemd-analyze security --no-pager --offline=yes --threshold=15 --root="$root" hostcalld.service >"$root/security" 2>&1 ||
+  fail "the service is more exposed than 1.5"
+grep -v '✓' "$root/security" || true
+
+echo "== systemd-sysusers"
+mkdir -p "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d"
+cp "$sysusers" "$root/usr/lib/sysusers.d/hostcall.conf"
+systemd-sysusers --root="$root" hostcall.conf || fail "sysusers"
+grep '^hostcall:' "$root/etc/passwd" "$root/etc/group" || fail "sysusers made no user and group hostcall"
+
+echo "== systemd-tmpfiles"
+cp "$tmpfiles" "$root/usr/lib/tmpfiles.d/hostcall.conf"
+systemd-tmpfiles --root="$root" --create hostcall.conf || fail "tmpfiles"
+uid=$(sed -n 's/^hostcall:[^:]*:\([0-9]*\):.*/\1/p' "$root/etc/passwd")
+# Owners can be given by root only.
+if [ "$(id -u)" = 0 ]; then
+  for expected in "755 $uid /run/hostcall" "755 0 /run/hostcall-vm" "700 $uid /var/lib/hostcall"; do
+    path=${expected##* }
+    found=$(stat -c '%a %u' "$root$path")
+    [ "$found $path" = "$expected" ] || fail "$path: mode and owner are $found, not ${expected% *}"
+  done
+fi
+
+echo "== journalctl --update-catalog"
+mkdir -p "$root/usr/lib/systemd/catalog" "$root/var/lib/systemd/catalog"
+cp "$catalog" "$root/usr/lib/systemd/catalog/hostcall.catalog"
+complaints=$(journalctl --update-catalog --root="$root" 2>&1) || fail "catalogue"
+[ -z "$complaints" ] || fail "the catalogue: $complaints"
+ids=$(grep -c '^-- ' "$catalog")
+listed=$(journalctl --root="$root" --list-catalog --no-pager | wc -l)
+echo "$listed of $ids messages explained"
+[ "$listed" = "$ids" ] || fail "not all messages are explained"
+
+exit "$failed"
