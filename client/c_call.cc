@@ -1,0 +1,85 @@
+// hostcall.h: unary calls, and the arguments that all calls share.
+#include "client/c_api.h"
+
+namespace hostcall::client {
+namespace {
+
+constexpr std::size_t kMaxMethodName = 512;
+
+std::optional<std::string> read_method(const char* method, CallSpec& spec) {
+  const std::string_view name = method == nullptr ? std::string_view() : std::string_view(method);
+  const auto slash = name.rfind('/');
+  if (slash == std::string_view::npos || slash == 0 || slash + 1 == name.size() || name.size() > kMaxMethodName)
+    return "method: write \"package.Service/Method\", at most 512 bytes";
+  spec.service = name.substr(0, slash);
+  spec.method = name.substr(slash + 1);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> read_call_options(const Options& defaults, const hostcall_call_options* options,
+                                             CallSpec& spec) {
+  hostcall_call_options read;
+  if (!read_versioned(options, read)) return "hostcall_call_options.size is wrong, or asks for a newer library";
+  Duration timeout = defaults.call_timeout;
+  if (read.timeout_ms != 0)
+    timeout = read.timeout_ms == HOSTCALL_NO_TIMEOUT ? Duration::max() : milliseconds(read.timeout_ms);
+  spec.deadline = deadline_after(Clock::now(), timeout);
+  spec.wait_for_ready = read.wait_for_ready != 0;
+  return std::nullopt;
+}
+
+std::optional<std::string> read_call(const Options& defaults, const CallArguments& arguments, CallSpec& spec) {
+  if (!is_valid(arguments.request)) return "request: source is null, size is not 0";
+  if (auto error = read_method(arguments.method, spec)) return error;
+  spec.payload = to_wire(arguments.request);
+  return read_call_options(defaults, arguments.options, spec);
+}
+
+wire::Payload to_wire(const hostcall_payload& payload) {
+  if (payload.write != nullptr) return {payload.source, payload.size, payload.write};
+  return std::string_view(static_cast<const char*>(payload.source), payload.size);
+}
+
+// The caller reads its own reply: no thread, no hand-over.
+int run_call(Channel& channel, Call& call) {
+  channel.begin(call, Clock::now());
+  while (!call.ended()) channel.wait(kNever);
+  return static_cast<int>(call.reply.status.code);
+}
+
+}  // namespace hostcall::client
+
+using namespace hostcall::client;
+
+int hostcall_call(hostcall_client* client, const char* method, hostcall_payload request,
+                  const hostcall_call_options* options, hostcall_result* result) {
+  return guarded(result, [&]() -> int {
+    if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
+    Reply unwanted;
+    Call call(result == nullptr ? unwanted : result->reply);
+    if (auto error = read_call(client->channel.options(), {method, request, options}, call.spec))
+      return fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
+    return run_call(client->channel, call);
+  });
+}
+
+int hostcall_start(hostcall_client* client, const char* method, hostcall_payload request,
+                   const hostcall_call_options* options, hostcall_callback callback, void* user, std::uint64_t* id) {
+  return guarded(nullptr, [&]() -> int {
+    CallSpec spec;
+    if (client == nullptr || callback == nullptr) return HOSTCALL_INVALID_ARGUMENT;
+    if (read_call(client->channel.options(), {method, request, options}, spec)) return HOSTCALL_INVALID_ARGUMENT;
+    std::uint64_t ignored = 0;
+    return client->started.start(spec, callback, user, id == nullptr ? ignored : *id, hostcall::Clock::now());
+  });
+}
+
+int hostcall_cancel(hostcall_client* client, std::uint64_t id) {
+  if (client == nullptr) return HOSTCALL_INVALID_ARGUMENT;
+  return guarded(nullptr, [&]() -> int {
+    client->started.cancel(id);
+    return HOSTCALL_OK;
+  });
+}

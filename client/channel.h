@@ -1,0 +1,134 @@
+// Channel: the way to one host. Connects when a call needs it, says Hello, reconnects with back-off, drains after
+// Goaway, repeats what the host has certainly not begun, and keeps every call's deadline. It never blocks, but in
+// wait(), and time comes in as an argument; the calls' owners are told of events in process() only.
+#pragma once
+
+#include <poll.h>
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "client/backoff.h"
+#include "client/call.h"
+#include "client/connection.h"
+#include "client/options.h"
+#include "client/poll_set.h"
+
+namespace hostcall::client {
+
+class Channel final : private ConnectionEvents {
+ public:
+  enum class State : std::uint8_t {
+    kIdle,        // no connection, and nobody needs one
+    kConnecting,  // the socket is on its way
+    kHello,       // the host's answer to Hello is awaited
+    kReady,
+    kBackoff,  // calls wait until the next attempt
+    kClosed,   // for ever
+  };
+
+  explicit Channel(Options options);
+  ~Channel();
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  State state() const { return state_; }
+  const Options& options() const { return options_; }
+  // The agreement in force; null unless ready.
+  const Session* session() const { return state_ == State::kReady ? &current_->session() : nullptr; }
+
+  // --- calls; their outcome is in their Reply once they have ended ---
+  // Begins a call; its spec is set. It may end at once. Nothing is sent before flush() or process().
+  void begin(Call& call, TimePoint now);
+  // Ends a call that has not ended.
+  void cancel(Call& call);
+  // Forgets a call that goes away, cancelling it if need be.
+  void forget(Call& call);
+  // kBlocked: a kWritable event will come. kEnded: the call has ended, or this side is closed.
+  wire::SendOutcome send(Call& call, const wire::Payload& message);
+  void close_send(Call& call);
+  // Takes the oldest message out of a call's inbox, which must not be empty.
+  std::string_view take(Call& call);
+  // Drops what is in the inbox.
+  void drop_inbox(Call& call);
+  // Tells the observer these events at the next process().
+  void notify(Call& call, unsigned events);
+
+  // --- driving ---
+  // Does everything that can be done now, then tells observers.
+  void process(TimePoint now);
+  // Sends what is to be sent.
+  void flush(TimePoint now);
+  // When process() is due although no descriptor is ready; in the past: now.
+  TimePoint next_timeout() const;
+  // Stays the same for the channel's life; readable when process() has something to do.
+  int fd();
+  // Waits for a descriptor or a time-out, `until` at the latest, and processes. Uses the real clock.
+  void wait(TimePoint until);
+  // Ends every call with CANCELLED and says Goaway. Observers are told by a last process().
+  void close(TimePoint now);
+
+ private:
+  static constexpr std::size_t kMaxDraining = 4;
+  static constexpr std::size_t kMaxConnections = kMaxDraining + 1;
+
+  void on_call_ended(Call& call, wire::Status status, std::string_view payload) override;
+  void on_message(Call& call, std::size_t size) override;
+  void on_writable(Call& call) override;
+  std::size_t unread() const override { return unread_; }
+
+  // --- calls: channel.cc ---
+  std::optional<wire::Status> refuse(const Call& call) const;
+  void pump(TimePoint now);
+  void start(Call& call, TimePoint now);
+  void end(Call& call, wire::Status status, bool outcome_unknown = false);
+  void end_running(Call& call, wire::Status status);
+  TimePoint limit_of(const Call& call) const;
+  void expect_limit(TimePoint limit) { earliest_limit_ = std::min(earliest_limit_, limit); }
+  void expire(TimePoint now);
+  void expire_call(Call& call, TimePoint now);
+  void fail_waiting(const wire::Status& status, bool spare_patient);
+  void fail_running(Connection& connection, const std::string& why, TimePoint now);
+  void repeat_or_end(const std::vector<Call*>& calls, const std::string& why, TimePoint now);
+  void dispatch();
+
+  // --- connections: channel_link.cc ---
+  void set_state(State state);
+  void connect_if_needed(TimePoint now);
+  void connect(TimePoint now);
+  void advance(TimePoint now);
+  void attempt_failed(const Loss& loss, TimePoint now);
+  void settle(TimePoint now);
+  void settle_draining(TimePoint now);
+  void take_hello(TimePoint now);
+  void part(TimePoint now);
+  void park(std::unique_ptr<Connection> connection, TimePoint now);
+  void check_stale(TimePoint now);
+  std::string why(const Connection& connection) const;
+  short wanted_events(const Connection& connection) const;
+  void sync_poll_set();
+  std::size_t fill_poll(std::span<pollfd> entries) const;
+  template <class Visit>
+  void for_each_connection(Visit visit) const;
+
+  const Options options_;
+  State state_ = State::kIdle;
+  std::unique_ptr<Connection> current_;                // kConnecting, kHello, kReady
+  std::vector<std::unique_ptr<Connection>> draining_;  // the host takes no new calls on these
+  PollSet poll_set_;
+  Backoff backoff_;
+  std::string last_failure_;           // why there is no connection, for texts
+  Duration last_retry_after_{};        // that the host named with it
+  TimePoint not_before_{};             // no attempt is made earlier
+  TimePoint attempt_deadline_{};       // kConnecting, kHello: the attempt fails then
+  std::vector<Call*> calls_;           // all that the channel knows; ended ones until they are forgotten
+  std::deque<Call*> waiting_;          // kWaiting, in the order of beginning
+  std::deque<Call*> pending_;          // with events that their observer has not been told
+  TimePoint earliest_limit_ = kNever;  // no call's limit is earlier; may be too early
+  std::size_t unread_ = 0;             // cost of all inboxes
+  bool dirty_ = false;                 // flush() has something to do
+};
+
+}  // namespace hostcall::client

@@ -1,0 +1,190 @@
+// libhostcall's C++ interface: typed calls to the host, header-only over the C interface hostcall.h, so that a
+// program depends on no C++ symbol of the library. Messages are protobuf's (lite is enough); the method types
+// come from protoc-gen-hostcall, for example hostcall::v1::Host::Info of hostcall/v1/host.hostcall.h.
+//
+//   auto client = hostcall::Client::make();
+//   if (!client.ok()) return fail(client.status());
+//   auto info = client->call<hostcall::v1::Host::Info>({}, {.timeout = std::chrono::seconds(5)});
+//   if (!info.ok()) return fail(info.status());
+//
+// Threads, fork, deadlines and reconnection are as hostcall.h says. Nothing here throws except std::bad_alloc;
+// callbacks must not throw.
+#pragma once
+
+#include <hostcall/stream.h>
+#include <hostcall/types.h>
+
+namespace hostcall {
+
+// A connection to one host that is made and made again as needed. Movable; the destructor ends every call with
+// CANCELLED and runs the callbacks of started ones first.
+class Client {
+ public:
+  // Connects to nothing yet. Errors: INVALID_ARGUMENT for a malformed address or name.
+  static Reply<Client> make(const Options& options = {}) {
+    const auto c = detail::to_c(options);
+    hostcall_client* client = nullptr;
+    const detail::Handle<hostcall_result> result(hostcall_result_new());
+    if (hostcall_client_new(&c, &client, result.get()) != HOSTCALL_OK) return detail::status_of(result.get());
+    return Client(client);
+  }
+
+  // Waits until the connection is ready or certainly fails; calls do that by themselves.
+  Status connect(const CallOptions& options = {}) {
+    const auto c = detail::to_c(options);
+    Scratch result(*this);
+    hostcall_connect(client_.get(), &c, result.get());
+    return detail::status_of(result.get());
+  }
+
+  // The agreement of the ready connection; nothing when there is none.
+  std::optional<Session> session() const {
+    hostcall_session c{};
+    c.size = sizeof c;
+    if (hostcall_get_session(client_.get(), &c) != HOSTCALL_OK) return std::nullopt;
+    return Session{.session_id = c.session_id,
+                   .features = c.features,
+                   .vm_name = c.vm_name,
+                   .daemon_epoch = c.daemon_epoch,
+                   .daemon_version = c.daemon_version,
+                   .max_message_bytes = c.max_message_bytes,
+                   .max_streams = c.max_streams,
+                   .heartbeat_interval = std::chrono::milliseconds(c.heartbeat_interval_ms)};
+  }
+
+  // --- blocking unary calls; errors as hostcall_call(), and INTERNAL for a reply that does not parse ---
+  template <class Method>
+  requires(!Method::kClientStreams &&
+           !Method::kServerStreams) Reply<typename Method::Response> call(const typename Method::Request& request,
+                                                                          const CallOptions& options = {}) {
+    typename Method::Response response;
+    auto status = call<Method>(request, response, options);
+    if (!status.ok()) return status;
+    return response;
+  }
+  // The same into a message of the caller's, whose memory is reused.
+  template <class Method>
+  requires(!Method::kClientStreams && !Method::kServerStreams) Status
+      call(const typename Method::Request& request, typename Method::Response& response,
+           const CallOptions& options = {}) {
+    Scratch result(*this);
+    run(Method::kFullName, detail::payload_of(request), options, result.get());
+    return detail::take(result.get(), response);
+  }
+  // `method`: "package.Service/Method".
+  Reply<std::string> call_bytes(const std::string& method, std::string_view request, const CallOptions& options = {}) {
+    Scratch result(*this);
+    run(method.c_str(), detail::payload_of(request), options, result.get());
+    return detail::take_bytes(result.get());
+  }
+
+  // --- calls that go on by themselves; `done` runs once inside process() or a blocking call ---
+  // If the returned status is not ok, `done` never runs.
+  template <class Method>
+  requires(!Method::kClientStreams && !Method::kServerStreams) Status
+      start(const typename Method::Request& request, std::function<void(Reply<typename Method::Response>)> done,
+            const CallOptions& options = {}, CallId* id = nullptr) {
+    using Response = typename Method::Response;
+    return begin<Reply<Response>, detail::take_message<Response>>(Method::kFullName, detail::payload_of(request),
+                                                                  std::move(done), options, id);
+  }
+  Status start_bytes(const std::string& method, std::string_view request, std::function<void(Reply<std::string>)> done,
+                     const CallOptions& options = {}, CallId* id = nullptr) {
+    return begin<Reply<std::string>, detail::take_bytes>(method.c_str(), detail::payload_of(request), std::move(done),
+                                                         options, id);
+  }
+  // `done` runs with CANCELLED, unless the call has ended already.
+  void cancel(CallId id) { hostcall_cancel(client_.get(), id); }
+
+  // --- streams; opening does not wait for the host ---
+  template <class Method>
+  requires Method::kClientStreams Reply<Stream<Method>> open(const CallOptions& options = {}) {
+    constexpr auto kShape = Method::kServerStreams ? Shape::kBidiStream : Shape::kClientStream;
+    return typed<Method>(open_payload(Method::kFullName, kShape, detail::payload_of(std::string_view()), options));
+  }
+  template <class Method>
+  requires(!Method::kClientStreams &&
+           Method::kServerStreams) Reply<Stream<Method>> open(const typename Method::Request& request,
+                                                              const CallOptions& options = {}) {
+    return typed<Method>(open_payload(Method::kFullName, Shape::kServerStream, detail::payload_of(request), options));
+  }
+  // `request` is the one message of a server stream.
+  Reply<ByteStream> open_bytes(const std::string& method, Shape shape, std::string_view request = {},
+                               const CallOptions& options = {}) {
+    return open_payload(method.c_str(), shape, detail::payload_of(request), options);
+  }
+
+  // --- event loop; see hostcall.h ---
+  int fd() { return hostcall_fd(client_.get()); }
+  // Nothing: for ever.
+  std::optional<std::chrono::milliseconds> timeout() const {
+    const int ms = hostcall_timeout_ms(client_.get());
+    return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
+  }
+  void process() { hostcall_process(client_.get()); }
+  // One round of a loop that has nothing else to watch. Waits kNoTimeout: for ever.
+  void wait(std::chrono::milliseconds timeout) {
+    hostcall_wait(client_.get(), timeout.count() <= 0 ? 0 : detail::to_ms(timeout));
+  }
+
+ private:
+  explicit Client(hostcall_client* client) : client_(client) {}
+
+  // A result for one call: kept from call to call, but a callback's own call gets another.
+  class Scratch {
+   public:
+    explicit Scratch(Client& client) : client_(client), result_(std::move(client.scratch_)) {
+      if (!result_) result_.reset(hostcall_result_new());
+    }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    ~Scratch() { client_.scratch_ = std::move(result_); }
+    hostcall_result* get() const { return result_.get(); }
+
+   private:
+    Client& client_;
+    detail::Handle<hostcall_result> result_;
+  };
+
+  void run(const char* method, hostcall_payload request, const CallOptions& options, hostcall_result* result) {
+    const auto c = detail::to_c(options);
+    hostcall_call(client_.get(), method, request, &c, result);
+  }
+
+  template <class Value, Value (*take)(const hostcall_result*)>
+  Status begin(const char* method, hostcall_payload request, std::function<void(Value)> done,
+               const CallOptions& options, CallId* id) {
+    using Done = std::function<void(Value)>;
+    auto owned = std::make_unique<Done>(std::move(done));
+    const auto on_end = [](void* user, const hostcall_result* result) noexcept {
+      const std::unique_ptr<Done> run(static_cast<Done*>(user));
+      (*run)(take(result));
+    };
+    const auto c = detail::to_c(options);
+    const int code = hostcall_start(client_.get(), method, request, &c, on_end, owned.get(), id);
+    if (code != HOSTCALL_OK) return {static_cast<Code>(code), "the call was not begun", {}, false};
+    owned.release();  // on_end frees it
+    return {};
+  }
+
+  Reply<ByteStream> open_payload(const char* method, Shape shape, hostcall_payload request,
+                                 const CallOptions& options) {
+    const auto c = detail::to_c(options);
+    hostcall_stream* stream = nullptr;
+    Scratch result(*this);
+    const int code =
+        hostcall_stream_open(client_.get(), method, static_cast<int>(shape), request, &c, &stream, result.get());
+    if (code != HOSTCALL_OK) return detail::status_of(result.get());
+    return ByteStream(stream);
+  }
+  template <class Method>
+  static Reply<Stream<Method>> typed(Reply<ByteStream> stream) {
+    if (!stream.ok()) return stream.status();
+    return Stream<Method>(*std::move(stream));
+  }
+
+  detail::Handle<hostcall_result> scratch_;
+  detail::Handle<hostcall_client> client_;
+};
+
+}  // namespace hostcall

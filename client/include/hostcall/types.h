@@ -1,0 +1,221 @@
+// The value types of the C++ interface (client.h): codes, status, replies, options, and how they map to the C
+// interface. Include client.h instead.
+#pragma once
+
+#include <google/protobuf/message_lite.h>
+#include <hostcall/hostcall.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace hostcall {
+
+// gRPC's numbers. A host may send others: cast them.
+enum class Code : int {
+  kOk = HOSTCALL_OK,
+  kCancelled = HOSTCALL_CANCELLED,
+  kUnknown = HOSTCALL_UNKNOWN,
+  kInvalidArgument = HOSTCALL_INVALID_ARGUMENT,
+  kDeadlineExceeded = HOSTCALL_DEADLINE_EXCEEDED,
+  kNotFound = HOSTCALL_NOT_FOUND,
+  kAlreadyExists = HOSTCALL_ALREADY_EXISTS,
+  kPermissionDenied = HOSTCALL_PERMISSION_DENIED,
+  kResourceExhausted = HOSTCALL_RESOURCE_EXHAUSTED,
+  kFailedPrecondition = HOSTCALL_FAILED_PRECONDITION,
+  kAborted = HOSTCALL_ABORTED,
+  kOutOfRange = HOSTCALL_OUT_OF_RANGE,
+  kUnimplemented = HOSTCALL_UNIMPLEMENTED,
+  kInternal = HOSTCALL_INTERNAL,
+  kUnavailable = HOSTCALL_UNAVAILABLE,
+  kDataLoss = HOSTCALL_DATA_LOSS,
+  kUnauthenticated = HOSTCALL_UNAUTHENTICATED,
+};
+
+// "PERMISSION_DENIED". Static text.
+inline const char* code_name(Code code) { return hostcall_code_name(static_cast<int>(code)); }
+
+// How a call ended.
+struct Status {
+  Code code = Code::kOk;
+  std::string message{};                    // for people; may come from the host
+  std::chrono::milliseconds retry_after{};  // when a repetition can succeed; 0: not known
+  bool outcome_unknown = false;             // the host may have carried the call out although no answer came
+
+  bool ok() const { return code == Code::kOk; }
+};
+
+// A value, or the Status that says why there is none.
+template <class T>
+class [[nodiscard]] Reply {
+ public:
+  Reply(T value) : value_(std::move(value)) {}
+  // `status` must not be ok.
+  Reply(Status status) : status_(std::move(status)) {}
+
+  bool ok() const { return value_.has_value(); }
+  explicit operator bool() const { return ok(); }
+  const Status& status() const { return status_; }
+  // These need ok().
+  T& operator*() & { return *value_; }
+  const T& operator*() const& { return *value_; }
+  T&& operator*() && { return *std::move(value_); }
+  T* operator->() { return &*value_; }
+  const T* operator->() const { return &*value_; }
+
+ private:
+  std::optional<T> value_;
+  Status status_;
+};
+
+inline constexpr auto kNoTimeout = std::chrono::milliseconds::max();
+
+// What a client is made with; see hostcall_options for each field. Nothing or zero: the default.
+struct Options {
+  std::string address{};
+  std::string client_name{};
+  std::string client_version{};
+  std::optional<std::chrono::milliseconds> call_timeout{};
+  std::chrono::milliseconds connect_timeout{};
+  std::chrono::milliseconds hello_timeout{};
+  std::chrono::milliseconds connect_budget{};
+  std::chrono::milliseconds backoff_base{};
+  std::chrono::milliseconds backoff_cap{};
+  std::uint32_t max_queued_calls = 0;
+  std::uint32_t max_unread_bytes = 0;
+  std::uint32_t source_port = 0;
+  bool crc = false;
+  bool wait_for_ready = false;
+};
+
+// What one call may differ in.
+struct CallOptions {
+  std::optional<std::chrono::milliseconds> timeout{};  // from now; kNoTimeout: none; nothing: the client's
+  bool wait_for_ready = false;                         // wait for a connection until the deadline
+};
+
+// The agreement of the connection in use; see hostcall_session.
+struct Session {
+  std::uint64_t session_id = 0;
+  std::uint64_t features = 0;
+  std::string vm_name{};
+  std::string daemon_epoch{};
+  std::string daemon_version{};
+  std::uint32_t max_message_bytes = 0;
+  std::uint32_t max_streams = 0;
+  std::chrono::milliseconds heartbeat_interval{};
+};
+
+// Names a call begun by start(), for cancel().
+using CallId = std::uint64_t;
+
+enum class Shape : int {
+  kClientStream = HOSTCALL_CLIENT_STREAM,
+  kServerStream = HOSTCALL_SERVER_STREAM,
+  kBidiStream = HOSTCALL_BIDI_STREAM,
+};
+
+// Outcome of a try_ function.
+enum class Progress {
+  kDone,        // sent, or received
+  kWouldBlock,  // not now: on_event() will tell, or use Client::wait()
+  kEnded,       // the stream has ended, or this side is closed: see finish()
+};
+
+namespace detail {
+
+struct Free {
+  void operator()(hostcall_client* client) const { hostcall_client_free(client); }
+  void operator()(hostcall_stream* stream) const { hostcall_stream_free(stream); }
+  void operator()(hostcall_result* result) const { hostcall_result_free(result); }
+};
+template <class T>
+using Handle = std::unique_ptr<T, Free>;
+
+// Milliseconds of the C interface, where 0 means the default: a time-out of nothing becomes the shortest one.
+inline std::uint32_t to_ms(std::chrono::milliseconds time) {
+  if (time.count() < 1) return 1;
+  return time.count() < HOSTCALL_NO_TIMEOUT ? static_cast<std::uint32_t>(time.count()) : HOSTCALL_NO_TIMEOUT;
+}
+inline std::uint32_t to_ms_or_default(std::chrono::milliseconds time) { return time.count() == 0 ? 0 : to_ms(time); }
+
+inline hostcall_call_options to_c(const CallOptions& options) {
+  return {sizeof(hostcall_call_options), options.timeout ? to_ms(*options.timeout) : 0, options.wait_for_ready};
+}
+
+inline hostcall_options to_c(const Options& options) {
+  hostcall_options c{};
+  c.size = sizeof c;
+  c.address = options.address.empty() ? nullptr : options.address.c_str();
+  c.client_name = options.client_name.empty() ? nullptr : options.client_name.c_str();
+  c.client_version = options.client_version.empty() ? nullptr : options.client_version.c_str();
+  c.call_timeout_ms = options.call_timeout ? to_ms(*options.call_timeout) : 0;
+  c.connect_timeout_ms = to_ms_or_default(options.connect_timeout);
+  c.hello_timeout_ms = to_ms_or_default(options.hello_timeout);
+  c.connect_budget_ms = to_ms_or_default(options.connect_budget);
+  c.backoff_base_ms = to_ms_or_default(options.backoff_base);
+  c.backoff_cap_ms = to_ms_or_default(options.backoff_cap);
+  c.max_queued_calls = options.max_queued_calls;
+  c.max_unread_bytes = options.max_unread_bytes;
+  c.source_port = options.source_port;
+  c.crc = options.crc;
+  c.wait_for_ready = options.wait_for_ready;
+  return c;
+}
+
+inline hostcall_payload payload_of(std::string_view bytes) { return hostcall_bytes(bytes.data(), bytes.size()); }
+
+// Serialises the message straight into the library's output.
+inline hostcall_payload payload_of(const google::protobuf::MessageLite& message) {
+  return {&message, message.ByteSizeLong(), [](const void* source, std::size_t, char* out) {
+            // Uses the sizes that ByteSizeLong() has just cached.
+            static_cast<const google::protobuf::MessageLite*>(source)->SerializeWithCachedSizesToArray(
+                reinterpret_cast<std::uint8_t*>(out));
+          }};
+}
+
+inline Status status_of(const hostcall_result* result) {
+  return {static_cast<Code>(hostcall_result_code(result)), hostcall_result_message(result),
+          std::chrono::milliseconds(hostcall_result_retry_after_ms(result)),
+          hostcall_result_outcome_unknown(result) != 0};
+}
+
+inline std::string_view bytes_of(const hostcall_result* result) {
+  std::size_t size = 0;
+  const void* data = hostcall_result_payload(result, &size);
+  return {static_cast<const char*>(data), size};
+}
+
+inline bool parse(std::string_view bytes, google::protobuf::MessageLite& out) {
+  return bytes.size() <= INT32_MAX && out.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+inline Status malformed(std::string_view type) {
+  return {Code::kInternal, "the host's reply is no " + std::string(type), {}, false};
+}
+
+inline Status take(const hostcall_result* result, google::protobuf::MessageLite& out) {
+  if (hostcall_result_code(result) != HOSTCALL_OK) return status_of(result);
+  return parse(bytes_of(result), out) ? Status{} : malformed(out.GetTypeName());
+}
+
+template <class Message>
+Reply<Message> take_message(const hostcall_result* result) {
+  Message message;
+  auto status = take(result, message);
+  if (!status.ok()) return status;
+  return message;
+}
+
+inline Reply<std::string> take_bytes(const hostcall_result* result) {
+  if (hostcall_result_code(result) != HOSTCALL_OK) return status_of(result);
+  return std::string(bytes_of(result));
+}
+
+}  // namespace detail
+
+}  // namespace hostcall

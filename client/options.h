@@ -1,0 +1,32 @@
+// Options of a Channel, defaults filled in. What users see is in hostcall.h; c_client.cc maps one to the other.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "proto/base/clock.h"
+#include "proto/net/address.h"
+
+namespace hostcall::client {
+
+struct Options {
+  net::Address address;
+  std::string client_name;
+  std::string client_version;
+  // Duration::max(): none.
+  Duration call_timeout = seconds(30);
+  Duration hello_timeout = seconds(5);
+  Duration connect_budget = seconds(5);
+  milliseconds connect_timeout{2'000};
+  milliseconds backoff_base{50};
+  milliseconds backoff_cap{5'000};
+  std::size_t max_queued_calls = 1024;
+  std::size_t max_unread_bytes = 1u << 20;
+  std::uint32_t source_port = 0;
+  bool crc = false;
+  bool wait_for_ready = false;
+  std::uint64_t jitter_seed = 0;
+  std::uint32_t first_stream = 1;  // id of the first call on each connection
+};
+
+}  // namespace hostcall::client

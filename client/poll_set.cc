@@ -1,0 +1,24 @@
+#include "client/poll_set.h"
+
+#include <sys/epoll.h>
+
+#include <cstdint>
+
+namespace hostcall::client {
+
+int PollSet::fd() {
+  if (!epoll_) epoll_ = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
+  return epoll_.get();
+}
+
+void PollSet::watch(int fd, short before, short wanted) const {
+  if (before == wanted) return;
+  // epoll's bits for input and output have poll's values.
+  epoll_event event{};
+  event.events = static_cast<std::uint32_t>(wanted);
+  event.data.fd = fd;
+  const int operation = before == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+  ::epoll_ctl(epoll_.get(), operation, fd, &event);
+}
+
+}  // namespace hostcall::client
