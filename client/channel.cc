@@ -231,8 +231,7 @@ void Channel::fail_running(Connection& connection, const std::string& why, TimeP
   std::vector<Call*> unwritten;
   for (auto* call : connection.abandon_after(0)) {
     if (connection.was_written(*call))
-      end(*call, {wire::Code::kUnavailable, call->name() + ": " + why + "; the request was sent: outcome unknown", {}},
-          true);
+      end(*call, {wire::Code::kUnavailable, call->name() + ": " + why + "; the request had been sent", {}}, true);
     else
       unwritten.push_back(call);
   }

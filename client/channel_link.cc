@@ -39,7 +39,10 @@ void Channel::set_state(State state) {
 
 void Channel::process(TimePoint now) {
   advance(now);
-  for_each_connection([&](Connection& connection) { connection.read(now); });
+  // A vsock that is still connecting answers recv() with ENOTCONN.
+  for_each_connection([&](Connection& connection) {
+    if (state_ != State::kConnecting || &connection != current_.get()) connection.read(now);
+  });
   settle(now);
   expire(now);
   for_each_connection([&](Connection& connection) { connection.beat(now); });

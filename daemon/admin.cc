@@ -94,10 +94,9 @@ Status Admin::vm_show(const v1::VmShowRequest& request, v1::VmShowResponse& resp
 Status Admin::vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& response) {
   auto outcome = parts_.registry.add(record_of(request.record()), request.persistent());
   if (!outcome.vm) return status_of(outcome.refusal);
-  if (const auto wrong = parts_.server.vm_added(*outcome.vm); !wrong.empty()) {
+  if (const auto wrong = server_.vm_added(*outcome.vm); !wrong.empty()) {
     // A VM that can't reach us is no use: take it back, so that nothing is half done.
-    if (const auto undone = parts_.registry.remove(outcome.vm->record.name); undone.vm)
-      parts_.server.vm_removed(*undone.vm);
+    if (const auto undone = parts_.registry.remove(outcome.vm->record.name); undone.vm) server_.vm_removed(*undone.vm);
     return {Code::kFailedPrecondition, wrong};
   }
   fill_state(*outcome.vm, *response.mutable_vm());
@@ -107,7 +106,7 @@ Status Admin::vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& respons
 Status Admin::vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response) {
   const auto outcome = parts_.registry.remove(request.name());
   if (!outcome.vm) return status_of(outcome.refusal);
-  response.set_sessions_ended(static_cast<std::uint32_t>(parts_.server.vm_removed(*outcome.vm)));
+  response.set_sessions_ended(static_cast<std::uint32_t>(server_.vm_removed(*outcome.vm)));
   return {};
 }
 
@@ -129,7 +128,7 @@ Status Admin::policy_explain(const v1::PolicyExplainRequest& request, v1::Policy
   if (!vm) return no_vm(request.vm());
   const auto* method = parts_.router.find(request.method());
   if (method == nullptr || method->audience == Audience::kAdmin)
-    return {Code::kNotFound, "guests can call no method \"" + escape(request.method()) +
+    return {Code::kUnimplemented, "guests can call no method \"" + escape(request.method()) +
                                  "\"; write PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"};
   const CallQuery query{
       .method = request.method(), .resource = request.resource(), .privileged_port = request.privileged_port()};
@@ -143,7 +142,7 @@ Status Admin::policy_explain(const v1::PolicyExplainRequest& request, v1::Policy
 }
 
 Status Admin::reload(v1::ReloadResponse& response) {
-  if (const auto wrong = parts_.server.reload(); !wrong.empty())
+  if (const auto wrong = server_.reload(); !wrong.empty())
     return {Code::kFailedPrecondition, "the old configuration stays in force: " + wrong};
   response.set_vms(static_cast<std::uint32_t>(parts_.registry.all().size()));
   response.set_rules(static_cast<std::uint32_t>(parts_.access.policy().rules().size()));
@@ -152,14 +151,14 @@ Status Admin::reload(v1::ReloadResponse& response) {
 
 Status Admin::session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const {
   if (!request.vm().empty() && !parts_.registry.find(request.vm())) return no_vm(request.vm());
-  for (const auto& [id, connection] : parts_.server.all())
+  for (const auto& [id, connection] : server_.all())
     if (request.vm().empty() || connection->caller().name() == request.vm())
       fill_session(*connection, parts_.reactor.now(), *response.add_sessions());
   return {};
 }
 
 Status Admin::session_close(const v1::SessionCloseRequest& request) {
-  auto* connection = parts_.server.find(request.id());
+  auto* connection = server_.find(request.id());
   if (connection == nullptr) return {Code::kNotFound, "no session " + std::to_string(request.id())};
   connection->end(wire::GoawayReason::kRemoved, "an administrator closed the session");
   return {};
@@ -179,7 +178,7 @@ Status Admin::stats(v1::StatsResponse& response) const {
       {"connections_open", stats.connections_open},
       {"connections_refused", stats.connections_refused},
       {"heartbeats_lost", stats.heartbeats_lost},
-      {"journal_records_lost", parts_.server.journal_records_lost()},
+      {"journal_records_lost", server_.journal_records_lost()},
       {"policy_rules", parts_.access.policy().rules().size()},
       {"reloads", stats.reloads},
       {"reloads_failed", stats.reloads_failed},

@@ -8,16 +8,7 @@ namespace hostcall::daemon {
 
 class Admin {
  public:
-  struct Parts {
-    Server& server;
-    Registry& registry;
-    Access& access;
-    Router& router;
-    Config& config;
-    Stats& stats;
-    Reactor& reactor;
-  };
-  explicit Admin(const Parts& parts) : parts_(parts) {}
+  Admin(Server& server, const Parts& parts) : server_(server), parts_(parts) {}
   // The Admin must outlive the router's use of it.
   void register_methods(Router& router);
 
@@ -35,7 +26,8 @@ class Admin {
 
   void fill_state(const Vm& vm, v1::VmState& state) const;
 
-  Parts parts_;
+  Server& server_;
+  const Parts parts_;
 };
 
 }  // namespace hostcall::daemon

@@ -1,4 +1,5 @@
-// Environment: what main built and every connection needs, by reference. Not a place for behaviour.
+// Parts and Environment: what main built and the server, its connections and the admin service need, by reference. No
+// place for behaviour.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ class Connections {
   ~Connections() = default;
 };
 
-struct Environment {
+// What main builds.
+struct Parts {
   Reactor& reactor;
   Journal& journal;
   Audit& audit;
@@ -39,9 +41,12 @@ struct Environment {
   Registry& registry;
   Config& config;
   Stats& stats;
+};
+
+// What the server adds for its connections.
+struct Environment : Parts {
   Connections& connections;
   std::string daemon_epoch;  // random at each start, hexadecimal
-  TimePoint started;
 };
 
 }  // namespace hostcall::daemon

@@ -60,22 +60,9 @@ int run(const Options& options) {
   register_session_service(router);
   register_host_service(router, {.daemon_started = reactor.now(), .root = {}});
   register_diagnostics_service(router, reactor);
-  Server server({.reactor = reactor,
-                 .journal = journal,
-                 .audit = audit,
-                 .router = router,
-                 .access = access,
-                 .registry = registry,
-                 .config = config,
-                 .stats = stats,
-                 .config_file = options.config_file});
-  Admin admin({.server = server,
-               .registry = registry,
-               .access = access,
-               .router = router,
-               .config = config,
-               .stats = stats,
-               .reactor = reactor});
+  const Parts parts{reactor, journal, audit, router, access, registry, config, stats};
+  Server server(parts, options.config_file);
+  Admin admin(server, parts);
   admin.register_methods(router);
   ::signal(SIGPIPE, SIG_IGN);
   reactor.on_signal(SIGTERM, [&] { server.shut_down(); });

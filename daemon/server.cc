@@ -36,19 +36,9 @@ net::Address unix_address(const std::string& path) {
 
 }  // namespace
 
-Server::Server(const Parts& parts)
-    : environment_{.reactor = parts.reactor,
-                   .journal = parts.journal,
-                   .audit = parts.audit,
-                   .router = parts.router,
-                   .access = parts.access,
-                   .registry = parts.registry,
-                   .config = parts.config,
-                   .stats = parts.stats,
-                   .connections = *this,
-                   .daemon_epoch = random_epoch(),
-                   .started = parts.reactor.now()},
-      config_file_(parts.config_file),
+Server::Server(const Parts& parts, std::string config_file)
+    : environment_{parts, *this, random_epoch()},
+      config_file_(std::move(config_file)),
       housekeeping_(parts.reactor, Callback::to<&Server::housekeeping>(this)),
       drain_timer_(parts.reactor, Callback::to<&Server::drain_over>(this)) {}
 
@@ -150,6 +140,7 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
   auto connection = std::make_unique<Connection>(environment_, std::move(fd), std::move(caller), id, std::move(refusal),
                                                  std::move(place));
   auto& started = *connection;
+  if (started.session().state() != Session::State::kRefused) write_session(Event::kSessionOpened, started, "opened");
   connections_.emplace(id, std::move(connection));
   environment_.stats.connections_open = connections_.size();
   started.start();
@@ -222,11 +213,23 @@ Connection* Server::find(std::uint64_t session_id) {
 }
 
 void Server::closed(Connection& connection) {
+  if (connection.session().state() != Session::State::kRefused)
+    write_session(Event::kSessionClosed, connection, "closed");
   const auto it = connections_.find(connection.session().session_id());
   environment_.reactor.retire(std::move(it->second));
   connections_.erase(it);
   environment_.stats.connections_open = connections_.size();
   finish_if_idle();
+}
+
+// At level debug: a script in a guest opens a session for every call.
+void Server::write_session(Event event, const Connection& connection, std::string_view what) {
+  const auto id = std::to_string(connection.session().session_id());
+  const auto& caller = connection.caller();
+  environment_.journal.write(Level::kDebug, event,
+                             "session " + id + " of VM \"" + caller.name() + "\" " + std::string(what) + ", " +
+                                 std::to_string(connection.session().calls()) + " calls",
+                             {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
 }
 
 void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const void* except) {

@@ -17,18 +17,7 @@ namespace hostcall::daemon {
 
 class Server final : public Connections, public Acceptor {
  public:
-  struct Parts {
-    Reactor& reactor;
-    Journal& journal;
-    Audit& audit;
-    Router& router;
-    Access& access;
-    Registry& registry;
-    Config& config;
-    Stats& stats;
-    std::string config_file;
-  };
-  explicit Server(const Parts& parts);
+  Server(const Parts& parts, std::string config_file);
   ~Server();
 
   // Opens the listeners and takes over those of systemd. Throws std::runtime_error for one that the configuration
@@ -69,6 +58,7 @@ class Server final : public Connections, public Acceptor {
   void warn_of_unknown_calls();
   void update_status();
   void housekeeping();
+  void write_session(Event event, const Connection& connection, std::string_view what);
   void finish_if_idle();
   void drain_over();
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "daemon/access.h"
-#include "daemon/services/descriptors.h"
 #include "hostcall/v1/session.hostcall.h"
+#include "proto/descriptors.h"
 
 namespace hostcall::daemon {
 namespace {

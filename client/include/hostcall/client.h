@@ -154,10 +154,10 @@ class Client {
   template <class Value, Value (*take)(const hostcall_result*)>
   Status begin(const char* method, hostcall_payload request, std::function<void(Value)> done,
                const CallOptions& options, CallId* id) {
-    using Done = std::function<void(Value)>;
-    auto owned = std::make_unique<Done>(std::move(done));
+    using Callback = std::function<void(Value)>;
+    auto owned = std::make_unique<Callback>(std::move(done));
     const auto on_end = [](void* user, const hostcall_result* result) noexcept {
-      const std::unique_ptr<Done> run(static_cast<Done*>(user));
+      const std::unique_ptr<Callback> run(static_cast<Callback*>(user));
       (*run)(take(result));
     };
     const auto c = detail::to_c(options);

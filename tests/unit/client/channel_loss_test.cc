@@ -23,7 +23,7 @@ TEST(ChannelLoss, ASentCallHasAnUnknownOutcome) {
   rig.pump();
   EXPECT_EQ(call.code(), Code::kUnavailable);
   EXPECT_TRUE(call.reply.outcome_unknown);
-  EXPECT_THAT(call.text(), HasSubstr("outcome unknown"));
+  EXPECT_THAT(call.text(), HasSubstr("had been sent"));
   EXPECT_EQ(rig.host.connections.size(), 1u) << "it must not be repeated";
 }
 

@@ -1,4 +1,4 @@
-#include "daemon/services/descriptors.h"
+#include "proto/descriptors.h"
 
 // The assembler copies the file in; a C++ array of it would cost the compiler a second.
 __asm__(
@@ -15,10 +15,10 @@ extern const char hostcall_descriptors_begin[];
 extern const char hostcall_descriptors_end[];
 }
 
-namespace hostcall::daemon {
+namespace hostcall {
 
 std::string_view descriptor_set() {
   return {hostcall_descriptors_begin, static_cast<std::size_t>(hostcall_descriptors_end - hostcall_descriptors_begin)};
 }
 
-}  // namespace hostcall::daemon
+}  // namespace hostcall

@@ -3,9 +3,9 @@
 
 #include <string_view>
 
-namespace hostcall::daemon {
+namespace hostcall {
 
 // A serialised google.protobuf.FileDescriptorSet with all imports; lives as long as the program.
 std::string_view descriptor_set();
 
-}  // namespace hostcall::daemon
+}  // namespace hostcall

@@ -1,0 +1,51 @@
+// Exit codes: see exit_code.h. 124 to 127 mean what they mean for timeout(1), env(1) and the shell.
+#include "client/cli/exit_code.h"
+
+#include "client/cli/text.h"
+
+namespace hostcall::cli {
+
+const char kExitCodeHelp[] =
+    "    0  done\n"
+    "    1  the host's answer is negative: not found, already there, condition unmet\n"
+    "    2  wrong usage, or a request that the host finds malformed\n"
+    "  124  the deadline (--timeout) passed\n"
+    "  125  the host was not reached, the connection broke, a limit was hit, or the\n"
+    "       host or this program failed; if the outcome is unknown, the text says so\n"
+    "  126  denied by policy, with the rule that decided; or this VM is not known\n"
+    "  127  no such service or method\n";
+
+ExitCode exit_code_of(Code code) {
+  switch (code) {
+    case Code::kOk: return ExitCode::kDone;
+    case Code::kNotFound:
+    case Code::kAlreadyExists:
+    case Code::kFailedPrecondition:
+    case Code::kAborted:
+    case Code::kOutOfRange: return ExitCode::kNegative;
+    case Code::kInvalidArgument: return ExitCode::kUsage;
+    case Code::kDeadlineExceeded: return ExitCode::kDeadline;
+    case Code::kPermissionDenied:
+    case Code::kUnauthenticated: return ExitCode::kDenied;
+    case Code::kUnimplemented: return ExitCode::kNoSuchMethod;
+    // A limit is no answer: a script must not take "too many writes" for "no such key".
+    case Code::kResourceExhausted:
+    case Code::kUnavailable:
+    case Code::kCancelled:
+    case Code::kUnknown:
+    case Code::kInternal:
+    case Code::kDataLoss: return ExitCode::kUnreachable;
+  }
+  return ExitCode::kUnreachable;  // a code that the host made up
+}
+
+Failure failure_of(const Status& status) {
+  std::string text = code_name(status.code);
+  if (!status.message.empty()) text += ": " + printable(status.message);
+  if (status.outcome_unknown) text += "; the outcome is unknown: the host may or may not have carried the call out";
+  return {exit_code_of(status.code), std::move(text)};
+}
+
+Failure usage(std::string text) { return {ExitCode::kUsage, std::move(text)}; }
+
+}  // namespace hostcall::cli

@@ -1,0 +1,36 @@
+// Machine: see machine.h.
+#include "client/cli/machine.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "client/cli/file.h"
+
+namespace hostcall::cli {
+
+std::optional<struct stat> Machine::status(const std::string& path) const {
+  struct stat status {};
+  if (::stat(at(path).c_str(), &status) != 0) return std::nullopt;
+  return status;
+}
+
+std::optional<std::string> Machine::read(const std::string& path) const {
+  auto text = read_file(at(path));
+  if (!text.ok()) return std::nullopt;
+  constexpr auto kBlank = " \t\n";
+  const auto begin = text->find_first_not_of(kBlank);
+  if (begin == std::string::npos) return std::string();
+  return text->substr(begin, text->find_last_not_of(kBlank) - begin + 1);
+}
+
+std::vector<std::string> Machine::list(const std::string& directory) const {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(at(directory), error), end; !error && entry != end;
+       entry.increment(error))
+    names.push_back(entry->path().filename().string());
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace hostcall::cli

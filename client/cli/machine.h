@@ -1,0 +1,32 @@
+// Machine: what the doctors read of the running system, below a root directory that tests replace by a tree of their
+// own.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hostcall::cli {
+
+class Machine {
+ public:
+  // `root` stands in front of every path; empty: this system.
+  explicit Machine(std::string root = {}) : root_(std::move(root)) {}
+
+  // Where a path of the system really is.
+  std::string at(const std::string& path) const { return root_ + path; }
+  bool exists(const std::string& path) const { return status(path).has_value(); }
+  // Follows symbolic links. Nothing: it can not be looked at, errno says why.
+  std::optional<struct stat> status(const std::string& path) const;
+  // The file's text without white space at its ends. Nothing: it can not be read.
+  std::optional<std::string> read(const std::string& path) const;
+  // Sorted names in a directory; empty where there is none.
+  std::vector<std::string> list(const std::string& directory) const;
+
+ private:
+  std::string root_;
+};
+
+}  // namespace hostcall::cli

@@ -1,0 +1,185 @@
+// run_program: from argv to an exit code. With arguments.cc the only code that knows CLI11.
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <map>
+
+#include "client/cli/output.h"
+#include "client/cli/text.h"
+#include "client/cli/verb.h"
+
+namespace hostcall::cli {
+namespace {
+
+// A verb or group of verbs with its place on the command line.
+struct Node {
+  std::string name;                  // "vm list"
+  const VerbEntry* entry = nullptr;  // null: a group
+  std::unique_ptr<Verb> verb;        // null: a group
+  std::unique_ptr<Arguments> arguments;
+};
+
+class CommandLine {
+ public:
+  explicit CommandLine(const Program& program);
+  // The chosen verb; null: help or version was asked for, and printed. Throws Failure.
+  Verb* parse(int argc, char** argv);
+  // With the endpoint made an address.
+  Common common() const;
+
+ private:
+  CLI::App* add_app(CLI::App& parent, const std::string& name);
+  CLI::App& group(const std::string& name);
+  void add_verb(const VerbEntry& entry);
+  void add_common();
+  CLI::App* chosen();
+  Failure failure_of(const CLI::ParseError& error);
+  std::string program_help() const;
+  std::string node_help(const Node& node) const;
+  std::string verb_list(const std::string& group) const;
+  // "hostcallctl vm list"
+  std::string name_of(CLI::App* app) const { return program_.name + (app == &root_ ? "" : " " + nodes_.at(app).name); }
+
+  const Program& program_;
+  CLI::App root_;
+  Arguments common_arguments_{root_};
+  Common common_;
+  std::map<CLI::App*, Node> nodes_;
+};
+
+CommandLine::CommandLine(const Program& program) : program_(program) {
+  root_.fallthrough();  // inherited: common options stand before or after the verb
+  root_.require_subcommand(0, 1);
+  root_.set_help_flag("-h,--help");
+  root_.set_version_flag("--version", HOSTCALL_VERSION);
+  add_common();
+  for (const auto& entry : program.verbs) add_verb(entry);
+}
+
+void CommandLine::add_common() {
+  const auto& endpoint = program_.endpoint;
+  const char* configured = std::getenv(endpoint.variable);
+  common_.address = configured != nullptr && *configured != '\0' ? configured : endpoint.fallback;
+  auto& arguments = common_arguments_;
+  arguments.option(endpoint.option, endpoint.placeholder, common_.address, endpoint.help);
+  arguments.option("--timeout", common_.timeout,
+                   "Give up after this time in all, written 5, 5s, 500ms, 2m or 1h; default 30s.");
+  arguments.flag("--json", common_.json, "Print one line of JSON, with protobuf's JSON names.");
+  arguments.flag("-q,--quiet", common_.quiet, "Print less; the help of each verb says what is left.");
+  arguments.mention("-h, --help", "Print this, or the help of a verb.");
+  arguments.mention("    --version", "Print the version.");
+}
+
+CLI::App* CommandLine::add_app(CLI::App& parent, const std::string& name) {
+  auto* app = parent.add_subcommand(name);
+  app->require_subcommand(0, 1);
+  return app;
+}
+
+CLI::App& CommandLine::group(const std::string& name) {
+  for (auto& [app, node] : nodes_)
+    if (node.name == name) return *app;
+  auto* app = add_app(root_, name);
+  nodes_[app].name = name;
+  return *app;
+}
+
+void CommandLine::add_verb(const VerbEntry& entry) {
+  const std::string name = entry.name;
+  const auto blank = name.find(' ');
+  auto& parent = blank == std::string::npos ? root_ : group(name.substr(0, blank));
+  auto* app = add_app(parent, name.substr(blank == std::string::npos ? 0 : blank + 1));
+  auto& node = nodes_[app];
+  node = {name, &entry, entry.make(), std::make_unique<Arguments>(*app)};
+  node.verb->declare(*node.arguments);
+}
+
+CLI::App* CommandLine::chosen() {
+  CLI::App* app = &root_;
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+Verb* CommandLine::parse(int argc, char** argv) {
+  try {
+    root_.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    auto* app = chosen();
+    print(app == &root_ ? program_help() : node_help(nodes_.at(app)));
+    return nullptr;
+  } catch (const CLI::CallForVersion&) {
+    print_line(std::string(program_.name) + " " + HOSTCALL_VERSION);
+    return nullptr;
+  } catch (const CLI::ParseError& error) {
+    throw failure_of(error);
+  }
+  auto* app = chosen();
+  Verb* verb = app == &root_ ? nullptr : nodes_.at(app).verb.get();
+  if (verb == nullptr) throw usage("a verb is missing; see " + name_of(app) + " --help");
+  return verb;
+}
+
+Failure CommandLine::failure_of(const CLI::ParseError& error) {
+  auto* app = chosen();
+  const bool is_verb = app != &root_ && nodes_.at(app).verb != nullptr;
+  std::string text = error.what();
+  // CLI11 does not know that what it did not expect was meant as a verb.
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
+    text = (is_verb ? "unexpected argument: " : "no such verb: ") + CLI::detail::join(root_.remaining(true), " ");
+  return usage(printable(text) + "; see " + name_of(app) + " --help");
+}
+
+Common CommandLine::common() const {
+  auto common = common_;
+  common.address.insert(0, program_.endpoint.prefix);
+  return common;
+}
+
+std::string CommandLine::verb_list(const std::string& group) const {
+  Table table;
+  for (const auto& entry : program_.verbs)
+    if (std::string(entry.name).starts_with(group)) table.add({std::string("  ") + entry.name, entry.summary});
+  return table.to_string();
+}
+
+std::string CommandLine::program_help() const {
+  return std::string("Usage: ") + program_.name + " [OPTION]... VERB [ARGUMENT]...\n\n" +
+         wrap_paragraphs(program_.help, kTerminalWidth) + "\nVerbs:\n" + verb_list("") +
+         "\nOptions, before or after the verb:\n" + common_arguments_.describe() + "\nExit codes:\n" + kExitCodeHelp +
+         "\nExamples:\n" + program_.examples;
+}
+
+std::string CommandLine::node_help(const Node& node) const {
+  const auto usage = std::string("Usage: ") + program_.name + " " + node.name;
+  const auto more = std::string("\nOptions of all verbs and exit codes: see ") + program_.name + " --help.\n";
+  if (!node.verb) return usage + " VERB\n\nVerbs:\n" + verb_list(node.name + " ") + more;
+  const auto own = node.arguments->describe();
+  return usage + " [OPTION]..." + node.arguments->usage() + "\n\n" + wrap_paragraphs(node.entry->help, kTerminalWidth) +
+         (own.empty() ? "" : "\n") + own + "\nExamples:\n" + node.entry->examples + more;
+}
+
+ExitCode run_verb(const Program& program, int argc, char** argv) {
+  CommandLine command_line(program);
+  auto* verb = command_line.parse(argc, argv);
+  if (verb == nullptr) return ExitCode::kDone;
+  Invocation invocation(program.name, command_line.common());
+  try {
+    return verb->run(invocation);
+  } catch (const Failure& failure) {
+    if (program.refine == nullptr) throw;
+    throw program.refine(failure, invocation.common());
+  }
+}
+
+}  // namespace
+
+int run_program(const Program& program, int argc, char** argv) {
+  end_with_the_reader();
+  try {
+    return static_cast<int>(run_verb(program, argc, argv));
+  } catch (const Failure& failure) {
+    complain(program.name, failure.text);
+    return static_cast<int>(failure.code);
+  }
+}
+
+}  // namespace hostcall::cli

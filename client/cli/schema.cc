@@ -1,0 +1,93 @@
+// Schema: see schema.h. JSON goes straight between text and wire bytes, through descriptors, without a message in
+// between.
+#include "client/cli/schema.h"
+
+#include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/type_resolver_util.h>
+
+#include "proto/descriptors.h"
+
+namespace hostcall::cli {
+
+namespace pb = google::protobuf;
+
+namespace {
+
+constexpr char kTypePrefix[] = "type.googleapis.com";
+
+std::string type_url(std::string_view type) { return std::string(kTypePrefix) + "/" + std::string(type); }
+
+}  // namespace
+
+Schema::Schema() : types_(pb::util::NewTypeResolverForDescriptorPool(kTypePrefix, &pool_)) {}
+
+std::unique_ptr<Schema> Schema::parse(std::string_view file_descriptor_set) {
+  pb::FileDescriptorSet set;
+  if (!set.ParseFromArray(file_descriptor_set.data(), static_cast<int>(file_descriptor_set.size()))) return nullptr;
+  std::unique_ptr<Schema> schema(new Schema);
+  // A database, not the pool itself: files may come in any order, and only those in use are built.
+  for (const auto& file : set.file()) schema->files_.Add(file);
+  return schema;
+}
+
+const Schema& Schema::built_in() {
+  static const auto schema = parse(descriptor_set());
+  return *schema;
+}
+
+const pb::MethodDescriptor* Schema::find_method(std::string_view name) const {
+  const auto slash = name.find('/');
+  if (slash == std::string_view::npos) return nullptr;
+  const auto* service = pool_.FindServiceByName(std::string(name.substr(0, slash)));
+  return service == nullptr ? nullptr : service->FindMethodByName(std::string(name.substr(slash + 1)));
+}
+
+std::vector<std::string> Schema::near(std::string_view name) const {
+  std::vector<std::string> found;
+  if (const auto* service = pool_.FindServiceByName(std::string(name.substr(0, name.find('/'))))) {
+    for (int i = 0; i < service->method_count(); ++i)
+      found.push_back(service->full_name() + "/" + service->method(i)->name());
+    return found;
+  }
+  std::vector<std::string> names;
+  files_.FindAllFileNames(&names);
+  for (const auto& file_name : names) {
+    const auto* file = pool_.FindFileByName(file_name);
+    for (int i = 0; file != nullptr && i < file->service_count(); ++i) found.push_back(file->service(i)->full_name());
+  }
+  return found;
+}
+
+// The JSON writer passes over bytes that end early; a message's own parser does not.
+bool Schema::is_message(std::string_view type, std::string_view bytes) const {
+  const auto* descriptor = pool_.FindMessageTypeByName(std::string(type));
+  if (descriptor == nullptr) return false;
+  const std::unique_ptr<pb::Message> message(messages_.GetPrototype(descriptor)->New());
+  return message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+std::optional<std::string> Schema::to_json(std::string_view type, std::string_view bytes, JsonStyle style) const {
+  if (!is_message(type, bytes)) return std::nullopt;
+  pb::util::JsonPrintOptions options;
+  options.always_print_primitive_fields = true;
+  options.add_whitespace = style == JsonStyle::kPretty;
+  std::string json;
+  if (!pb::util::BinaryToJsonString(types_.get(), type_url(type), std::string(bytes), &json, options).ok())
+    return std::nullopt;
+  while (json.ends_with('\n')) json.pop_back();
+  return json;
+}
+
+std::optional<std::string> Schema::from_json(std::string_view type, std::string_view json, std::string& error) const {
+  std::string bytes;
+  const auto status =
+      pb::util::JsonToBinaryString(types_.get(), type_url(type), pb::StringPiece(json.data(), json.size()), &bytes);
+  if (status.ok()) return bytes;
+  // "PATH: what is wrong", where the path of the document itself is empty.
+  error = std::string(status.message());
+  if (error.starts_with(": ")) error.erase(0, 2);
+  return std::nullopt;
+}
+
+}  // namespace hostcall::cli

@@ -1,0 +1,52 @@
+// Schema: services and messages that are known at run time only, and their JSON. The one user of protobuf's full
+// runtime; nothing of it is set up before somebody asks for JSON.
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/descriptor_database.h>
+#include <google/protobuf/dynamic_message.h>
+#include <google/protobuf/util/type_resolver.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hostcall::cli {
+
+// kLine: one line. kPretty: indented, for people.
+enum class JsonStyle { kLine, kPretty };
+
+// Neither copied nor moved: descriptors point into it.
+class Schema {
+ public:
+  // Null: the bytes are no FileDescriptorSet.
+  static std::unique_ptr<Schema> parse(std::string_view file_descriptor_set);
+  // What this program was built with.
+  static const Schema& built_in();
+  Schema(const Schema&) = delete;
+  Schema& operator=(const Schema&) = delete;
+
+  // "package.Service/Method"; null: there is none. Valid as long as the schema.
+  const google::protobuf::MethodDescriptor* find_method(std::string_view name) const;
+  // What there is near a name that find_method() does not know: the methods of its service, else the services.
+  std::vector<std::string> near(std::string_view name) const;
+
+  // Protobuf's JSON with every field, also those at their default, so that keys are stable. Nothing: the bytes
+  // are no message of that type.
+  std::optional<std::string> to_json(std::string_view type, std::string_view bytes, JsonStyle style) const;
+  // The message's bytes; `error` says what is wrong with the JSON.
+  std::optional<std::string> from_json(std::string_view type, std::string_view json, std::string& error) const;
+
+ private:
+  Schema();
+  bool is_message(std::string_view type, std::string_view bytes) const;
+
+  mutable google::protobuf::SimpleDescriptorDatabase files_;  // its look-ups are not const
+  google::protobuf::DescriptorPool pool_{&files_};
+  mutable google::protobuf::DynamicMessageFactory messages_{&pool_};
+  std::unique_ptr<google::protobuf::util::TypeResolver> types_;
+};
+
+}  // namespace hostcall::cli

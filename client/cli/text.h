@@ -1,0 +1,53 @@
+// Text for people: tables, wrapped paragraphs, sizes, and foreign text made harmless before it reaches a terminal.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hostcall::cli {
+
+// Foreign text (from the other side, a file, a name) with control bytes and invalid UTF-8 written as \xNN, so that it
+// can neither drive the terminal nor break a line.
+std::string printable(std::string_view text);
+
+// A number with that many digits after the point.
+std::string fixed(double value, int digits);
+// "512 B", "1.5 KiB", "256 MiB".
+std::string format_bytes(std::uint64_t bytes);
+std::string join(const std::vector<std::string>& parts, std::string_view separator);
+
+// Columns that a terminal gives, counted in characters, not bytes.
+std::size_t width_of(std::string_view text);
+
+// Breaks the text at blanks so that no line is wider than `width`; every line but the first starts with `indent`
+// blanks.
+std::string wrap(std::string_view text, std::size_t width, std::size_t indent);
+
+// Wraps paragraphs, which empty lines separate; each ends with a line end. Line ends within them are blanks.
+std::string wrap_paragraphs(std::string_view text, std::size_t width);
+
+// Columns that help and findings are wrapped to.
+inline constexpr std::size_t kTerminalWidth = 80;
+
+// Rows in aligned columns. Cells are made printable.
+class Table {
+ public:
+  Table() = default;
+  // With a heading in upper case. A heading that starts with '>' stands for a column of numbers, aligned right.
+  explicit Table(std::initializer_list<std::string> heading);
+
+  void add(std::vector<std::string> cells);
+  // "name  value" of a table without heading; an empty value is shown as "-".
+  void field(std::string name, std::string value);
+  std::string to_string() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+  std::vector<bool> right_;
+};
+
+}  // namespace hostcall::cli

@@ -1,0 +1,54 @@
+// hostcall call: any method of the host, JSON in and JSON out.
+#include <unistd.h>
+
+#include "client/hostcall/generic_call.h"
+#include "client/hostcall/verbs.h"
+
+namespace hostcall::cli::guest {
+namespace {
+
+constexpr char kHelp[] = R"(Calls any method of the host. Request and reply are protobuf's JSON: bytes are
+base64, 64-bit numbers are strings, every field of a reply is there. The host
+describes its services; hostcall services lists those that this VM may call.
+
+JSON is the request; without it {}, and - reads it from standard input. A method
+that takes a stream reads one document per line, from JSON if given, else from
+standard input, and sends each at once. A method that gives a stream prints one
+document per line; --timeout bounds the whole stream. With -q, no reply is
+printed: the exit code tells.
+)";
+
+constexpr char kExamples[] = R"(  hostcall call hostcall.v1.Host/Info
+  hostcall call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8="}'
+  hostcall call hostcall.v1.Diagnostics/Source \
+      '{"totalBytes": "100", "chunkBytes": 50}' --json
+  generate | hostcall call hostcall.v1.Diagnostics/EchoStream --timeout 1h
+)";
+
+class Call : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.positional("SERVICE/METHOD", method_, "Full name, for example hostcall.v1.Host/Info.");
+    arguments.positional("JSON", json_, "The request; - reads standard input.");
+  }
+  ExitCode run(Invocation& invocation) override {
+    GenericCall call(invocation, method_);
+    call.run(input(call.client_streams()));
+    return ExitCode::kDone;
+  }
+
+ private:
+  Documents input(bool streaming) const {
+    const bool from_stdin = json_ ? *json_ == "-" : streaming;
+    return from_stdin ? Documents(STDIN_FILENO) : Documents(-1, json_.value_or(""));
+  }
+  std::string method_;
+  std::optional<std::string> json_;
+};
+
+}  // namespace
+
+const VerbEntry kCall{"call", "call any method, JSON in and out", kHelp, kExamples,
+                      []() -> std::unique_ptr<Verb> { return std::make_unique<Call>(); }};
+
+}  // namespace hostcall::cli::guest

@@ -1,0 +1,34 @@
+// hostcall doctor: what stands between this VM and its host, and what to do about it.
+#include "client/cli/output.h"
+#include "client/hostcall/guest_checks.h"
+#include "client/hostcall/verbs.h"
+
+namespace hostcall::cli::guest {
+namespace {
+
+constexpr char kHelp[] = R"(Looks at everything between this VM and its host in the order in which things
+depend on each other: address, AF_VSOCK, the vsock device and its driver, the
+connection, the identity, the clock. Each line is ok, warn or fail; what is not ok
+says what to do. With -q, those that are ok are left out.
+
+Exits with 0 if nothing failed, else with 1.
+)";
+
+constexpr char kExamples[] = R"(  hostcall doctor -q || hostcall doctor --json > /tmp/for-the-ticket.json
+)";
+
+class Doctor : public Verb {
+ public:
+  ExitCode run(Invocation& invocation) override {
+    const auto findings = examine_guest(invocation, Machine());
+    print(invocation.json() ? to_json(findings) + "\n" : to_text(findings, invocation.quiet()));
+    return exit_code_of(findings);
+  }
+};
+
+}  // namespace
+
+const VerbEntry kDoctor{"doctor", "what is wrong between VM and host, and what to do", kHelp, kExamples,
+                        []() -> std::unique_ptr<Verb> { return std::make_unique<Doctor>(); }};
+
+}  // namespace hostcall::cli::guest

@@ -1,0 +1,145 @@
+// GenericCall: see generic_call.h. Streams run in a loop of their own, because standard input and the host are waited
+// for at once.
+#include "client/hostcall/generic_call.h"
+
+#include <google/protobuf/descriptor.h>
+
+#include <algorithm>
+#include <array>
+
+#include "client/cli/output.h"
+#include "client/cli/text.h"
+#include "client/cli/wait.h"
+#include "hostcall/v1/session.hostcall.h"
+
+namespace hostcall::cli::guest {
+namespace {
+
+Shape shape_of(const google::protobuf::MethodDescriptor& method) {
+  if (!method.client_streaming()) return Shape::kServerStream;
+  return method.server_streaming() ? Shape::kBidiStream : Shape::kClientStream;
+}
+
+// Documents go out and replies are printed as each side is ready, until the stream has ended.
+class Pump {
+ public:
+  Pump(Invocation& invocation, ByteStream& stream, Documents input)
+      : invocation_(invocation), stream_(stream), input_(std::move(input)) {
+    stream_.on_event([this](unsigned events) { ended_ = ended_ || (events & HOSTCALL_CLOSED) != 0; });
+  }
+
+  template <class Encode, class Print>
+  void run(const Encode& encode, const Print& show) {
+    while (!ended_) {
+      send_what_fits(encode);
+      wait();
+      receive_all(show);
+    }
+  }
+
+ private:
+  template <class Encode>
+  void send_what_fits(const Encode& encode) {
+    while (!closed_) {
+      if (!pending_)
+        if (const auto line = input_.next_line()) pending_ = encode(*line);
+      if (!pending_) break;
+      if (stream_.try_send(*pending_) != Progress::kDone) return;
+      pending_.reset();
+    }
+    if (closed_ || !input_.ended()) return;
+    stream_.close_send();
+    closed_ = true;
+  }
+  template <class Print>
+  void receive_all(const Print& show) {
+    std::string_view message;
+    while (stream_.try_recv(message) == Progress::kDone) show(message);
+  }
+  void wait() {
+    auto& client = invocation_.client();
+    const auto most = client.timeout();
+    // While a document waits for credit, no more is read.
+    std::array<pollfd, 2> events{pollfd{client.fd(), POLLIN, 0}, pollfd{pending_ ? -1 : input_.fd(), POLLIN, 0}};
+    wait_for(events, most ? deadline_after(Clock::now(), *most) : kNever);
+    if (events[1].revents != 0) input_.read_some();
+    client.process();
+  }
+
+  Invocation& invocation_;
+  ByteStream& stream_;
+  Documents input_;
+  std::optional<std::string> pending_;  // a message that had no credit
+  bool closed_ = false;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+GenericCall::GenericCall(Invocation& invocation, const std::string& method) : invocation_(invocation), name_(method) {
+  if (method.find('/') == std::string::npos)
+    throw usage("\"" + printable(method) + "\" is no method; write package.Service/Method, as hostcall services does");
+  load_schema();
+  method_ = schema_->find_method(method);
+  if (method_ == nullptr)
+    throw Failure{ExitCode::kNoSuchMethod, "the host describes no method " + printable(method) + "; it has " +
+                                               join(schema_->near(method), ", ")};
+}
+
+// The host knows its own services best. One that does not describe them, or not to this VM, may still serve those
+// that this program was built with.
+void GenericCall::load_schema() {
+  auto reply = invocation_.client().call<v1::Session::Descriptors>({}, invocation_.rest());
+  if (reply.ok()) {
+    served_ = Schema::parse(reply->file_descriptor_set());
+    if (!served_) throw Failure{ExitCode::kUnreachable, "the host's description of its services is malformed"};
+    schema_ = served_.get();
+    return;
+  }
+  const auto code = exit_code_of(reply.status().code);
+  const bool refused = code == ExitCode::kDenied || code == ExitCode::kNoSuchMethod;
+  if (!refused || Schema::built_in().find_method(name_) == nullptr) throw failure_of(reply.status());
+  schema_ = &Schema::built_in();
+}
+
+std::string GenericCall::request_of(const std::string& json) const {
+  std::string error;
+  auto bytes = schema_->from_json(method_->input_type()->full_name(), json, error);
+  if (!bytes) throw usage("the JSON is no " + method_->input_type()->full_name() + ": " + printable(error));
+  return *std::move(bytes);
+}
+
+void GenericCall::print_reply(std::string_view bytes, JsonStyle style) const {
+  if (invocation_.quiet()) return;
+  const auto json = schema_->to_json(method_->output_type()->full_name(), bytes, style);
+  if (!json) throw Failure{ExitCode::kUnreachable, "the host's reply is no " + method_->output_type()->full_name()};
+  print_line(*json);
+}
+
+void GenericCall::run_unary(const std::string& request) {
+  const auto reply = value_of(invocation_.client().call_bytes(name_, request, invocation_.rest()));
+  print_reply(reply, invocation_.json() ? JsonStyle::kLine : JsonStyle::kPretty);
+}
+
+ByteStream GenericCall::open(Shape shape, std::string_view request) {
+  return value_of(invocation_.client().open_bytes(name_, shape, request, invocation_.rest()));
+}
+
+void GenericCall::run_streaming(ByteStream stream, Documents input) {
+  Pump(invocation_, stream, std::move(input))
+      .run([this](const std::string& line) { return request_of(line); },
+           [this](std::string_view bytes) { print_reply(bytes, JsonStyle::kLine); });
+  const auto last = value_of(stream.finish());
+  if (!method_->server_streaming()) print_reply(last, invocation_.json() ? JsonStyle::kLine : JsonStyle::kPretty);
+}
+
+void GenericCall::run(Documents input) {
+  const auto shape = shape_of(*method_);
+  if (client_streams()) return run_streaming(open(shape, {}), std::move(input));
+  const auto json = input.all(invocation_.deadline());
+  const auto request = request_of(json.empty() ? "{}" : json);
+  if (!method_->server_streaming()) return run_unary(request);
+  run_streaming(open(shape, request), Documents(-1));
+}
+
+}  // namespace hostcall::cli::guest

@@ -1,0 +1,39 @@
+// GenericCall: a call of any method, known only by the host's description of it, between JSON documents.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "client/cli/documents.h"
+#include "client/cli/invocation.h"
+#include "client/cli/schema.h"
+
+namespace hostcall::cli::guest {
+
+class GenericCall {
+ public:
+  // Learns the method from the host; throws Failure if there is none.
+  GenericCall(Invocation& invocation, const std::string& method);
+
+  bool client_streams() const { return method_->client_streaming(); }
+  // Prints each reply as it comes. Unary and server streaming: the input is one document, nothing means {}.
+  // Client streaming: one document per line. Throws Failure.
+  void run(Documents input);
+
+ private:
+  void load_schema();
+  std::string request_of(const std::string& json) const;
+  void print_reply(std::string_view bytes, JsonStyle style) const;
+  void run_unary(const std::string& request);
+  void run_streaming(ByteStream stream, Documents input);
+  ByteStream open(Shape shape, std::string_view request);
+
+  Invocation& invocation_;
+  std::string name_;
+  std::unique_ptr<Schema> served_;  // null: the built-in one is used
+  const Schema* schema_ = nullptr;
+  const google::protobuf::MethodDescriptor* method_ = nullptr;
+};
+
+}  // namespace hostcall::cli::guest

@@ -1,0 +1,40 @@
+// hostcall: the guest's command line. Composes the verbs; everything else is in ../cli and in the verbs' own files.
+#include "client/hostcall/verbs.h"
+#include "proto/net/address.h"
+
+namespace {
+
+namespace cli = hostcall::cli;
+namespace guest = hostcall::cli::guest;
+
+constexpr char kHelp[] = R"(Calls the host of this virtual machine: no network, no password, no key. The host
+knows which VM calls, and its policy decides what the VM may do.
+)";
+
+constexpr char kExamples[] = R"(  hostcall whoami
+  hostcall services
+  hostcall info --json | jq -r .hostName
+  hostcall call hostcall.v1.Session/Ping '{"payload": "aGk="}'
+  hostcall doctor
+)";
+
+cli::Program program() {
+  return {
+      .name = "hostcall",
+      .help = kHelp,
+      .examples = kExamples,
+      .endpoint = {.option = "--address",
+                   .placeholder = "ADDRESS",
+                   .variable = "HOSTCALL_ADDRESS",
+                   .fallback = hostcall::net::kDefaultAddress,
+                   .prefix = "",
+                   .help = "Where the host listens: vsock:CID:PORT or unix:/path; default $HOSTCALL_ADDRESS, else "
+                           "vsock:2:18499."},
+      .verbs = {guest::kWhoAmI, guest::kPing, guest::kInfo, guest::kServices, guest::kCall, guest::kDoctor},
+      .refine = nullptr,
+  };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return cli::run_program(program(), argc, argv); }

@@ -1,0 +1,174 @@
+// hostcall ping: the round trip through connection, policy and dispatch, several times. Runs the client in a loop of
+// its own, so that Ctrl-C can end the run with its statistics.
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+
+#include "client/cli/duration.h"
+#include "client/cli/output.h"
+#include "client/cli/text.h"
+#include "client/cli/wait.h"
+#include "client/hostcall/ping_statistics.h"
+#include "client/hostcall/verbs.h"
+#include "hostcall/v1/host.hostcall.h"
+#include "hostcall/v1/session.hostcall.h"
+#include "proto/base/unique_fd.h"
+
+namespace hostcall::cli::guest {
+namespace {
+
+constexpr char kHelp[] = R"(Asks the host for an echo, a few times, and prints how long each took. Every ping
+passes the host's policy like any other call; the connection is made before the
+first one. A ping without a reply after 5 s (or --timeout, if that is shorter) is
+lost. --timeout bounds all waiting; the pauses between pings come on top. Ctrl-C
+ends the run with its statistics. With -q, the statistics alone.
+
+Exits with 0 if any reply came, else with the code of the last failure, or with 1
+if Ctrl-C came first.
+)";
+
+constexpr char kExamples[] = R"(  hostcall ping
+  hostcall ping -c 1000 -i 1ms -q
+)";
+
+constexpr std::uint64_t kMaxCount = 1'000'000;
+constexpr Duration kReplyWait = seconds(5);
+
+// SIGINT as a descriptor, blocked meanwhile.
+class Interrupt {
+ public:
+  Interrupt() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigprocmask(SIG_BLOCK, &signals_, &before_);
+    fd_ = UniqueFd::adopt(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
+  }
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+  ~Interrupt() {
+    signalfd_siginfo taken;
+    while (::read(fd_.get(), &taken, sizeof taken) > 0) continue;
+    sigprocmask(SIG_SETMASK, &before_, nullptr);
+  }
+  int fd() const { return fd_.get(); }
+
+ private:
+  sigset_t signals_{};
+  sigset_t before_{};
+  UniqueFd fd_;
+};
+
+// The host's name where policy lets us ask, else its address.
+std::string name_of_host(Invocation& invocation) {
+  const auto host = invocation.client().call<v1::Host::Info>({}, invocation.rest());
+  return printable(host.ok() ? host->host_name() : invocation.common().address);
+}
+
+// Whether the next ping would end the same way.
+bool is_final(const Status& status) {
+  const auto code = exit_code_of(status.code);
+  return code == ExitCode::kDenied || code == ExitCode::kNoSuchMethod || code == ExitCode::kUsage;
+}
+
+class PingRun {
+ public:
+  PingRun(Invocation& invocation, std::string vm, std::string host)
+      : invocation_(invocation), vm_(std::move(vm)), host_(std::move(host)) {}
+
+  // Sends one and waits for its end. Throws Failure if the next would fail the same way.
+  void ping(std::uint64_t seq) {
+    auto& client = invocation_.client();
+    const auto start = Clock::now();
+    const auto wait = std::chrono::ceil<milliseconds>(std::min(kReplyWait, invocation_.deadline() - start));
+    Duration time{};
+    std::optional<Status> end;
+    CallId call = 0;
+    const auto on_end = [&](const Reply<v1::PingResponse>& reply) {
+      time = Clock::now() - start, end = reply.status();
+    };
+    statistics_.sent();
+    const auto begun = client.start<v1::Session::Ping>({}, on_end, {.timeout = std::max(wait, milliseconds(1))}, &call);
+    if (!begun.ok()) throw failure_of(begun);
+    while (!end) {
+      turn(kNever);  // the client itself ends the call when its time is up
+      if (interrupted_) client.cancel(call);
+    }
+    if (end->code != Code::kCancelled) report(seq, time, *end);
+  }
+  // Keeps the connection alive until then.
+  void pause(TimePoint until) {
+    while (!interrupted_ && Clock::now() < until) turn(until);
+  }
+
+  bool interrupted() const { return interrupted_; }
+  void print_statistics() const {
+    print(invocation_.json() ? statistics_.to_json(vm_, host_) + "\n" : statistics_.to_text(host_));
+  }
+  ExitCode exit_code() const {
+    if (statistics_.received_count() != 0) return ExitCode::kDone;
+    return last_failure_.ok() ? ExitCode::kNegative : exit_code_of(last_failure_.code);
+  }
+
+ private:
+  void turn(TimePoint until) {
+    auto& client = invocation_.client();
+    if (const auto most = client.timeout()) until = std::min(until, deadline_after(Clock::now(), *most));
+    pollfd events[] = {{client.fd(), POLLIN, 0}, {interrupt_.fd(), POLLIN, 0}};
+    wait_for(events, until);
+    interrupted_ = interrupted_ || events[1].revents != 0;
+    client.process();
+  }
+  void report(std::uint64_t seq, Duration time, const Status& status) {
+    if (is_final(status)) throw failure_of(status);
+    if (status.ok())
+      statistics_.received(time);
+    else
+      last_failure_ = status;
+    if (invocation_.quiet() || invocation_.json()) return;
+    const auto number = ": seq=" + std::to_string(seq);
+    print_line(status.ok() ? "reply from " + host_ + " to " + vm_ + number + " time=" + format_ms(time)
+                           : "no reply" + number + ": " + failure_of(status).text);
+  }
+
+  Invocation& invocation_;
+  const std::string vm_, host_;
+  Interrupt interrupt_;
+  bool interrupted_ = false;
+  Status last_failure_;
+  PingStatistics statistics_;
+};
+
+class Ping : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.option("-c,--count", "N", count_, {1, kMaxCount}, "Pings to send; default 4.");
+    arguments.option("-i,--interval", interval_, "Pause between the starts of two pings; default 1s.");
+  }
+  ExitCode run(Invocation& invocation) override {
+    const auto connected = invocation.client().connect(invocation.rest());
+    if (!connected.ok()) throw failure_of(connected);
+    invocation.extend(interval_ * (*count_ - 1));
+    const auto session = invocation.client().session();
+    PingRun run(invocation, printable(session ? session->vm_name : ""), name_of_host(invocation));
+    for (std::uint64_t seq = 1; seq <= *count_ && !run.interrupted() && Clock::now() < invocation.deadline(); ++seq) {
+      const auto next = Clock::now() + interval_;
+      run.ping(seq);
+      if (seq < *count_) run.pause(next);
+    }
+    run.print_statistics();
+    return run.exit_code();
+  }
+
+ private:
+  std::optional<std::uint64_t> count_ = 4;
+  milliseconds interval_ = seconds(1);
+};
+
+}  // namespace
+
+const VerbEntry kPing{"ping", "the round trip to the host", kHelp, kExamples,
+                      []() -> std::unique_ptr<Verb> { return std::make_unique<Ping>(); }};
+
+}  // namespace hostcall::cli::guest

@@ -1,0 +1,52 @@
+// hostcall services: which methods policy lets this VM call, and its limits with what is left of them.
+#include "client/cli/limit_table.h"
+#include "client/cli/text.h"
+#include "client/hostcall/verbs.h"
+#include "hostcall/v1/session.hostcall.h"
+
+namespace hostcall::cli::guest {
+namespace {
+
+constexpr char kHelp[] = R"(Lists every method that the host's policy lets this VM call, with the resources
+and the rate that the policy grants, and the VM's limits with what is left of each
+at this moment. With -q, the names of the methods alone.
+)";
+
+constexpr char kExamples[] = R"(  hostcall services
+  hostcall services -q | grep -qx hostcall.v1.Host/Metrics && echo may
+)";
+
+std::string method_table(const v1::ListServicesResponse& services) {
+  Table table({"METHOD", "RESOURCES", ">RATE"});
+  for (const auto& method : services.methods()) {
+    const auto& globs = method.resources();
+    const double rate = method.rate_per_second();
+    table.add(
+        {method.method(), globs.empty() ? "any" : join({globs.begin(), globs.end()}, ", "),
+         rate > 0 ? fixed(rate, rate == static_cast<double>(static_cast<std::int64_t>(rate)) ? 0 : 2) + "/s" : "-"});
+  }
+  return table.to_string();
+}
+
+std::string names_of(const v1::ListServicesResponse& services) {
+  std::string names;
+  for (const auto& method : services.methods()) names += printable(method.method()) + "\n";
+  return names;
+}
+
+class Services : public Verb {
+ public:
+  ExitCode run(Invocation& invocation) override {
+    const auto services = invocation.call<v1::Session::ListServices>();
+    invocation.show(services, invocation.quiet() ? names_of(services)
+                                                 : method_table(services) + "\n" + limit_table(services.limits()));
+    return ExitCode::kDone;
+  }
+};
+
+}  // namespace
+
+const VerbEntry kServices{"services", "what this VM may call; its limits and what is left", kHelp, kExamples,
+                          []() -> std::unique_ptr<Verb> { return std::make_unique<Services>(); }};
+
+}  // namespace hostcall::cli::guest

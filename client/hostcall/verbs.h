@@ -1,0 +1,15 @@
+// The verbs of `hostcall`, one file each.
+#pragma once
+
+#include "client/cli/verb.h"
+
+namespace hostcall::cli::guest {
+
+extern const VerbEntry kCall;
+extern const VerbEntry kDoctor;
+extern const VerbEntry kInfo;
+extern const VerbEntry kPing;
+extern const VerbEntry kServices;
+extern const VerbEntry kWhoAmI;
+
+}  // namespace hostcall::cli::guest

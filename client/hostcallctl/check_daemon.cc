@@ -1,0 +1,41 @@
+// Daemon: whether hostcalld answers on its admin socket, and which VMs it knows.
+#include "client/cli/text.h"
+#include "client/hostcallctl/access.h"
+#include "client/hostcallctl/checks.h"
+#include "hostcall/v1/admin.hostcall.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+constexpr char kCheck[] = "daemon";
+
+Finding unreachable(const Status& status, const Common& common) {
+  const auto failure = explain_access(failure_of(status), common);
+  if (failure.code == ExitCode::kDenied) return fail(kCheck, failure.text, "run this as root");
+  return fail(kCheck, failure.text,
+              "systemctl start hostcalld.service; journalctl -u hostcalld.service -b says why it does not run");
+}
+
+Finding judge_version(const std::string& version) {
+  const auto text = "hostcalld " + printable(version) + " answers";
+  if (version == HOSTCALL_VERSION) return ok(kCheck, text);
+  return warn(kCheck, text + ", but this program is version " HOSTCALL_VERSION,
+              "systemctl restart hostcalld.service, if it was updated since it started");
+}
+
+Finding judge_vms(const std::vector<v1::VmState>& vms) {
+  if (!vms.empty()) return ok("vms", std::to_string(vms.size()) + " VM records");
+  return warn("vms", "no VM is registered, so every guest is refused", "hostcallctl vm add, or a file in vms.d");
+}
+
+}  // namespace
+
+DaemonAnswer check_daemon(Invocation& invocation) {
+  const auto list = invocation.client().call<v1::Admin::VmList>({}, invocation.rest());
+  if (!list.ok()) return {{unreachable(list.status(), invocation.common())}, std::nullopt};
+  const auto session = invocation.client().session();
+  std::vector<v1::VmState> vms(list->vms().begin(), list->vms().end());
+  return {{judge_version(session ? session->daemon_version : ""), judge_vms(vms)}, std::move(vms)};
+}
+
+}  // namespace hostcall::cli::host

@@ -1,0 +1,54 @@
+// hostcallctl doctor: what keeps VMs from calling this host, and what to do about it.
+#include <algorithm>
+
+#include "client/cli/output.h"
+#include "client/hostcallctl/checks.h"
+#include "client/hostcallctl/verbs.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+constexpr char kHelp[] = R"(Looks at everything that calls from VMs need on this host: the daemon and its VM
+records, systemd's units, the kernel's version against known faults, the vhost-vsock
+module and device, the vsock namespace, and the socket files. Changes nothing. Each
+line is ok, warn or fail; what is not ok says what to do. With -q, those that are ok
+are left out.
+
+Exits with 0 if nothing failed, else with 1.
+)";
+
+constexpr char kExamples[] = R"(  hostcallctl doctor --json | jq '.findings[] | select(.state != "ok")'
+)";
+
+// Enough for a busy systemd; the rest of --timeout is for the daemon.
+constexpr Duration kUnitsTime = seconds(5);
+
+void append(Findings& to, Findings more) {
+  to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+}
+
+bool any_cid(const std::optional<std::vector<v1::VmState>>& vms) {
+  return vms && std::ranges::any_of(*vms, [](const v1::VmState& vm) { return vm.record().cid() != 0; });
+}
+
+class Doctor : public Verb {
+ public:
+  ExitCode run(Invocation& invocation) override {
+    const Machine machine;
+    auto daemon = check_daemon(invocation);
+    auto findings = std::move(daemon.findings);
+    append(findings, check_units(machine, "systemctl", std::min(invocation.deadline(), Clock::now() + kUnitsTime)));
+    append(findings, check_kernel(machine));
+    append(findings, check_vsock(machine, any_cid(daemon.vms)));
+    append(findings, check_sockets(machine, daemon.vms));
+    print(invocation.json() ? to_json(findings) + "\n" : to_text(findings, invocation.quiet()));
+    return exit_code_of(findings);
+  }
+};
+
+}  // namespace
+
+const VerbEntry kDoctor{"doctor", "what is wrong on this host, and what to do", kHelp, kExamples,
+                        []() -> std::unique_ptr<Verb> { return std::make_unique<Doctor>(); }};
+
+}  // namespace hostcall::cli::host

@@ -1,0 +1,43 @@
+// hostcallctl: administration of a running hostcalld. Composes the verbs; everything else is in ../cli and in the
+// verbs' own files.
+#include "client/hostcallctl/access.h"
+#include "client/hostcallctl/verbs.h"
+
+namespace {
+
+namespace cli = hostcall::cli;
+namespace host = hostcall::cli::host;
+
+constexpr char kHelp[] = R"(Administers the hostcalld of this machine over its admin socket: which VMs there
+are, what policy decides, who is connected. Only root and members of the group
+hostcall may use the socket.
+)";
+
+constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web
+  hostcallctl vm list
+  hostcallctl policy explain --vm web1 --call hostcall.v1.Host/Info
+  hostcallctl session list --json | jq '.sessions[] | select(.vm == "web1")'
+  hostcallctl doctor
+)";
+
+cli::Program program() {
+  return {
+      .name = "hostcallctl",
+      .help = kHelp,
+      .examples = kExamples,
+      .endpoint = {.option = "--socket",
+                   .placeholder = "PATH",
+                   .variable = "HOSTCALL_ADMIN_SOCKET",
+                   .fallback = host::kDefaultAdminSocket,
+                   .prefix = "unix:",
+                   .help = "hostcalld's admin socket; default $HOSTCALL_ADMIN_SOCKET, else "
+                           "/run/hostcall/admin.sock."},
+      .verbs = {host::kVmList, host::kVmShow, host::kVmAdd, host::kVmRemove, host::kPolicyCheck, host::kPolicyExplain,
+                host::kPolicyReload, host::kSessionList, host::kSessionClose, host::kStats, host::kDoctor},
+      .refine = host::explain_access,
+  };
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return cli::run_program(program(), argc, argv); }

@@ -1,0 +1,81 @@
+// hostcallctl session: the open connections of VMs and administrators.
+#include "client/cli/duration.h"
+#include "client/cli/text.h"
+#include "client/hostcallctl/verbs.h"
+#include "hostcall/v1/admin.hostcall.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+constexpr char kListHelp[] = R"(Lists the open sessions, by id: who is connected, from where, for how long, and
+with how many calls and bytes. VM @admin is an administrator's connection, such as
+this one. With -q, the ids alone.
+)";
+
+constexpr char kListExamples[] = R"(  hostcallctl session list --vm web1
+)";
+
+constexpr char kCloseHelp[] = R"(Ends one session. Its client may connect again at once: to keep a VM out, remove
+it or change the policy.
+)";
+
+constexpr char kCloseExamples[] = R"(  hostcallctl session close 17
+)";
+
+std::string to_text(const v1::SessionListResponse& list) {
+  Table table({">ID", "VM", "PEER", "CLIENT", ">AGE", ">IDLE", ">CALLS", ">OPEN", ">IN", ">OUT"});
+  for (const auto& session : list.sessions())
+    table.add({std::to_string(session.id()), session.vm(), session.peer(),
+               session.client().empty() ? "(plain ttrpc)" : session.client(),
+               format_duration(nanoseconds(session.age_nano())), format_duration(nanoseconds(session.idle_nano())),
+               std::to_string(session.calls()), std::to_string(session.streams()), format_bytes(session.bytes_in()),
+               format_bytes(session.bytes_out())});
+  return table.to_string();
+}
+
+std::string ids_of(const v1::SessionListResponse& list) {
+  std::string ids;
+  for (const auto& session : list.sessions()) ids += std::to_string(session.id()) + "\n";
+  return ids;
+}
+
+class SessionList : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.option("--vm", "NAME", vm_, "Only the sessions of this VM.");
+  }
+  ExitCode run(Invocation& invocation) override {
+    v1::SessionListRequest request;
+    request.set_vm(vm_);
+    const auto list = invocation.call<v1::Admin::SessionList>(request);
+    invocation.show(list, invocation.quiet() ? ids_of(list) : to_text(list));
+    return ExitCode::kDone;
+  }
+
+ private:
+  std::string vm_;
+};
+
+class SessionClose : public Verb {
+ public:
+  void declare(Arguments& arguments) override { arguments.positional("ID", id_, "As session list shows it."); }
+  ExitCode run(Invocation& invocation) override {
+    v1::SessionCloseRequest request;
+    request.set_id(id_);
+    invocation.confirm(invocation.call<v1::Admin::SessionClose>(request),
+                       "session " + std::to_string(id_) + " closed\n");
+    return ExitCode::kDone;
+  }
+
+ private:
+  std::uint64_t id_ = 0;
+};
+
+}  // namespace
+
+const VerbEntry kSessionList{"session list", "who is connected", kListHelp, kListExamples,
+                             []() -> std::unique_ptr<Verb> { return std::make_unique<SessionList>(); }};
+const VerbEntry kSessionClose{"session close", "end one session", kCloseHelp, kCloseExamples,
+                              []() -> std::unique_ptr<Verb> { return std::make_unique<SessionClose>(); }};
+
+}  // namespace hostcall::cli::host

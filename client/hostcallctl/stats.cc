@@ -1,0 +1,35 @@
+// hostcallctl stats: the daemon's counters and gauges.
+#include "client/cli/text.h"
+#include "client/hostcallctl/verbs.h"
+#include "hostcall/v1/admin.hostcall.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+constexpr char kHelp[] = R"(Prints hostcalld's counters since it started, and its gauges.
+)";
+
+constexpr char kExamples[] = R"(  hostcallctl stats --json | jq '.counters | map({(.name): .value}) | add'
+)";
+
+std::string to_text(const v1::StatsResponse& stats) {
+  Table table({"COUNTER", ">VALUE"});
+  for (const auto& counter : stats.counters()) table.add({counter.name(), std::to_string(counter.value())});
+  return table.to_string();
+}
+
+class Stats : public Verb {
+ public:
+  ExitCode run(Invocation& invocation) override {
+    const auto stats = invocation.call<v1::Admin::Stats>();
+    invocation.show(stats, to_text(stats));
+    return ExitCode::kDone;
+  }
+};
+
+}  // namespace
+
+const VerbEntry kStats{"stats", "hostcalld's counters", kHelp, kExamples,
+                       []() -> std::unique_ptr<Verb> { return std::make_unique<Stats>(); }};
+
+}  // namespace hostcall::cli::host

@@ -1,0 +1,20 @@
+// The verbs of `hostcallctl`, one file for each group.
+#pragma once
+
+#include "client/cli/verb.h"
+
+namespace hostcall::cli::host {
+
+extern const VerbEntry kDoctor;
+extern const VerbEntry kPolicyCheck;
+extern const VerbEntry kPolicyExplain;
+extern const VerbEntry kPolicyReload;
+extern const VerbEntry kSessionClose;
+extern const VerbEntry kSessionList;
+extern const VerbEntry kStats;
+extern const VerbEntry kVmAdd;
+extern const VerbEntry kVmList;
+extern const VerbEntry kVmRemove;
+extern const VerbEntry kVmShow;
+
+}  // namespace hostcall::cli::host

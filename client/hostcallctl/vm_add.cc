@@ -1,0 +1,87 @@
+// hostcallctl vm add: registers a VM at run time.
+#include <charconv>
+
+#include "client/cli/text.h"
+#include "client/hostcallctl/verbs.h"
+#include "client/hostcallctl/vm_text.h"
+#include "hostcall/v1/admin.hostcall.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+constexpr char kHelp[] = R"(Registers a VM in the running hostcalld and opens its Unix listener, if it has
+one. A VM is recognised by its CID (AF_VSOCK: QEMU with vhost-vsock), or by a Unix
+listener of its own (Firecracker, Cloud Hypervisor, vhost-device-vsock), which for
+a VMM with uds_path P and port 18499 is P_18499. The record is kept when hostcalld
+restarts, and with --persistent also when the host does. -q prints nothing.
+)";
+
+constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web --limit streams=64
+  hostcallctl vm add fc1 --unix /run/fc/fc1.vsock_18499 --vmm-uid 1001
+)";
+
+constexpr std::uint64_t kMaxUint32 = UINT32_MAX;
+
+// Throws Failure.
+v1::LimitOverride parse_limit(const std::string& text) {
+  const auto equals = text.find('=');
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const char* digits = equals == std::string::npos ? end : text.data() + equals + 1;
+  const auto [stop, error] = std::from_chars(digits, end, value);
+  if (error != std::errc{} || stop != end)
+    throw usage("--limit \"" + printable(text) +
+                "\" is not NAME=NUMBER, for example streams=64; "
+                "hostcallctl vm show lists the names");
+  v1::LimitOverride limit;
+  limit.set_name(text.substr(0, equals));
+  limit.set_value(value);
+  return limit;
+}
+
+class VmAdd : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.positional("NAME", name_, "Lower-case letters, digits, _ . and -; at most 64.");
+    arguments.option("--cid", "N", cid_, {3, kMaxUint32 - 1}, "The guest's CID.");
+    arguments.option("--unix", "PATH", unix_path_, "The VM's own listener, which hostcalld creates.");
+    arguments.option("--vmm-uid", "UID", vmm_uid_, {0, kMaxUint32 - 1}, "uid that the VMM must have on that listener.");
+    arguments.option("--uuid", "UUID", uuid_, "Shown to guest and services.");
+    arguments.option("--tag", "TAG", tags_, "For policy rules, as tag:TAG; may be given again.");
+    arguments.option("--limit", "NAME=VALUE", limits_, "A limit of this VM's own; may be given again.");
+    arguments.flag("--persistent", persistent_, "Keep the record when the host restarts.");
+  }
+  ExitCode run(Invocation& invocation) override {
+    const auto added = invocation.call<v1::Admin::VmAdd>(request());
+    invocation.confirm(added, describe(added.vm()));
+    return ExitCode::kDone;
+  }
+
+ private:
+  v1::VmAddRequest request() const {
+    v1::VmAddRequest request;
+    request.set_persistent(persistent_);
+    auto& record = *request.mutable_record();
+    record.set_name(name_);
+    record.set_uuid(uuid_);
+    record.set_cid(static_cast<std::uint32_t>(cid_.value_or(0)));
+    record.set_unix_path(unix_path_);
+    record.set_has_vmm_uid(vmm_uid_.has_value());
+    record.set_vmm_uid(static_cast<std::uint32_t>(vmm_uid_.value_or(0)));
+    for (const auto& tag : tags_) record.add_tags(tag);
+    for (const auto& limit : limits_) *record.add_limits() = parse_limit(limit);
+    return request;
+  }
+
+  std::string name_, unix_path_, uuid_;
+  std::optional<std::uint64_t> cid_, vmm_uid_;
+  std::vector<std::string> tags_, limits_;
+  bool persistent_ = false;
+};
+
+}  // namespace
+
+const VerbEntry kVmAdd{"vm add", "register a VM at run time", kHelp, kExamples,
+                       []() -> std::unique_ptr<Verb> { return std::make_unique<VmAdd>(); }};
+
+}  // namespace hostcall::cli::host

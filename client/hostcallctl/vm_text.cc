@@ -1,0 +1,45 @@
+// VM records as text: see vm_text.h.
+#include "client/hostcallctl/vm_text.h"
+
+#include "client/cli/text.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+std::string own_limits(const v1::VmRecord& record) {
+  std::vector<std::string> limits;
+  for (const auto& limit : record.limits()) limits.push_back(limit.name() + "=" + std::to_string(limit.value()));
+  return join(limits, ", ");
+}
+
+}  // namespace
+
+std::string evidence_of(const v1::VmRecord& record) {
+  std::vector<std::string> ways;
+  if (record.cid() != 0) ways.push_back("CID " + std::to_string(record.cid()));
+  if (!record.unix_path().empty())
+    ways.push_back("unix " + record.unix_path() +
+                   (record.has_vmm_uid() ? " from uid " + std::to_string(record.vmm_uid()) : ""));
+  return join(ways, ", ");
+}
+
+std::string describe(const v1::VmState& vm) {
+  const auto& record = vm.record();
+  Table table;
+  table.field("VM", record.name());
+  table.field("UUID", record.uuid());
+  table.field("tags", join({record.tags().begin(), record.tags().end()}, ", "));
+  table.field("recognised by", evidence_of(record));
+  table.field("own limits", own_limits(record));
+  table.field("origin", vm.origin());
+  table.field("registration", std::to_string(vm.registration()));
+  table.field("boot id", vm.boot_id());
+  table.field("connections", std::to_string(vm.connections()));
+  table.field("open calls", std::to_string(vm.streams()));
+  table.field("memory", format_bytes(vm.memory_bytes()));
+  table.field("calls", std::to_string(vm.calls()));
+  table.field("denied", std::to_string(vm.denied()));
+  return table.to_string();
+}
+
+}  // namespace hostcall::cli::host

@@ -1,0 +1,15 @@
+// VM records as the vm verbs show them.
+#pragma once
+
+#include <string>
+
+#include "hostcall/v1/admin.pb.h"
+
+namespace hostcall::cli::host {
+
+// "CID 42", "unix /run/…/web1.sock", or both.
+std::string evidence_of(const v1::VmRecord& record);
+// The record and its state, one fact per line.
+std::string describe(const v1::VmState& vm);
+
+}  // namespace hostcall::cli::host

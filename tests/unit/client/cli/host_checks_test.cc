@@ -1,0 +1,187 @@
+// hostcallctl doctor on trees of files that stand for a host.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "client/hostcallctl/checks.h"
+#include "client/hostcallctl/command.h"
+#include "proto/net/socket.h"
+#include "tests/support/temp_dir.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+using State = Finding::State;
+
+class HostChecks : public testing::Test {
+ protected:
+  static Finding find(const Findings& findings, const std::string& check) {
+    const auto found = std::ranges::find(findings, check, &Finding::check);
+    if (found == findings.end()) return fail("test", "there is no finding " + check, "");
+    return *found;
+  }
+  Machine machine() const { return Machine(tree_.path()); }
+  void mode(const std::string& file, mode_t mode) { ASSERT_EQ(::chmod((tree_ / file).c_str(), mode), 0); }
+  // A program that prints these lines, in the place of systemctl.
+  std::string script(const std::string& body) {
+    const auto path = tree_.write("systemctl", "#!/bin/sh\n" + body + "\n");
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    return path;
+  }
+  Findings units(const std::string& body) {
+    std::filesystem::create_directories(tree_ / "run/systemd/system");
+    return check_units(machine(), script(body), Clock::now() + seconds(20));
+  }
+  UniqueFd listen_at(const std::string& file) {
+    std::filesystem::create_directories(std::filesystem::path(tree_ / file).parent_path());
+    auto listener = net::listen(net::Address::parse("unix:" + (tree_ / file)).value());
+    EXPECT_TRUE(listener.ok());
+    return std::move(listener).value();
+  }
+  static v1::VmState vm(const std::string& name, const std::string& path) {
+    v1::VmState vm;
+    vm.mutable_record()->set_name(name);
+    vm.mutable_record()->set_unix_path(path);
+    return vm;
+  }
+
+  test::TempDir tree_;
+};
+
+TEST_F(HostChecks, AHostForQemuIsFine) {
+  tree_.write("sys/module/vhost_vsock/refcnt", "0");
+  tree_.write("dev/vhost-vsock", "");
+  mode("dev/vhost-vsock", 0660);
+  tree_.write("proc/sys/net/vsock/ns_mode", "global\n");
+  tree_.write("proc/sys/net/vsock/child_ns_mode", "global\n");
+  for (const auto& finding : check_vsock(machine(), true)) EXPECT_EQ(finding.state, State::kOk) << finding.text;
+}
+
+TEST_F(HostChecks, AMissingModuleFailsOnlyIfItIsNeeded) {
+  EXPECT_EQ(find(check_vsock(machine(), false), "vsock.module").state, State::kWarn);
+  const auto needed = find(check_vsock(machine(), true), "vsock.module");
+  EXPECT_EQ(needed.state, State::kFail);
+  EXPECT_NE(needed.advice.find("modprobe vhost_vsock"), std::string::npos);
+  EXPECT_EQ(find(check_vsock(machine(), true), "vsock.device").state, State::kFail);
+}
+
+TEST_F(HostChecks, ABuiltInModuleIsSeenByItsDevice) {
+  tree_.write("dev/vhost-vsock", "");
+  EXPECT_EQ(find(check_vsock(machine(), true), "vsock.module").state, State::kOk);
+}
+
+TEST_F(HostChecks, ADeviceForEverybodyIsAWarning) {
+  tree_.write("dev/vhost-vsock", "");
+  mode("dev/vhost-vsock", 0666);
+  const auto finding = find(check_vsock(machine(), true), "vsock.device");
+  EXPECT_EQ(finding.state, State::kWarn);
+  EXPECT_NE(finding.text.find("0666"), std::string::npos);
+}
+
+TEST_F(HostChecks, LocalNamespacesAreReported) {
+  EXPECT_EQ(find(check_vsock(machine(), false), "vsock.namespace").state, State::kOk);
+  tree_.write("proc/sys/net/vsock/ns_mode", "global\n");
+  tree_.write("proc/sys/net/vsock/child_ns_mode", "local\n");
+  EXPECT_EQ(find(check_vsock(machine(), false), "vsock.namespace").state, State::kWarn);
+  tree_.write("proc/sys/net/vsock/ns_mode", "local\n");
+  EXPECT_NE(find(check_vsock(machine(), false), "vsock.namespace").text.find("ns_mode is local"), std::string::npos);
+}
+
+TEST_F(HostChecks, WithoutSystemdThereIsNothingToAsk) {
+  const auto findings = check_units(machine(), "/nonexistent", kNever);
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].state, State::kOk);
+}
+
+TEST_F(HostChecks, ActiveUnitsAreFine) {
+  const auto findings = units("printf 'LoadState=loaded\\nActiveState=active\\nSubState=listening\\n'");
+  EXPECT_EQ(find(findings, "unit.hostcalld.socket").text, "active (listening)");
+  EXPECT_EQ(find(findings, "unit.hostcalld.service").state, State::kOk);
+}
+
+TEST_F(HostChecks, AnIdleServiceIsFineAndAnIdleSocketIsNot) {
+  const auto findings = units("printf 'LoadState=loaded\\nActiveState=inactive\\nSubState=dead\\n'");
+  EXPECT_EQ(find(findings, "unit.hostcalld.socket").state, State::kWarn);
+  EXPECT_EQ(find(findings, "unit.hostcalld.service").state, State::kOk);
+}
+
+TEST_F(HostChecks, FailedMaskedAndMissingUnitsAreReported) {
+  const auto state = [&](const std::string& body) { return find(units(body), "unit.hostcalld.service").state; };
+  EXPECT_EQ(state("printf 'LoadState=loaded\\nActiveState=failed\\nSubState=failed\\n'"), State::kFail);
+  EXPECT_EQ(state("printf 'LoadState=masked\\nActiveState=inactive\\nSubState=dead\\n'"), State::kFail);
+  EXPECT_EQ(state("printf 'LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\n'"), State::kWarn);
+}
+
+TEST_F(HostChecks, ASystemctlThatFailsIsAWarning) {
+  const auto finding = find(units("exit 1"), "unit.hostcalld.socket");
+  EXPECT_EQ(finding.state, State::kWarn);
+  EXPECT_NE(finding.text.find("failed"), std::string::npos);
+}
+
+TEST_F(HostChecks, ACommandThatHangsIsKilled) {
+  // Reads what never comes: its standard output stays open.
+  const auto result = run_command({script("exec tail -f /dev/null")}, Clock::now() + milliseconds(50));
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ETIMEDOUT);
+}
+
+TEST_F(HostChecks, ACommandThatIsNotThereIsAnError) {
+  const auto result = run_command({"/nonexistent/program"}, kNever);
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().code, ENOENT);
+}
+
+TEST_F(HostChecks, AListenerThatIsThereIsFine) {
+  const auto listener = listen_at("run/vm/web1.sock");
+  const std::vector vms{vm("web1", "/run/vm/web1.sock")};
+  EXPECT_EQ(find(check_sockets(machine(), vms), "listener.web1").state, State::kOk);
+}
+
+TEST_F(HostChecks, AMissingListenerFails) {
+  const auto finding = find(check_sockets(machine(), std::vector{vm("web1", "/run/vm/web1.sock")}), "listener.web1");
+  EXPECT_EQ(finding.state, State::kFail);
+  EXPECT_NE(finding.text.find("/run/vm/web1.sock"), std::string::npos);
+}
+
+TEST_F(HostChecks, AFileInTheListenersPlaceFails) {
+  tree_.write("run/vm/web1.sock", "");
+  EXPECT_EQ(find(check_sockets(machine(), std::vector{vm("web1", "/run/vm/web1.sock")}), "listener.web1").state,
+            State::kFail);
+}
+
+TEST_F(HostChecks, TheVmmMustBeAbleToWriteToItsListener) {
+  const auto listener = listen_at("run/vm/web1.sock");
+  auto record = vm("web1", "/run/vm/web1.sock");
+  record.mutable_record()->set_has_vmm_uid(true);
+  record.mutable_record()->set_vmm_uid(12345);
+  mode("run/vm/web1.sock", 0600);
+  EXPECT_EQ(find(check_sockets(machine(), std::vector{record}), "listener.web1").state, State::kFail);
+  mode("run/vm/web1.sock", 0660);
+  EXPECT_EQ(find(check_sockets(machine(), std::vector{record}), "listener.web1").state, State::kOk);
+}
+
+TEST_F(HostChecks, AbstractListenersHaveNoFile) {
+  for (const auto& finding : check_sockets(machine(), std::vector{vm("web1", "@web1")}))
+    EXPECT_EQ(finding.check, "sockets.stale");
+}
+
+TEST_F(HostChecks, StaleSocketFilesAreFound) {
+  const auto alive = listen_at("run/hostcall/admin.sock");
+  listen_at("run/hostcall/web1.sock").reset();
+  listen_at("run/hostcall-vm/fc1/vsock.sock_18499").reset();
+  const auto finding = find(check_sockets(machine(), std::nullopt), "sockets.stale");
+  EXPECT_EQ(finding.state, State::kWarn);
+  EXPECT_EQ(finding.text, "nobody listens on /run/hostcall/web1.sock, /run/hostcall-vm/fc1/vsock.sock_18499");
+}
+
+TEST_F(HostChecks, SocketsOfAnAnsweringDaemonAreLeftAlone) {
+  // Nobody listens, so a check that connected would call it stale.
+  listen_at("run/hostcall/web1.sock").reset();
+  const std::vector vms{vm("web1", "/run/hostcall/web1.sock")};
+  EXPECT_EQ(find(check_sockets(machine(), vms), "sockets.stale").state, State::kOk);
+}
+
+}  // namespace
+}  // namespace hostcall::cli::host

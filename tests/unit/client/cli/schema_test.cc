@@ -1,0 +1,121 @@
+// JSON of messages that are known by their descriptors only.
+#include "client/cli/schema.h"
+
+#include <google/protobuf/descriptor.pb.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "hostcall/v1/session.pb.h"
+
+namespace hostcall::cli {
+namespace {
+
+constexpr char kWhoAmI[] = "hostcall.v1.WhoAmIResponse";
+
+TEST(Schema, FindsMethodsByTheirFullName) {
+  const auto* method = Schema::built_in().find_method("hostcall.v1.Diagnostics/Source");
+  ASSERT_NE(method, nullptr);
+  EXPECT_EQ(method->input_type()->full_name(), "hostcall.v1.SourceRequest");
+  EXPECT_FALSE(method->client_streaming());
+  EXPECT_TRUE(method->server_streaming());
+  for (const auto* name : {"", "/", "hostcall.v1.Host", "hostcall.v1.Host/", "hostcall.v1.Host/Nothing", "Host/Info"})
+    EXPECT_EQ(Schema::built_in().find_method(name), nullptr) << name;
+}
+
+TEST(Schema, NamesWhatThereIsInstead) {
+  EXPECT_EQ(Schema::built_in().near("hostcall.v1.Host/Inof"),
+            (std::vector<std::string>{"hostcall.v1.Host/Info", "hostcall.v1.Host/Metrics"}));
+  const auto services = Schema::built_in().near("nothing.Like/This");
+  EXPECT_NE(std::ranges::find(services, "hostcall.v1.Session"), services.end());
+}
+
+TEST(Schema, EveryFieldIsThereUnderItsJsonName) {
+  v1::WhoAmIResponse message;
+  message.set_vm_name("web1");
+  message.set_session_id(1ULL << 60);
+  const auto text = Schema::built_in().to_json(kWhoAmI, message.SerializeAsString(), JsonStyle::kLine);
+  ASSERT_TRUE(text);
+  EXPECT_EQ(text->find('\n'), std::string::npos);
+  const auto json = nlohmann::json::parse(*text);
+  EXPECT_EQ(json, nlohmann::json({{"vmName", "web1"},
+                                  {"uuid", ""},
+                                  {"tags", nlohmann::json::array()},
+                                  {"evidence", ""},
+                                  {"cid", 0},
+                                  {"port", 0},
+                                  {"unixPath", ""},
+                                  {"registration", "0"},
+                                  {"bootId", ""},
+                                  {"sessionId", "1152921504606846976"}}));
+}
+
+TEST(Schema, PrettyIsTheSameInSeveralLines) {
+  const auto line = Schema::built_in().to_json(kWhoAmI, "", JsonStyle::kLine);
+  const auto pretty = Schema::built_in().to_json(kWhoAmI, "", JsonStyle::kPretty);
+  ASSERT_TRUE(line && pretty);
+  EXPECT_NE(pretty->find('\n'), std::string::npos);
+  EXPECT_FALSE(pretty->ends_with('\n'));
+  EXPECT_EQ(nlohmann::json::parse(*line), nlohmann::json::parse(*pretty));
+}
+
+TEST(Schema, JsonBecomesTheMessage) {
+  std::string error;
+  const auto bytes = Schema::built_in().from_json(
+      kWhoAmI, R"({"vmName": "web1", "tags": ["a", "b"], "session_id": 7, "registration": "9"})", error);
+  ASSERT_TRUE(bytes) << error;
+  v1::WhoAmIResponse message;
+  ASSERT_TRUE(message.ParseFromString(*bytes));
+  EXPECT_EQ(message.vm_name(), "web1");
+  EXPECT_EQ(message.tags_size(), 2);
+  EXPECT_EQ(message.session_id(), 7U);
+  EXPECT_EQ(message.registration(), 9U);
+}
+
+TEST(Schema, BytesAreBase64) {
+  std::string error;
+  const auto bytes = Schema::built_in().from_json("hostcall.v1.PingRequest", R"({"payload": "aGk="})", error);
+  ASSERT_TRUE(bytes) << error;
+  v1::PingRequest message;
+  ASSERT_TRUE(message.ParseFromString(*bytes));
+  EXPECT_EQ(message.payload(), "hi");
+}
+
+TEST(Schema, SaysWhatIsWrongWithTheJson) {
+  for (const auto* json : {"", "{", "[1,2]", R"({"vmNane": "web1"})", R"({"cid": "many"})", R"({"cid": -1})"}) {
+    std::string error;
+    EXPECT_FALSE(Schema::built_in().from_json(kWhoAmI, json, error)) << json;
+    EXPECT_FALSE(error.empty()) << json;
+  }
+}
+
+TEST(Schema, RefusesBytesThatAreNoSuchMessage) {
+  EXPECT_FALSE(Schema::built_in().to_json(kWhoAmI, "\x0a\xff", JsonStyle::kLine));
+}
+
+TEST(Schema, RefusesWhatIsNoDescriptorSet) { EXPECT_EQ(Schema::parse("\xff\xff"), nullptr); }
+
+TEST(Schema, FilesMayComeInAnyOrder) {
+  google::protobuf::FileDescriptorSet set;
+  auto& user = *set.add_file();
+  user.set_name("user.proto");
+  user.set_syntax("proto3");
+  user.add_dependency("used.proto");
+  auto& service = *user.add_service();
+  service.set_name("S");
+  auto& method = *service.add_method();
+  method.set_name("M");
+  method.set_input_type(".Used");
+  method.set_output_type(".Used");
+  auto& used = *set.add_file();
+  used.set_name("used.proto");
+  used.set_syntax("proto3");
+  used.add_message_type()->set_name("Used");
+  const auto schema = Schema::parse(set.SerializeAsString());
+  ASSERT_NE(schema, nullptr);
+  EXPECT_NE(schema->find_method("S/M"), nullptr);
+}
+
+}  // namespace
+}  // namespace hostcall::cli
