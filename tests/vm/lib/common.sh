@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# What `run` and `image` share on the development machine: messages, root rights, missing tools.
+# Sourced, never executed. Nothing here runs inside a virtual machine.
+
+# Debian keeps mke2fs, chroot and friends where an ordinary user's PATH does not look.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+note() { printf '%s\n' "$*" >&2; }
+
+die() {
+  note "${0##*/}: $*"
+  exit 1
+}
+
+# as_root COMMAND... runs it with root rights, or says which step needs them.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo "$@"
+  else
+    die "needs root (or sudo) for: $*"
+  fi
+}
+
+# need_tools COMMAND=PACKAGE... installs the Debian packages of the commands that are missing.
+need_tools() {
+  local pair missing=()
+  for pair in "$@"; do
+    command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null ||
+    die "missing ${missing[*]}, and this is no Debian machine: install them by hand"
+  note "installing ${missing[*]}"
+  apt_install "${missing[@]}" || die "cannot install ${missing[*]}; apt-get's words are above"
+}
+
+# The package lists of a fresh machine may be empty or old; a first failure is therefore no verdict.
+apt_install() {
+  local install=(timeout 600 env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@")
+  as_root "${install[@]}" >/dev/null 2>&1 && return
+  as_root timeout 300 apt-get update -qq >&2 || true
+  as_root "${install[@]}" >&2
+}
+
+# One key for everything that the named files say; a changed byte gives another key.
+# With names stripped, two checkouts of the same tree share the cache.
+hash_of_files() { cat -- "$@" | sha256sum | cut -c1-16; }
