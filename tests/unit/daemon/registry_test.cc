@@ -326,9 +326,8 @@ TEST(RefusalText, SaysWhoAndWhatToDo) {
 TEST(RefusalText, OfUnixPeersNamesListenerAndUid) {
   const auto listener = net::Address::parse("unix:/run/x").value();
   const net::Peer peer{.family = net::Address::Family::kUnix, .uid = 1000};
-  EXPECT_EQ(
-      Registry::refusal_text(peer, listener),
-      "no VM is registered with the listener unix:/run/x; on the host: hostcallctl vm add NAME --unix /run/x");
+  EXPECT_EQ(Registry::refusal_text(peer, listener),
+            "no VM is registered with the listener unix:/run/x; on the host: hostcallctl vm add NAME --unix /run/x");
   auto record = by_path("fc1", "/run/x");
   record.vmm_uid = 993;
   const Vm vm(record, "run time", 1, {});

@@ -1,0 +1,150 @@
+// The reactor: real descriptors, real signals; deadlines in their order; nothing dies while it is called.
+#include "daemon/reactor.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <random>
+
+namespace hostcall::daemon {
+namespace {
+
+// Sets timers and stops the loop when the last has fired.
+class Recorder {
+ public:
+  Recorder(Reactor& reactor, std::vector<int>& order, int number, bool last)
+      : reactor_(reactor),
+        order_(order),
+        number_(number),
+        last_(last),
+        timer(reactor, Callback::to<&Recorder::fired>(this)) {}
+
+ private:
+  void fired() {
+    order_.push_back(number_);
+    if (last_) reactor_.stop();
+  }
+  Reactor& reactor_;
+  std::vector<int>& order_;
+  int number_;
+  bool last_;
+
+ public:
+  Timer timer;
+};
+
+TEST(Timer, FiresInTheOrderOfDeadlines) {
+  constexpr int kTimers = 499;  // the last is not among those that are taken back
+  Reactor reactor;
+  std::vector<int> order, expected;
+  std::vector<std::unique_ptr<Recorder>> recorders;
+  std::vector<int> numbers;
+  for (int i = 0; i < kTimers; ++i) numbers.push_back(i);
+  std::shuffle(numbers.begin(), numbers.end(), std::mt19937(7));
+  const auto begin = reactor.now();
+  for (const int number : numbers) {
+    recorders.push_back(std::make_unique<Recorder>(reactor, order, number, number == kTimers - 1));
+    recorders.back()->timer.set(begin + std::chrono::microseconds(number));
+  }
+  // A third is taken back or moved to the front.
+  for (std::size_t i = 0; i < recorders.size(); ++i) {
+    if (numbers[i] % 3 == 1) recorders[i]->timer.cancel();
+    if (numbers[i] == 300) recorders[i]->timer.set(begin - seconds(1));
+  }
+  for (int i = 0; i < kTimers; ++i)
+    if (i % 3 != 1 && i != 300) expected.push_back(i);
+  expected.insert(expected.begin(), 300);
+  reactor.run();
+  EXPECT_EQ(order, expected);
+}
+
+TEST(Timer, IsUnsetWhenItDies) {
+  Reactor reactor;
+  std::vector<int> order;
+  Recorder last(reactor, order, 2, true);
+  {
+    Recorder gone(reactor, order, 1, false);
+    gone.timer.set(reactor.now());
+  }
+  last.timer.set(reactor.now() + milliseconds(1));
+  reactor.run();
+  EXPECT_EQ(order, std::vector<int>{2});
+  EXPECT_EQ(last.timer.deadline(), kNever);
+}
+
+// Counts how often it is told that its socket is readable, and reads nothing.
+class Reader final : public IoHandler, public TurnEnd {
+ public:
+  Reader(Reactor& reactor, int fd) : reactor_(reactor), fd_(fd) { EXPECT_TRUE(reactor.add(fd, kReadable, *this).ok()); }
+  ~Reader() override { deaths++; }
+  void on_io(std::uint32_t events) override {
+    EXPECT_NE(events & kReadable, 0U);
+    ++reads;
+    reactor_.at_turn_end(*this);
+    reactor_.at_turn_end(*this);
+  }
+  void on_turn_end() override {
+    ++turn_ends;
+    EXPECT_EQ(deaths, 0);
+    if (reads < 3) return;
+    reactor_.remove(fd_);
+    reactor_.retire(std::unique_ptr<Reader>(this));
+    reactor_.stop();
+  }
+  static int reads, turn_ends, deaths;
+
+ private:
+  Reactor& reactor_;
+  int fd_;
+};
+int Reader::reads = 0, Reader::turn_ends = 0, Reader::deaths = 0;
+
+TEST(Reactor, IsLevelTriggeredAndEndsEachTurnOnce) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  ASSERT_EQ(::write(pair[1], "x", 1), 1);
+  Reactor reactor;
+  new Reader(reactor, pair[0]);  // retires itself
+  reactor.run();
+  EXPECT_EQ(Reader::reads, 3);
+  EXPECT_EQ(Reader::turn_ends, 3) << "asking twice in a turn is asking once";
+  EXPECT_EQ(Reader::deaths, 1);
+  ::close(pair[0]);
+  ::close(pair[1]);
+}
+
+TEST(Reactor, ForgetsWhatIsTakenBack) {
+  struct Counter final : TurnEnd {
+    void on_turn_end() override { ++count; }
+    int count = 0;
+  };
+  Reactor reactor;
+  Counter kept, dropped;
+  reactor.at_turn_end(kept);
+  reactor.at_turn_end(dropped);
+  reactor.forget(dropped);
+  std::vector<int> order;
+  Recorder stop(reactor, order, 1, true);
+  stop.timer.set(reactor.now());
+  reactor.run();
+  EXPECT_EQ(kept.count, 1);
+  EXPECT_EQ(dropped.count, 0);
+}
+
+TEST(Reactor, TurnsSignalsIntoCalls) {
+  Reactor reactor;
+  int calls = 0;
+  reactor.on_signal(SIGUSR1, [&] {
+    if (++calls == 2) return reactor.stop();
+    ::kill(::getpid(), SIGUSR1);
+  });
+  ::kill(::getpid(), SIGUSR1);
+  reactor.run();
+  EXPECT_EQ(calls, 2);
+}
+
+}  // namespace
+}  // namespace hostcall::daemon
