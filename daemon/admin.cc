@@ -129,7 +129,7 @@ Status Admin::policy_explain(const v1::PolicyExplainRequest& request, v1::Policy
   const auto* method = parts_.router.find(request.method());
   if (method == nullptr || method->audience == Audience::kAdmin)
     return {Code::kUnimplemented, "guests can call no method \"" + escape(request.method()) +
-                                 "\"; write PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"};
+                                      "\"; write PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"};
   const CallQuery query{
       .method = request.method(), .resource = request.resource(), .privileged_port = request.privileged_port()};
   const auto verdict = parts_.access.policy().decide(vm->record, query);

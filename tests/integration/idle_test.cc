@@ -3,15 +3,8 @@
 #include <sys/resource.h>
 
 #include "tests/support/daemon_process.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/wire_client.h"
-
-#if defined(__SANITIZE_ADDRESS__)
-#define HOSTCALL_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HOSTCALL_SANITIZED 1
-#endif
-#endif
 
 namespace hostcall::test {
 namespace {
@@ -21,9 +14,7 @@ constexpr std::size_t kEach = 40;
 constexpr std::size_t kMaxKib = 40 * 1024;
 
 TEST(Idle, TenThousandConnectionsFitIntoFortyMebibytes) {
-#ifdef HOSTCALL_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own memory would be measured";
-#endif
+  if (kSanitized) GTEST_SKIP() << "the sanitizer's own memory would be measured";
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_max < kVms * kEach + 1000) GTEST_SKIP() << "RLIMIT_NOFILE is " << files.rlim_max;

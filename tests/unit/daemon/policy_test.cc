@@ -236,7 +236,7 @@ constexpr bool kIsFast = true;
 constexpr bool kIsFast = false;
 #endif
 constexpr std::chrono::microseconds kMaxDecision(50);
-constexpr int kRounds = kIsFast ? 10 : 1;
+constexpr int kRounds = kIsFast ? 40 : 1;
 
 // The best of several rounds' 99th percentiles: another program's turn on the processor hits single rounds.
 template <class Decide>

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A guest whose CID is in a VM record calls its host over real AF_VSOCK, without a word of configuration in the guest.
 # The host knows it by its record's name, and the service comes up because somebody called.
 daemon_fresh web1=42

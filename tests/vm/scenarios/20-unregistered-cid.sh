@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # A guest whose CID nobody has registered is refused, with words that tell what to do, on both sides.
 daemon_fresh web1=42
 

@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# step: runs one part of ../run under a time limit, says in one line how it went, and adds up the tests in it.
+# Sourced by ../run, which sets $logs (a directory) and calls end_steps on its way out.
+
+logs=${logs:?is to be set before this is sourced}
+passed=0 failed=0 skipped=0
+failed_logs=()
+
+# step NAME SECONDS COMMAND [ARGUMENT...]: runs the command or function with its output in a file. If its last line of output
+# is "N passed, N failed[, N skipped]", those tests are counted; whatever else fails counts as one failed test.
+# False when it has failed.
+step() {
+  local name=$1 seconds=$2 begin=$SECONDS code=0 log
+  shift 2
+  log=$logs/$(tr -cs '[:alnum:]\n' '-' <<<"$name").log
+  printf '%-34s ' "$name"
+  run_limited "$seconds" "$@" >"$log" 2>&1 </dev/null || code=$?
+  take_counts "$log" "$code"
+  if [ "$code" = 0 ]; then
+    printf 'ok   %5s s  %s\n' $((SECONDS - begin)) "$counted"
+  else
+    printf 'FAIL %5s s  %s\n' $((SECONDS - begin)) "$counted"
+    failed_logs+=("$log")
+  fi
+  sed -n 's/^skip /    skipped: /p' "$log"
+  return "$code"
+}
+
+# leave_out NAME WHY: says that a step was not run.
+leave_out() { printf '%-34s -              %s\n' "$1" "$2"; }
+
+# Runs the command in a process group of its own, so that everything it has started ends with it.
+run_limited() {
+  local seconds=$1 code=0 overdue=false
+  shift
+  set -m
+  ("$@") &
+  step_group=$!
+  set +m
+  timeout "$seconds" tail --pid="$step_group" -s 0.2 -f /dev/null &
+  step_guard=$!
+  if ! wait "$step_guard"; then
+    echo "ended, because $seconds s are the most that this step may take"
+    kill_step
+    overdue=true
+  fi
+  wait "$step_group" || code=$?
+  step_group='' step_guard=''
+  if $overdue; then return 124; fi
+  return "$code"
+}
+
+kill_step() {
+  [ -n "${step_group:-}" ] || return 0
+  kill -TERM -- "-$step_group" 2>/dev/null || return 0
+  timeout 10 tail --pid="$step_group" -s 0.2 -f /dev/null || kill -KILL -- "-$step_group" 2>/dev/null || true
+}
+
+# end_steps: ends what still runs; for the trap of the caller.
+end_steps() {
+  kill_step
+  [ -z "${step_guard:-}" ] || kill "$step_guard" 2>/dev/null || true
+}
+
+# take_counts LOG EXIT-CODE: adds up, and leaves what was counted in $counted.
+take_counts() {
+  local pattern='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$' last bad=0
+  last=$(tail -n 1 "$1")
+  counted=''
+  if [[ $last =~ $pattern ]]; then
+    counted=$last
+    passed=$((passed + BASH_REMATCH[1]))
+    bad=${BASH_REMATCH[2]}
+    skipped=$((skipped + ${BASH_REMATCH[4]:-0}))
+  fi
+  if [ "$2" != 0 ] && [ "$bad" = 0 ]; then
+    bad=1
+    counted+="${counted:+; }exit code $2"
+  fi
+  failed=$((failed + bad))
+}
+
+# What failed, in full, without the compiler's progress.
+show_failures() {
+  local log
+  for log in ${failed_logs[@]+"${failed_logs[@]}"}; do
+    printf '\n======== %s\n' "$log"
+    grep -vE '^\[[0-9]+/[0-9]+\]' "$log" || true
+  done
+}
+
+# The last line of a run; true if all is well.
+show_total() {
+  if [ "$skipped" -gt 0 ]; then
+    echo "$passed passed, $failed failed, $skipped skipped"
+  else
+    echo "$passed passed, $failed failed"
+  fi
+  [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+}
