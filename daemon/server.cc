@@ -11,8 +11,9 @@ namespace hostcall::daemon {
 namespace {
 
 constexpr Duration kHousekeeping = seconds(5);
-// Above the configured maximum this many connections may still be told why they are refused.
-constexpr std::size_t kRefusedRoom = 256;
+// So many callers at once may be told why they are refused; one more is closed without a word. They do not count as
+// connections: a stranger must not take the places of VMs.
+constexpr std::size_t kMaxRefused = 1024;
 // Where SO_PEERCRED is checked anybody may connect: the VMM runs as another user. Elsewhere the path is the only
 // evidence, and only this user, its group and root may use it.
 constexpr mode_t kCheckedSocketMode = 0666;
@@ -124,10 +125,6 @@ bool Server::is_admin(const Listener& listener) const {
 
 void Server::accepted(UniqueFd fd, const Listener& listener) {
   ++environment_.stats.connections_accepted;
-  if (connections_.size() >= environment_.config.max_connections + kRefusedRoom) {
-    ++environment_.stats.connections_refused;
-    return;
-  }
   Caller caller;
   Charge place;
   auto refusal = identify(fd.get(), listener, caller);
@@ -135,6 +132,8 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
   if (!refusal.ok()) {
     ++environment_.stats.connections_refused;
     environment_.audit.caller_refused(caller, refusal.message, environment_.reactor.now());
+    if (refused_ == kMaxRefused) return;
+    ++refused_;
   }
   const auto id = next_session_++;
   auto connection = std::make_unique<Connection>(environment_, std::move(fd), std::move(caller), id, std::move(refusal),
@@ -181,7 +180,7 @@ Status Server::check_admin(int fd, const net::Peer& peer) const {
 // Takes the VM's charge for a connection. Not OK: which limit is in the way.
 Status Server::admit(const Caller& caller, Charge& place) {
   if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
-  if (connections_.size() >= environment_.config.max_connections)
+  if (connections_.size() - refused_ >= environment_.config.max_connections)
     return {Code::kResourceExhausted, "the host's limit max_connections (" +
                                           std::to_string(environment_.config.max_connections) + ") is reached"};
   if (!caller.vm) return {};
@@ -213,7 +212,9 @@ Connection* Server::find(std::uint64_t session_id) {
 }
 
 void Server::closed(Connection& connection) {
-  if (connection.session().state() != Session::State::kRefused)
+  if (connection.session().state() == Session::State::kRefused)
+    --refused_;
+  else
     write_session(Event::kSessionClosed, connection, "closed");
   const auto it = connections_.find(connection.session().session_id());
   environment_.reactor.retire(std::move(it->second));

@@ -67,6 +67,7 @@ class Server final : public Connections, public Acceptor {
   gid_t admin_group_ = static_cast<gid_t>(-1);
   std::map<std::string, std::unique_ptr<Listener>> listeners_;  // by address text
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
+  std::size_t refused_ = 0;  // of connections_: those that only wait to hear why they may not be here
   std::uint64_t next_session_ = 1;
   Timer housekeeping_;
   Timer drain_timer_;

@@ -193,5 +193,19 @@ TEST(Limits, MaxConnectionsOfTheHost) {
   EXPECT_NE(answer.status.message.find("max_connections (3)"), std::string::npos) << answer.status.message;
 }
 
+// Callers that are refused, and stay as long as they may, do not take the places of VMs.
+TEST(Limits, RefusedCallersTakeNobodysPlace) {
+  DaemonProcess daemon({.vms_json = R"({"vms": [{"name": "web1", "unix_path": "@DIR@/web1.sock", "vmm_uid": 4242},
+                                       {"name": "db1", "unix_path": "@DIR@/db1.sock"}]})",
+                        .config_json = R"("max_connections": 3)"});
+  std::vector<std::unique_ptr<WireClient>> strangers;
+  for (int i = 0; i < 1100; ++i) strangers.push_back(std::make_unique<WireClient>(daemon.vm_address("web1")));
+  WireClient welcome(daemon.vm_address("db1"));
+  EXPECT_EQ(welcome.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  EXPECT_TRUE(strangers.back()->wait_for_close()) << "beyond their own bound they are closed at once";
+  strangers.clear();
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
 }  // namespace
 }  // namespace hostcall::test
