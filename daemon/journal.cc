@@ -36,7 +36,8 @@ std::string level_text(Level level) { return std::to_string(static_cast<int>(lev
 
 // Under systemd stderr may still be read by something that knows the "<4>" prefix.
 std::string stderr_prefix(Level level) {
-  return std::getenv("INVOCATION_ID") == nullptr ? std::string() : "<" + level_text(level) + ">";
+  if (std::getenv("INVOCATION_ID") == nullptr) return {};
+  return std::string("<").append(level_text(level)).append(">");
 }
 
 }  // namespace
