@@ -51,7 +51,7 @@ void Audit::caller_refused(const Caller& caller, std::string_view text, TimePoin
 void Audit::violation(const Caller& caller, std::string_view text, TimePoint now) {
   if (!may_write(caller, now)) return;
   journal_.write(Level::kWarning, Event::kViolation,
-                 "VM \"" + caller.name() + "\" broke the protocol, connection closed: " + std::string(text),
+                 caller.title() + " broke the protocol, connection closed: " + std::string(text),
                  {{"VM", caller.name()}, {"PEER", caller.peer_text()}});
 }
 

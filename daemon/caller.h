@@ -5,6 +5,7 @@
 
 #include "daemon/registry.h"
 #include "proto/net/socket.h"
+#include "proto/wire/status.h"
 
 namespace hostcall::daemon {
 
@@ -28,6 +29,8 @@ struct Caller {
     if (vm) return vm->record.name;
     return audience == Audience::kAdmin ? "@admin" : "@unknown";
   }
+  // "VM "web1"", as messages begin.
+  std::string title() const { return "VM \"" + name() + "\""; }
   // "vsock:42:1023", or "unix:/path (uid 1000)".
   std::string peer_text() const {
     if (peer.family == net::Address::Family::kVsock)
@@ -35,5 +38,12 @@ struct Caller {
     return listener + " (uid " + std::to_string(peer.uid) + ")";
   }
 };
+
+// RESOURCE_EXHAUSTED: "VM "web1": the limit streams (256) is reached; …"
+inline wire::Status over_limit(const Caller& caller, std::string_view limit, std::uint64_t value,
+                               std::string_view what_to_do) {
+  return {wire::Code::kResourceExhausted, caller.title() + ": the limit " + std::string(limit) + " (" +
+                                              std::to_string(value) + ") is reached; " + std::string(what_to_do)};
+}
 
 }  // namespace hostcall::daemon

@@ -86,7 +86,7 @@ void Connection::take(std::string_view bytes) {
 
 void Connection::keep_unread(std::string_view bytes) {
   if (!unread_charge_.try_grow(bytes.size())) {
-    const auto text = "VM \"" + caller_.name() + "\": the limit memory_bytes is reached by unread replies";
+    const auto text = caller_.title() + ": the limit memory_bytes is reached by unread replies";
     environment_.audit.limit_reached(caller_, text, environment_.reactor.now());
     return end(wire::GoawayReason::kLimit, text);
   }

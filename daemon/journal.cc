@@ -83,7 +83,7 @@ Journal::Journal(const Options& options)
 }
 
 void Journal::write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
-  if (level > level_) return;
+  if (!writes(level)) return;
   report_lost();
   if (!send(level, event, message, fields)) ++lost_;
 }

@@ -55,6 +55,8 @@ class Journal {
   explicit Journal(const Options& options);
 
   void set_level(Level level) { level_ = level; }
+  // Whether records of the level are written; for those that cost something to put together.
+  bool writes(Level level) const { return level <= level_; }
   // `message` and the values may hold guest text: control characters are escaped on the way out.
   void write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields = {});
   // Records that could not be written since the start.

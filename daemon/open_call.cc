@@ -36,7 +36,7 @@ void OpenCall::reply(const google::protobuf::MessageLite& message) {
   if (over()) return;
   auto& stream = *stream_;
   session_.retire(*this);
-  session_.answer(stream, {}, &message);
+  session_.answer(stream, {}, payload_of(message));
 }
 
 void OpenCall::finish(const Status& status) {
@@ -47,7 +47,7 @@ void OpenCall::finish(const Status& status) {
     session_.endpoint_.close_stream(stream);
     session_.owner_.flush_soon();
   } else {
-    session_.answer(stream, status, nullptr);
+    session_.answer(stream, status);
   }
 }
 

@@ -16,9 +16,9 @@ namespace hostcall::daemon {
 
 // How a method's call begins: either answered at once, or an Operation to go on with.
 struct Started {
-  std::unique_ptr<Operation> operation;                     // if set, the rest is void
-  Status status;                                            // the answer
-  const google::protobuf::MessageLite* response = nullptr;  // set with OK; good until the next call
+  std::unique_ptr<Operation> operation;  // if set, the rest is void
+  Status status;                         // the answer
+  wire::Payload reply;                   // with OK; good until the next call
 };
 
 class Method {
@@ -96,10 +96,12 @@ class UnaryMethod final : public Method {
       response_ = {};
     }
     response_.Clear();
-    if (!parse_message(payload, request_)) return {nullptr, unparseable(M::kFullName)};
-    auto status = function_(context, static_cast<const typename M::Request&>(request_), response_);
-    response_bytes_ = status.ok() ? response_.ByteSizeLong() : 0;
-    return {nullptr, std::move(status), &response_};
+    if (!parse_message(payload, request_)) return {nullptr, unparseable(M::kFullName), {}};
+    Started started;
+    started.status = function_(context, static_cast<const typename M::Request&>(request_), response_);
+    if (started.status.ok()) started.reply = payload_of(response_);
+    response_bytes_ = started.reply.size();
+    return started;
   }
 
  private:
@@ -120,7 +122,7 @@ class OperationMethod final : public Method {
 
   Started start(const CallContext& context, std::string_view payload, ServerCall* call) override {
     typename M::Request request;
-    if (!parse_message(payload, request)) return {nullptr, unparseable(M::kFullName)};
+    if (!parse_message(payload, request)) return {nullptr, unparseable(M::kFullName), {}};
     Started started;
     started.status = function_(context, static_cast<const typename M::Request&>(request), *call, started.operation);
     return started;

@@ -184,18 +184,15 @@ Status Server::admit(const Caller& caller, Charge& place) {
     return {Code::kResourceExhausted, "the host's limit max_connections (" +
                                           std::to_string(environment_.config.max_connections) + ") is reached"};
   if (!caller.vm) return {};
-  const auto name = "VM \"" + caller.name() + "\"";
   if (const auto wait = caller.vm->connect_rate.take(environment_.reactor.now()); wait > Duration::zero())
     return {Code::kResourceExhausted,
-            name + ": the limit connect_rate (" + std::to_string(caller.vm->quota.limits().connect_rate) +
+            caller.title() + ": the limit connect_rate (" + std::to_string(caller.vm->quota.limits().connect_rate) +
                 " per second) is reached; retry in " + std::to_string(std::chrono::ceil<milliseconds>(wait).count()) +
                 " ms, or keep connections open",
             wait};
   place = Charge(caller.vm->quota, Resource::kConnections);
   if (place.try_grow(1)) return {};
-  return {Code::kResourceExhausted, name + ": the limit connections (" +
-                                        std::to_string(caller.vm->quota.limits().connections) +
-                                        ") is reached; close one first"};
+  return over_limit(caller, "connections", caller.vm->quota.limits().connections, "close one first");
 }
 
 void Server::accept_failed(const Error& error, const Listener& listener) {
@@ -225,10 +222,11 @@ void Server::closed(Connection& connection) {
 
 // At level debug: a script in a guest opens a session for every call.
 void Server::write_session(Event event, const Connection& connection, std::string_view what) {
+  if (!environment_.journal.writes(Level::kDebug)) return;
   const auto id = std::to_string(connection.session().session_id());
   const auto& caller = connection.caller();
   environment_.journal.write(Level::kDebug, event,
-                             "session " + id + " of VM \"" + caller.name() + "\" " + std::string(what) + ", " +
+                             "session " + id + " of " + caller.title() + " " + std::string(what) + ", " +
                                  std::to_string(connection.session().calls()) + " calls",
                              {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
 }

@@ -31,17 +31,6 @@ wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, Memor
   return options;
 }
 
-std::string vm_text(const Caller& caller) { return "VM \"" + caller.name() + "\""; }
-
-// "VM "web1": the limit streams (256) is reached; …"
-Status over_limit(const Caller& caller, std::string_view limit, std::uint64_t value, std::string_view what_to_do,
-                  Duration retry_after = {}) {
-  return {Code::kResourceExhausted,
-          vm_text(caller) + ": the limit " + std::string(limit) + " (" + std::to_string(value) + ") is reached; " +
-              std::string(what_to_do),
-          retry_after};
-}
-
 }  // namespace
 
 Session::Session(Environment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner, Status refusal)
@@ -65,11 +54,7 @@ Session::~Session() = default;
 void Session::on_request(wire::Stream& stream, const wire::RequestView& request, bool remote_open) {
   ++calls_;
   ++environment_.stats.calls;
-  if (refusal_) {
-    answer(stream, *refusal_, nullptr);
-    if (state_ == State::kRefused) owner_.finish_soon();
-    return;
-  }
+  if (refusal_) return answer_refused(stream);
   if (state_ == State::kNew && !is_hello(request)) state_ = State::kBase;
   if (caller_.vm) ++caller_.vm->calls;
   auto streams = caller_.charge(Resource::kStreams);
@@ -78,10 +63,15 @@ void Session::on_request(wire::Stream& stream, const wire::RequestView& request,
     const auto status = over_limit(caller_, "streams", caller_.vm->quota.limits().streams,
                                    "wait until one of the open calls has ended");
     limit_reached(status.message);
-    return answer(stream, status, nullptr);
+    return answer(stream, status);
   }
-  if (const auto status = admit(method, request, remote_open); !status.ok()) return answer(stream, status, nullptr);
+  if (const auto status = admit(method, request, remote_open); !status.ok()) return answer(stream, status);
   start_call(stream, *method, request, std::move(streams));
+}
+
+void Session::answer_refused(wire::Stream& stream) {
+  answer(stream, *refusal_);
+  if (state_ == State::kRefused) owner_.finish_soon();
 }
 
 // Everything that can be said against a call before its payload is looked at.
@@ -131,7 +121,7 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
                             .max_message_bytes = endpoint_.max_message_bytes()};
   if (!method.may_take_time()) {
     const auto started = method.start(context, request.payload, nullptr);
-    answer(stream, started.status, started.response);
+    answer(stream, started.status, started.reply);
     return apply_agreement();
   }
   auto call = std::make_unique<OpenCall>(*this, stream, method, std::move(streams), context.deadline);
@@ -139,7 +129,7 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
   if (!started.operation) {
     if (call->over()) return;  // answered already
     call->drop();
-    return answer(stream, started.status, nullptr);
+    return answer(stream, started.status);
   }
   auto& running = *call;
   open_.push_back(std::move(call));
@@ -171,11 +161,7 @@ void Session::on_cancel(wire::Stream& stream, Code) {
 
 // A message was over a limit; only its call ends.
 void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::FrameType type) {
-  if (refusal_ && type == wire::FrameType::kRequest) {
-    answer(stream, *refusal_, nullptr);
-    if (state_ == State::kRefused) owner_.finish_soon();
-    return;
-  }
+  if (refusal_ && type == wire::FrameType::kRequest) return answer_refused(stream);
   const bool too_large = refusal == wire::Refusal::kTooLarge;
   const auto limit = too_large    ? endpoint_.max_message_bytes()
                      : caller_.vm ? caller_.vm->quota.limits().memory_bytes
@@ -183,7 +169,7 @@ void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::Fram
   const auto status = over_limit(caller_, too_large ? "message_bytes" : "memory_bytes", limit,
                                  too_large ? "send a smaller message" : "send less at once");
   limit_reached(status.message);
-  if (type == wire::FrameType::kRequest) return answer(stream, status, nullptr);
+  if (type == wire::FrameType::kRequest) return answer(stream, status);
   static_cast<OpenCall*>(stream.context)->finish(status);
 }
 
@@ -196,21 +182,16 @@ void Session::on_goaway(const wire::Goaway&) {
 
 // ---------------------------------------------------------------- a call ends
 
-void Session::answer(wire::Stream& stream, const Status& status, const google::protobuf::MessageLite* response) {
+void Session::answer(wire::Stream& stream, const Status& status, const wire::Payload& reply) {
   owner_.flush_soon();
-  if (!status.ok() || response == nullptr) {
-    endpoint_.respond(stream, status);
-    return settle_output();
-  }
-  const auto payload = payload_of(*response);
-  if (payload.size() > wire::kMaxDataBytes - kEnvelopeBytes)
-    endpoint_.respond(stream, {Code::kResourceExhausted, "the reply has " + std::to_string(payload.size()) +
+  if (status.ok() && reply.size() > wire::kMaxDataBytes - kEnvelopeBytes)
+    endpoint_.respond(stream, {Code::kResourceExhausted, "the reply has " + std::to_string(reply.size()) +
                                                              " bytes, more than a message can hold"});
-  else if (!output_has_room(payload.size()))
+  else if (status.ok() && !output_has_room(reply.size()))
     endpoint_.respond(stream, over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes,
                                          "the call was made, but its reply does not fit; read the replies first"));
   else
-    endpoint_.respond(stream, status, payload);
+    endpoint_.respond(stream, status, reply);
   settle_output();
 }
 

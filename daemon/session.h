@@ -87,7 +87,8 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   Status authorize(const Method& method);
   TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
   void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams);
-  void answer(wire::Stream& stream, const Status& status, const google::protobuf::MessageLite* response);
+  void answer_refused(wire::Stream& stream);
+  void answer(wire::Stream& stream, const Status& status, const wire::Payload& reply = {});
   void limit_reached(std::string_view text);
   bool output_has_room(std::size_t bytes) const;
   void apply_agreement();

@@ -30,8 +30,7 @@ class DelayedEcho final : public Operation {
 };
 
 Status no_memory(const Caller& caller) {
-  return {Code::kResourceExhausted,
-          "VM \"" + caller.name() + "\": the limit memory_bytes is reached; send less at once"};
+  return {Code::kResourceExhausted, caller.title() + ": the limit memory_bytes is reached; send less at once"};
 }
 
 Status echo(Reactor& reactor, const CallContext& context, const v1::EchoRequest& request, ServerCall& call,

@@ -86,24 +86,22 @@ INSTANTIATE_TEST_SUITE_P(Cases, HostileBytes, testing::ValuesIn(kHostile),
                          [](const auto& test) { return test.param.name; });
 
 // Frames that are wrong only because of an open stream, which the client's own engine must know, too.
-TEST(Hostile, AReusedStreamIdIsAViolation) {
+void expect_violation_on_open_stream(std::string (*bytes)(std::uint32_t stream), const char* journal) {
   DaemonProcess daemon;
   WireClient client(daemon.vm_address("web1"));
   client.hello();
-  const auto stream = client.start("hostcall.v1.Diagnostics/EchoStream", "", wire::Shape::kBidiStream);
-  client.send_raw(request(stream, "Ping"));
+  client.send_raw(bytes(client.start("hostcall.v1.Diagnostics/EchoStream", "", wire::Shape::kBidiStream)));
   EXPECT_TRUE(client.wait_for_close());
-  EXPECT_TRUE(daemon.process().wait_for_error_text("must increase", kPatience));
+  EXPECT_TRUE(daemon.process().wait_for_error_text(journal, kPatience));
+}
+
+TEST(Hostile, AReusedStreamIdIsAViolation) {
+  expect_violation_on_open_stream([](std::uint32_t stream) { return request(stream, "Ping"); }, "must increase");
 }
 
 TEST(Hostile, UnknownDataFlagsAreAViolation) {
-  DaemonProcess daemon;
-  WireClient client(daemon.vm_address("web1"));
-  client.hello();
-  const auto stream = client.start("hostcall.v1.Diagnostics/EchoStream", "", wire::Shape::kBidiStream);
-  client.send_raw(frame(stream, FrameType::kData, 0x80, ""));
-  EXPECT_TRUE(client.wait_for_close());
-  EXPECT_TRUE(daemon.process().wait_for_error_text("data flags", kPatience));
+  expect_violation_on_open_stream([](std::uint32_t stream) { return frame(stream, FrameType::kData, 0x80, ""); },
+                                  "data flags");
 }
 
 // EchoStream holds what it can't send back. A peer that takes nothing back and sends past its window is cut off.

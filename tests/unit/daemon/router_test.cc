@@ -31,6 +31,14 @@ Started start(Method& method, const std::string& payload) {
   return method.start(context, payload, nullptr);
 }
 
+std::string reply_payload(const Started& started) {
+  std::string bytes(started.reply.size(), '\0');
+  started.reply.write(bytes.data());
+  v1::PingResponse response;
+  EXPECT_TRUE(response.ParseFromString(bytes));
+  return response.payload();
+}
+
 TEST(Router, FindsWhatIsRegistered) {
   Router router;
   router.unary<Session::Ping>(Audience::kGuest, echo);
@@ -70,12 +78,11 @@ TEST(UnaryMethod, ParsesAnswersAndForgets) {
   request.set_payload("hello");
   auto started = start(method, request.SerializeAsString());
   ASSERT_TRUE(started.status.ok());
-  ASSERT_NE(started.response, nullptr);
-  EXPECT_EQ(static_cast<const v1::PingResponse*>(started.response)->payload(), "hello");
+  EXPECT_EQ(reply_payload(started), "hello");
   // The message is used again: nothing of the last call may be left in it.
   started = start(method, "");
   ASSERT_TRUE(started.status.ok());
-  EXPECT_EQ(static_cast<const v1::PingResponse*>(started.response)->payload(), "");
+  EXPECT_EQ(reply_payload(started), "");
   request.set_payload("no");
   EXPECT_EQ(start(method, request.SerializeAsString()).status.code, Code::kNotFound);
   EXPECT_EQ(start(method, "\xff\xff\xff").status.code, Code::kInvalidArgument);
