@@ -43,6 +43,17 @@ std::optional<std::string> read_address(const char* given, net::Address& out) {
   return std::nullopt;
 }
 
+// A privileged port is wanted as evidence: where it can't be had, going on without it would only be found out later.
+std::optional<std::string> read_source(const hostcall_options& options, Options& out) {
+  out.source_port = options.source_port;
+  out.privileged_port = options.privileged_port != 0;
+  if (!out.privileged_port) return std::nullopt;
+  if (out.source_port != 0) return "source_port and privileged_port exclude each other";
+  if (out.address.family != net::Address::Family::kVsock)
+    return "a privileged port is of vsock only: " + out.address.to_string() + " has no ports";
+  return std::nullopt;
+}
+
 void set_time(std::uint32_t ms, Duration& out) {
   if (ms != 0) out = ms == HOSTCALL_NO_TIMEOUT ? Duration::max() : milliseconds(ms);
 }
@@ -60,6 +71,7 @@ std::optional<std::string> read_options(const hostcall_options* given, Options& 
   if (!read_versioned(given, options)) return "hostcall_options.size is wrong, or asks for a newer library";
   out.client_name = program_name();
   if (auto error = read_address(options.address, out.address)) return error;
+  if (auto error = read_source(options, out)) return error;
   if (auto error = read_name(options.client_name, out.client_name)) return error;
   if (auto error = read_name(options.client_version, out.client_version)) return error;
   set_time(options.call_timeout_ms, out.call_timeout);
@@ -70,7 +82,6 @@ std::optional<std::string> read_options(const hostcall_options* given, Options& 
   set_time(options.backoff_cap_ms, out.backoff_cap);
   set_count(options.max_queued_calls, out.max_queued_calls);
   set_count(options.max_unread_bytes, out.max_unread_bytes);
-  out.source_port = options.source_port;
   out.crc = options.crc != 0;
   out.wait_for_ready = options.wait_for_ready != 0;
   out.jitter_seed = std::random_device{}();

@@ -32,7 +32,9 @@ bool is_repeatable(const Call& call) { return !call.sent_data && call.repeats < 
 }  // namespace
 
 Channel::Channel(Options options)
-    : options_(std::move(options)), backoff_(options_.backoff_base, options_.backoff_cap, options_.jitter_seed) {}
+    : options_(std::move(options)),
+      backoff_(options_.backoff_base, options_.backoff_cap, options_.jitter_seed),
+      random_(static_cast<std::minstd_rand::result_type>(options_.jitter_seed)) {}
 
 Channel::~Channel() {
   close({});
@@ -187,7 +189,9 @@ void Channel::on_writable(Call& call) { notify(call, kWritable); }
 // ---------------------------------------------------------------- deadlines
 
 TimePoint Channel::limit_of(const Call& call) const {
-  const bool gives_up = call.state == Call::State::kWaiting && state_ != State::kReady && !call.spec.wait_for_ready;
+  // A connection that stands is worth waiting for: somebody holds the socket, and may just be restarting the daemon.
+  const bool stands = state_ == State::kHello || state_ == State::kReady;
+  const bool gives_up = call.state == Call::State::kWaiting && !stands && !call.spec.wait_for_ready;
   return gives_up ? std::min(call.spec.deadline, call.give_up) : call.spec.deadline;
 }
 

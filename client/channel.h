@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <memory>
+#include <random>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "client/connection.h"
 #include "client/options.h"
 #include "client/poll_set.h"
+#include "proto/net/socket.h"
 
 namespace hostcall::client {
 
@@ -98,6 +100,7 @@ class Channel final : private ConnectionEvents {
   void set_state(State state);
   void connect_if_needed(TimePoint now);
   void connect(TimePoint now);
+  net::SourcePort source_port();
   void advance(TimePoint now);
   void attempt_failed(const Loss& loss, TimePoint now);
   void settle(TimePoint now);
@@ -119,6 +122,7 @@ class Channel final : private ConnectionEvents {
   std::vector<std::unique_ptr<Connection>> draining_;  // the host takes no new calls on these
   PollSet poll_set_;
   Backoff backoff_;
+  std::minstd_rand random_;            // where the search for a privileged port begins
   std::string last_failure_;           // why there is no connection, for texts
   Duration last_retry_after_{};        // that the host named with it
   TimePoint not_before_{};             // no attempt is made earlier

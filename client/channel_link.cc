@@ -124,10 +124,17 @@ void Channel::connect_if_needed(TimePoint now) {
   if (state != state_) set_state(state);
 }
 
+// A privileged port is searched from another place at every attempt: a host that still has a connection from before a
+// reboot of this guest drops a new one from the same port without a word, until it gives the old one up.
+net::SourcePort Channel::source_port() {
+  if (!options_.privileged_port) return net::SourcePort::fixed(options_.source_port);
+  return net::SourcePort::privileged(static_cast<std::uint32_t>(random_()));
+}
+
 void Channel::connect(TimePoint now) {
   set_state(State::kConnecting);
   attempt_deadline_ = deadline_after(now, options_.hello_timeout);
-  auto fd = net::start_connect(options_.address, options_.connect_timeout, options_.source_port);
+  auto fd = net::start_connect(options_.address, options_.connect_timeout, source_port());
   if (!fd.ok()) return attempt_failed({explain_connect(fd.error(), options_), is_retriable(fd.error())}, now);
   ConnectionEvents& events = *this;
   current_ = std::make_unique<Connection>(std::move(*fd), options_, events, now);

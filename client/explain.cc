@@ -5,16 +5,19 @@ namespace {
 
 constexpr std::string_view kStartDaemon = "is hostcalld running there?";
 
-std::string_view vsock_hint(int code, std::uint32_t source_port) {
+std::string_view vsock_hint(int code, bool has_source) {
   switch (code) {
     case ECONNRESET:
-    case ECONNREFUSED: return "nobody listens: is hostcalld running on the host, with vsock enabled?";
+    case ECONNREFUSED:
+      return "nobody listens: is hostcalld running on the host? In the VM, hostcall doctor checks the driver";
     case ENODEV:
     case ENETUNREACH: return "this machine has no vsock device: give the VM one (vhost-vsock-pci)";
     case EAFNOSUPPORT: return "the kernel has no AF_VSOCK: load vmw_vsock_virtio_transport";
     case ETIMEDOUT: return "the host does not answer: has the VM just been restored or migrated?";
     case EADDRINUSE: return "another connection has the source port";
-    case EACCES: return source_port != 0 ? "a source port below 1024 needs CAP_NET_BIND_SERVICE" : "";
+    case EACCES:
+      return has_source ? "a source port below 1024 needs CAP_NET_BIND_SERVICE: be root, and not of a user namespace"
+                        : "";
     default: return "";
   }
 }
@@ -30,8 +33,8 @@ std::string_view unix_hint(int code) {
 }
 
 std::string_view hint_for(int code, const Options& options) {
-  return options.address.family == net::Address::Family::kVsock ? vsock_hint(code, options.source_port)
-                                                                : unix_hint(code);
+  if (options.address.family != net::Address::Family::kVsock) return unix_hint(code);
+  return vsock_hint(code, options.source_port != 0 || options.privileged_port);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ struct Options {
   std::string client_version;
   // Duration::max(): none.
   Duration call_timeout = seconds(30);
-  Duration hello_timeout = seconds(5);
+  Duration hello_timeout = seconds(20);
   Duration connect_budget = seconds(5);
   milliseconds connect_timeout{2'000};
   milliseconds backoff_base{50};
@@ -23,6 +23,7 @@ struct Options {
   std::size_t max_queued_calls = 1024;
   std::size_t max_unread_bytes = 1u << 20;
   std::uint32_t source_port = 0;
+  bool privileged_port = false;  // a free one; not together with source_port, nor with a Unix address
   bool crc = false;
   bool wait_for_ready = false;
   std::uint64_t jitter_seed = 0;

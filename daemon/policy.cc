@@ -153,8 +153,8 @@ std::string denied_text(const Verdict& verdict) {
   std::string text = verdict.rule == nullptr ? " is denied: no rule matches VM, call and resource"
                                              : " is denied by " + place(*verdict.rule);
   if (verdict.unmet != nullptr)
-    return text + "; " + place(*verdict.unmet) + " would allow it from a privileged source port (below " +
-           std::to_string(net::kPrivilegedPorts) + ")";
+    return text + "; " + place(*verdict.unmet) + " would allow it from a source port below " +
+           std::to_string(net::kPrivilegedPorts) + " (as root of the VM: hostcall --privileged-port)";
   text += verdict.rule == nullptr ? "; to allow it, add a rule" : "; to allow it, add a rule before that one";
   return text + " (see hostcallctl policy explain)";
 }

@@ -338,9 +338,9 @@ void Server::housekeeping() {
 
 void Server::update_status() {
   if (stopping_) return;
-  auto status = "STATUS=" + std::to_string(environment_.registry.all().size()) + " VMs, " +
-                std::to_string(connections_.size()) + " connections, " +
-                std::to_string(environment_.access.policy().rules().size()) + " policy rules";
+  auto status = "STATUS=VMs: " + std::to_string(environment_.registry.all().size()) +
+                ", connections: " + std::to_string(connections_.size()) +
+                ", policy rules: " + std::to_string(environment_.access.policy().rules().size());
   if (status == last_status_) return;
   last_status_ = std::move(status);
   Reactor::notify_systemd(last_status_);

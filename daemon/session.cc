@@ -262,7 +262,7 @@ void Session::fill_agreement(v1::HelloResponse& response) const {
 // A guest that has booted again, or was restored elsewhere, has no use for its earlier sessions.
 void Session::note_boot_id(const v1::HelloRequest& request) {
   auto boot_id = escape(request.boot_id());
-  if (!request.vm_generation().empty()) boot_id += "/" + escape(request.vm_generation());
+  if (!request.vm_generation().empty()) boot_id.append(1, '/').append(escape(request.vm_generation()));
   auto& vm = *caller_.vm;
   if (boot_id.empty() || boot_id == vm.boot_id) return;
   const bool booted_again = !std::exchange(vm.boot_id, boot_id).empty();

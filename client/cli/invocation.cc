@@ -24,13 +24,15 @@ Invocation::Invocation(std::string program, Common common)
 
 CallOptions Invocation::rest() const {
   const auto left = std::chrono::ceil<milliseconds>(deadline_ - Clock::now());
-  return {.timeout = std::max(left, milliseconds(1))};
+  return {.timeout = std::max(left, milliseconds(1)), .wait_for_ready = common_.wait};
 }
 
 Client& Invocation::client() {
   if (!client_)
-    client_ = value_of(
-        Client::make({.address = common_.address, .client_name = program_, .client_version = HOSTCALL_VERSION}));
+    client_ = value_of(Client::make({.address = common_.address,
+                                     .client_name = program_,
+                                     .client_version = HOSTCALL_VERSION,
+                                     .privileged_port = common_.privileged_port}));
   return *client_;
 }
 

@@ -18,6 +18,8 @@ struct Common {
   milliseconds timeout = seconds(30);
   bool json = false;
   bool quiet = false;
+  bool wait = false;
+  bool privileged_port = false;
 };
 
 class Invocation {
@@ -33,7 +35,7 @@ class Invocation {
   TimePoint deadline() const { return deadline_; }
   // Gives the run more time, for pauses that are not waiting.
   void extend(Duration pauses) { deadline_ = deadline_after(deadline_, pauses); }
-  // What is left of it, at least the shortest time-out.
+  // What is left of it, at least the shortest time-out; and whether to wait so long for a host that can't be reached.
   CallOptions rest() const;
 
   // Connects at its first call. Throws Failure for a bad address.

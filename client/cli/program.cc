@@ -63,6 +63,12 @@ void CommandLine::add_common() {
   arguments.option(endpoint.option, endpoint.placeholder, common_.address, endpoint.help);
   arguments.option("--timeout", common_.timeout,
                    "Give up after this time in all, written 5, 5s, 500ms, 2m or 1h; default 30s.");
+  arguments.flag("--wait", common_.wait,
+                 "Until then, keep trying to reach a host that can't be reached yet; without it, 5s at most.");
+  if (program_.takes_privileged_port)
+    arguments.flag("--privileged-port", common_.privileged_port,
+                   "Call from a source port below 1024: evidence of root in this VM, where the host's policy requires "
+                   "it. On vsock only.");
   arguments.flag("--json", common_.json, "Print one line of JSON, with protobuf's JSON names.");
   arguments.flag("-q,--quiet", common_.quiet, "Print less; the help of each verb says what is left.");
   arguments.mention("-h, --help", "Print this, or the help of a verb.");

@@ -45,6 +45,7 @@ struct Program {
   const char* examples;
   Endpoint endpoint;
   std::vector<VerbEntry> verbs;
+  bool takes_privileged_port;  // whether there is an option --privileged-port: for callers on vsock
   // Says more about a failure, where the program knows more; null: nothing to add.
   Failure (*refine)(Failure failure, const Common& common);
 };

@@ -31,6 +31,7 @@ cli::Program program() {
                    .help = "Where the host listens: vsock:CID:PORT or unix:/path; default $HOSTCALL_ADDRESS, else "
                            "vsock:2:18499."},
       .verbs = {guest::kWhoAmI, guest::kPing, guest::kInfo, guest::kServices, guest::kCall, guest::kDoctor},
+      .takes_privileged_port = true,
       .refine = nullptr,
   };
 }

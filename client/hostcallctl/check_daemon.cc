@@ -24,7 +24,7 @@ Finding judge_version(const std::string& version) {
 }
 
 Finding judge_vms(const std::vector<v1::VmState>& vms) {
-  if (!vms.empty()) return ok("vms", std::to_string(vms.size()) + " VM records");
+  if (!vms.empty()) return ok("vms", std::to_string(vms.size()) + (vms.size() == 1 ? " VM record" : " VM records"));
   return warn("vms", "no VM is registered, so every guest is refused", "hostcallctl vm add, or a file in vms.d");
 }
 

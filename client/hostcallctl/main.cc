@@ -34,6 +34,7 @@ cli::Program program() {
                            "/run/hostcall/admin.sock."},
       .verbs = {host::kVmList, host::kVmShow, host::kVmAdd, host::kVmRemove, host::kPolicyCheck, host::kPolicyExplain,
                 host::kPolicyReload, host::kSessionList, host::kSessionClose, host::kStats, host::kDoctor},
+      .takes_privileged_port = false,
       .refine = host::explain_access,
   };
 }

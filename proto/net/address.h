@@ -18,6 +18,8 @@ inline constexpr std::uint32_t kDefaultPort = 18499;  // 0x4843, "HC"
 inline constexpr char kDefaultAddress[] = "vsock:2:18499";
 // Ports below this one need CAP_NET_BIND_SERVICE in the guest.
 inline constexpr std::uint32_t kPrivilegedPorts = 1024;
+// Privileged source ports are searched from here up, as rresvport(3) does: below are those that services listen on.
+inline constexpr std::uint32_t kFirstPrivilegedSource = 512;
 // sun_path holds 108 bytes; a path needs a NUL at its end, an abstract name a NUL in front.
 inline constexpr std::size_t kMaxUnixPath = 107;
 

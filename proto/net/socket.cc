@@ -104,6 +104,19 @@ Result<RawAddress> local_address(int fd) {
   return raw;
 }
 
+constexpr std::uint32_t kPrivilegedSources = kPrivilegedPorts - kFirstPrivilegedSource;
+
+// The port of the i-th try; after the last privileged one comes the first.
+std::uint32_t port_at(const SourcePort& source, std::uint32_t i) {
+  if (!source.search) return source.first;
+  return kFirstPrivilegedSource + (source.first - kFirstPrivilegedSource + i) % kPrivilegedSources;
+}
+
+std::string to_text(const SourcePort& source) {
+  if (!source.search) return "source port " + std::to_string(source.first);
+  return "a source port from " + std::to_string(kFirstPrivilegedSource) + " to " + std::to_string(kPrivilegedPorts - 1);
+}
+
 }  // namespace
 
 Result<UniqueFd> listen(const Address& address, mode_t mode) {
@@ -174,7 +187,22 @@ Result<std::vector<gid_t>> peer_groups(int fd) {
   return groups;
 }
 
-Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, std::uint32_t source_port) {
+SourcePort SourcePort::privileged(std::uint32_t random) {
+  return {kFirstPrivilegedSource + random % kPrivilegedSources, true};
+}
+
+Result<std::uint32_t> bind_source(int fd, const SourcePort& source) {
+  const std::uint32_t tries = source.search ? kPrivilegedSources : 1;
+  for (std::uint32_t i = 0; i < tries; ++i) {
+    const auto port = port_at(source, i);
+    const auto raw = to_raw({.family = Address::Family::kVsock, .cid = kCidAny, .port = port, .path = {}});
+    if (::bind(fd, &raw.data.any, raw.length) == 0) return port;
+    if (errno != EADDRINUSE) break;
+  }
+  return Error::from_errno("bind " + to_text(source));
+}
+
+Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, const SourcePort& source) {
   auto fd = HOSTCALL_TRY(open_socket(address));
   if (address.family == Address::Family::kVsock) {
     timeval limit{};
@@ -182,12 +210,7 @@ Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, std
     limit.tv_usec = timeout.count() % 1000 * 1000;
     if (::setsockopt(fd.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof limit) != 0)
       return Error::from_errno("set the connect time-out of " + address.to_string());
-    if (source_port != 0) {
-      const auto source =
-          to_raw(Address{.family = Address::Family::kVsock, .cid = kCidAny, .port = source_port, .path = {}});
-      if (::bind(fd.get(), &source.data.any, source.length) != 0)
-        return Error::from_errno("bind source port " + std::to_string(source_port));
-    }
+    if (source.first != 0) HOSTCALL_TRY(bind_source(fd.get(), source));
   }
   const auto raw = to_raw(address);
   if (::connect(fd.get(), &raw.data.any, raw.length) != 0 && errno != EINPROGRESS)

@@ -51,10 +51,24 @@ Result<Peer> peer_of(int fd);
 // The supplementary groups of a Unix peer (SO_PEERGROUPS).
 Result<std::vector<gid_t>> peer_groups(int fd);
 
+// The vsock source port of a connection.
+struct SourcePort {
+  std::uint32_t first = 0;  // 0: the kernel chooses, never a privileged one
+  bool search = false;      // if `first` is taken, any free one from kFirstPrivilegedSource to kPrivilegedPorts - 1
+
+  static SourcePort fixed(std::uint32_t port) { return {port, false}; }
+  // A free privileged port. The search begins at a place that `random` chooses.
+  static SourcePort privileged(std::uint32_t random);
+};
+
+// Binds a vsock socket and returns the port. Errors: EADDRINUSE; EACCES for a privileged port without
+// CAP_NET_BIND_SERVICE.
+Result<std::uint32_t> bind_source(int fd, const SourcePort& source);
+
 // Starts to connect on a fresh socket. The connection stands, or has failed, once the
-// descriptor is writable; finish_connect() then tells which. `timeout` bounds a vsock
-// connect in the kernel. `source_port` binds a vsock source port first, 0: any.
-Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, std::uint32_t source_port = 0);
+// descriptor is writable; finish_connect() then tells which. On vsock, `timeout` bounds
+// the connect in the kernel, and `source` is bound first.
+Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, const SourcePort& source = {});
 Done finish_connect(int fd, const Address& address);
 
 // Whether a connect that failed with this errno may succeed on a later attempt

@@ -205,11 +205,24 @@ TEST_F(Cli, ExitCodesAreTheDocumentedOnes) {
   expect_failure(test::run({program("hostcall"), "whoami", "--address", "unix:/nonexistent/socket"}), 125,
                  "/nonexistent/socket");
   expect_failure(test::run({program("hostcall"), "whoami", "--address", "tcp:localhost"}), 2, "tcp:localhost");
+  expect_failure(guest({"whoami", "--privileged-port"}), 2, daemon_.vm_address("web1") + " has no ports");
 }
 
 TEST_F(Cli, ARefusedVmHasExitCode126AndTheHostsRemedy) {
   expect_failure(guest_as("intruder", {"whoami"}), 126, "uid");
   expect_failure(guest_as("intruder", {"ping"}), 126, "uid");
+  expect_failure(guest_as("intruder", {"whoami", "--wait", "--timeout", "1h"}), 126, "uid");
+}
+
+TEST_F(Cli, WaitIsForAHostThatIsNotThereYet) {
+  EXPECT_EQ(daemon_.stop(), 0);
+  expect_failure(guest({"whoami"}), 125, "is hostcalld running");
+  expect_failure(guest({"whoami", "--wait", "--timeout", "300ms"}), 124, "is hostcalld running");
+  Process patient(guest_words({"whoami", "-q", "--wait"}));
+  EXPECT_FALSE(patient.wait(std::chrono::milliseconds(300))) << patient.errors();
+  daemon_.restart();
+  EXPECT_EQ(patient.wait(kPatience), 0) << patient.errors();
+  EXPECT_EQ(patient.output(), "web1\n");
 }
 
 TEST_F(Cli, AHostThatHangsCostsNoMoreThanTheDeadline) {

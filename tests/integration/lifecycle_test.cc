@@ -21,13 +21,17 @@ std::string slow_echo(std::uint32_t delay_ms) {
   return request.SerializeAsString();
 }
 
-Answer add_vm(DaemonProcess& daemon, const std::string& name, bool persistent = false) {
+Answer add_vm_at(DaemonProcess& daemon, const std::string& name, const std::string& path, bool persistent = false) {
   WireClient admin(daemon.admin_address());
   v1::VmAddRequest request;
   request.mutable_record()->set_name(name);
-  request.mutable_record()->set_unix_path(daemon.vm_path(name));
+  request.mutable_record()->set_unix_path(path);
   request.set_persistent(persistent);
   return admin.call("hostcall.v1.Admin/VmAdd", request);
+}
+
+Answer add_vm(DaemonProcess& daemon, const std::string& name, bool persistent = false) {
+  return add_vm_at(daemon, name, daemon.vm_path(name), persistent);
 }
 
 Answer remove_vm(DaemonProcess& daemon, const std::string& name) {
@@ -146,6 +150,27 @@ TEST(RunTimeVms, ComeGoAndEndTheirSessions) {
   const auto from_file = remove_vm(daemon, "web1");
   EXPECT_EQ(from_file.status.code, Code::kFailedPrecondition);
   EXPECT_NE(from_file.status.message.find("50-test.json"), std::string::npos) << from_file.status.message;
+  EXPECT_EQ(daemon.stop(), 0);
+}
+
+TEST(RunTimeVms, ThatTakeAnothersPlaceAreNotTakenForIt) {
+  DaemonProcess daemon;
+  const auto path = daemon.vm_path("place");
+  ASSERT_EQ(add_vm_at(daemon, "first", path).status.code, Code::kOk);
+  WireClient extended("unix:" + path), plain("unix:" + path);
+  EXPECT_EQ(extended.hello().vm_name(), "first");
+  EXPECT_EQ(plain.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  const auto running = extended.start("hostcall.v1.Diagnostics/Echo", slow_echo(60'000));
+  EXPECT_EQ(extended.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  ASSERT_EQ(remove_vm(daemon, "first").status.code, Code::kOk);
+  ASSERT_EQ(add_vm_at(daemon, "second", path).status.code, Code::kOk);
+  // They have not read that it is over, and go on: nobody answers, neither as the first nor as the second.
+  const auto late = extended.start("hostcall.v1.Session/WhoAmI", "");
+  const auto late_plain = plain.start("hostcall.v1.Session/WhoAmI", "");
+  EXPECT_FALSE(extended.finish(late).arrived);
+  EXPECT_FALSE(plain.finish(late_plain).arrived);
+  EXPECT_EQ(extended.finish(running).status.code, Code::kUnavailable);
+  EXPECT_EQ(WireClient("unix:" + path).hello().vm_name(), "second");
   EXPECT_EQ(daemon.stop(), 0);
 }
 

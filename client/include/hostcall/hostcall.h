@@ -86,10 +86,11 @@ typedef struct hostcall_options {
   uint32_t call_timeout_ms;
   /* One vsock connect() in the kernel, ms; 0: 2,000. */
   uint32_t connect_timeout_ms;
-  /* From the start of one connection attempt to the host's answer to Hello, ms; 0: 5,000. */
+  /* From the start of one connection attempt to the host's answer to Hello, ms; 0: 20,000, longer than a host
+   * takes to restart: systemd holds the socket meanwhile, and a connection that stands is answered then. */
   uint32_t hello_timeout_ms;
-  /* How long a call waits for a connection through errors that may pass by themselves, ms; 0: 5,000. The
-   * call's deadline bounds it too. */
+  /* How long a call waits for a connection through errors that may pass by themselves, ms; 0: 5,000. An attempt
+   * that only waits for the host's answer to Hello goes on after it. The call's deadline bounds it too. */
   uint32_t connect_budget_ms;
   /* Pause between attempts: drawn evenly from 0 to min(cap, base * 2^attempts), ms; 0: 50 and 5,000. */
   uint32_t backoff_base_ms;
@@ -102,12 +103,17 @@ typedef struct hostcall_options {
    * of the client wait until messages are taken. 0: 1 MiB. */
   uint32_t max_unread_bytes;
   /* Source port on vsock. Below 1,024 it needs CAP_NET_BIND_SERVICE and proves root to the host. 0: any. Only
-   * one connection at a time can have a port. */
+   * one connection at a time can have a port, and what the host has not given up yet counts, from before a
+   * reboot of the guest too. */
   uint32_t source_port;
   /* Not 0: every frame carries a CRC32C, where the host agrees; for VMMs that lose or change bytes. */
   int crc;
   /* Not 0: calls wait for a connection until their deadline, whatever the error is. */
   int wait_for_ready;
+  /* Not 0: every connection has a source port below 1,024, a free one from 512 up, for policy that requires it.
+   * On vsock only, and not together with source_port: INVALID_ARGUMENT. Without CAP_NET_BIND_SERVICE in the
+   * initial user namespace calls end with UNAVAILABLE at once. */
+  int privileged_port;
 } hostcall_options;
 
 /* What one call may differ in. Null or zero: the client's options. Set `size` as above. */

@@ -90,6 +90,7 @@ struct Options {
   std::uint32_t source_port = 0;
   bool crc = false;
   bool wait_for_ready = false;
+  bool privileged_port = false;
 };
 
 // What one call may differ in.
@@ -164,6 +165,7 @@ inline hostcall_options to_c(const Options& options) {
   c.source_port = options.source_port;
   c.crc = options.crc;
   c.wait_for_ready = options.wait_for_ready;
+  c.privileged_port = options.privileged_port;
   return c;
 }
 

@@ -75,6 +75,21 @@ TEST_F(CApi, BadOptionsAreRefusedWithAText) {
   EXPECT_THAT(refused([](hostcall_options& o) { o.address = "vsock::18499"; }), HasSubstr("needs a CID"));
   EXPECT_THAT(refused([](hostcall_options& o) { o.client_name = "line\nbreak"; }), HasSubstr("printable"));
   EXPECT_THAT(refused([](hostcall_options& o) { o.size = 0; }), HasSubstr("size"));
+  EXPECT_THAT(refused([](hostcall_options& o) { o.privileged_port = 1; }), HasSubstr("unix:/nowhere has no ports"));
+  EXPECT_THAT(refused([](hostcall_options& o) {
+                o.address = "vsock:2:18499";
+                o.privileged_port = 1;
+                o.source_port = 700;
+              }),
+              HasSubstr("exclude each other"));
+}
+
+TEST_F(CApi, APrivilegedPortIsAskedForOnVsock) {
+  hostcall_options options{};
+  options.size = sizeof options;
+  options.address = "vsock:2:18499";
+  options.privileged_port = 1;
+  EXPECT_EQ(hostcall_client_new(&options, &client_, result_), HOSTCALL_OK) << "connects to nothing yet";
 }
 
 TEST_F(CApi, OptionsOfOtherVersionsAreRead) {

@@ -102,6 +102,24 @@ TEST(ChannelHello, ARefusalEndsWhatWaitsWithTheHostsStatus) {
   EXPECT_EQ(next.code(), Code::kPermissionDenied);
 }
 
+// systemd holds the socket while the daemon drains and starts: as long as 12 s and a little.
+TEST(ChannelHello, AHostThatIsJustRestartingIsWaitedFor) {
+  Rig rig(answering_script());
+  TestCall call("a.B/C", "x"), hasty("a.B/C");
+  rig.begin(call);
+  rig.begin(hasty, seconds(2));
+  for (int i = 0; i < 15; ++i) {
+    rig.now += seconds(1);
+    rig.channel->process(rig.now);  // nobody accepts
+  }
+  EXPECT_EQ(rig.state(), Channel::State::kHello);
+  EXPECT_FALSE(call.ended());
+  EXPECT_EQ(hasty.code(), Code::kDeadlineExceeded);
+  rig.pump();
+  EXPECT_EQ(call.payload(), "reply to x");
+  EXPECT_EQ(rig.host.connections.size(), 1u);
+}
+
 TEST(ChannelHello, SilenceIsRetriedUntilTheBudgetEnds) {
   auto script = extended_script();
   script.answer_hello = false;

@@ -29,6 +29,12 @@ TEST(CppClientMake, ABadAddressIsAStatus) {
   EXPECT_THAT(client.status().message, HasSubstr("unknown kind"));
 }
 
+TEST(CppClientMake, APrivilegedPortIsForVsock) {
+  const auto client = Client::make({.address = "unix:/nowhere", .privileged_port = true});
+  EXPECT_EQ(client.status().code, Code::kInvalidArgument);
+  EXPECT_TRUE(Client::make({.address = "vsock:2:18499", .privileged_port = true}).ok()) << "connects to nothing yet";
+}
+
 TEST(CppClientMake, NobodyThereIsAStatusToo) {
   auto client = Client::make({.address = "unix:/nowhere"});
   const auto status = client->connect();

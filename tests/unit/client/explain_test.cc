@@ -22,6 +22,16 @@ TEST(Explain, SaysWhatHappenedAndWhatToDo) {
   EXPECT_THAT(explained("vsock:2:1", ENODEV), HasSubstr("vhost-vsock-pci"));
   EXPECT_THAT(explained("vsock:2:1", ECONNRESET), HasSubstr("hostcalld running on the host"));
   EXPECT_THAT(explained("vsock:2:1", EACCES, 700), HasSubstr("CAP_NET_BIND_SERVICE"));
+  EXPECT_THAT(explained("vsock:2:1", EADDRINUSE, 700), HasSubstr("another connection has the source port"));
+}
+
+TEST(Explain, APrivilegedPortThatIsRefusedNamesTheCapability) {
+  Options options;
+  options.address = net::Address::parse("vsock:2:1").value();
+  options.privileged_port = true;
+  EXPECT_EQ(explain_connect({EACCES, "bind a source port from 512 to 1023"}, options),
+            "bind a source port from 512 to 1023: Permission denied; a source port below 1024 needs "
+            "CAP_NET_BIND_SERVICE: be root, and not of a user namespace");
 }
 
 TEST(Explain, WithoutAHintTheErrorStandsAlone) {

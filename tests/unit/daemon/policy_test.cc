@@ -151,12 +151,12 @@ TEST(VerdictText, NamesARequirementThatWouldHaveHelped) {
                  R"("vms": ["*"], "calls": ["a.B/E"], "require": ["privileged-port"], "action": "allow")",
                  R"("vms": ["*"], "calls": ["a.B/F"], "require": ["privileged-port"], "action": "allow")",
                  R"("vms": ["*"], "calls": ["a.B/F"], "action": "allow")"});
-  EXPECT_EQ(
-      text_of(policy, {.method = "a.B/C", .resource = {}}),
-      "VM \"web1\": a.B/C is denied by p.json:3; p.json:2 would allow it from a privileged source port (below 1024)");
+  EXPECT_EQ(text_of(policy, {.method = "a.B/C", .resource = {}}),
+            "VM \"web1\": a.B/C is denied by p.json:3; p.json:2 would allow it from a source port below 1024 (as root "
+            "of the VM: hostcall --privileged-port)");
   EXPECT_EQ(text_of(policy, {.method = "a.B/E", .resource = {}}),
             "VM \"web1\": a.B/E is denied: no rule matches VM, call and resource; p.json:5 would allow it from a "
-            "privileged source port (below 1024)");
+            "source port below 1024 (as root of the VM: hostcall --privileged-port)");
   EXPECT_THAT(text_of(policy, {.method = "a.B/D", .resource = {}}), HasSubstr("to allow it, add a rule"));
   EXPECT_EQ(text_of(policy, {.method = "a.B/F", .resource = {}}), "VM \"web1\": a.B/F is allowed by p.json:7");
 }

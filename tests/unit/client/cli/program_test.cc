@@ -54,6 +54,7 @@ Program program() {
                      []() -> std::unique_ptr<Verb> { return std::make_unique<Recorder>(); }},
                     {"group fail", "fails", "Fails.\n", "  test group fail\n",
                      []() -> std::unique_ptr<Verb> { return std::make_unique<Failing>(); }}},
+          .takes_privileged_port = false,
           .refine = nullptr};
 }
 
@@ -77,15 +78,28 @@ Run run(const Program& program, std::vector<std::string> words) {
 Run run(std::vector<std::string> words) { return run(program(), std::move(words)); }
 
 TEST(Program, CommonOptionsStandBeforeOrAfterTheVerb) {
-  for (const auto& words : {std::vector<std::string>{"--timeout", "5", "--json", "-q", "record", "x"},
-                            std::vector<std::string>{"record", "x", "-q", "--timeout=5s", "--json"}}) {
+  for (const auto& words : {std::vector<std::string>{"--timeout", "5", "--json", "--wait", "-q", "record", "x"},
+                            std::vector<std::string>{"record", "x", "-q", "--timeout=5s", "--wait", "--json"}}) {
     EXPECT_EQ(run(words).code, 0);
     EXPECT_EQ(seen.runs, 1);
     EXPECT_EQ(seen.common.timeout, seconds(5));
     EXPECT_TRUE(seen.common.json);
     EXPECT_TRUE(seen.common.quiet);
+    EXPECT_TRUE(seen.common.wait);
     EXPECT_EQ(seen.name, "x");
   }
+}
+
+TEST(Program, APrivilegedPortIsForProgramsThatTakeIt) {
+  EXPECT_EQ(run({"record", "x", "--privileged-port"}).code, 2);
+  EXPECT_EQ(run({"--help"}).output.find("--privileged-port"), std::string::npos);
+  auto on_vsock = program();
+  on_vsock.takes_privileged_port = true;
+  EXPECT_EQ(run(on_vsock, {"record", "x", "--privileged-port"}).code, 0);
+  EXPECT_TRUE(seen.common.privileged_port);
+  EXPECT_EQ(run(on_vsock, {"record", "x"}).code, 0);
+  EXPECT_FALSE(seen.common.privileged_port);
+  EXPECT_NE(run(on_vsock, {"--help"}).output.find("--privileged-port"), std::string::npos);
 }
 
 TEST(Program, DefaultsAreTheDocumentedOnes) {
@@ -93,6 +107,7 @@ TEST(Program, DefaultsAreTheDocumentedOnes) {
   EXPECT_EQ(seen.common.timeout, seconds(30));
   EXPECT_EQ(seen.common.address, "unix:/default");
   EXPECT_FALSE(seen.common.json);
+  EXPECT_FALSE(seen.common.wait);
   EXPECT_EQ(seen.json, std::nullopt);
   EXPECT_EQ(seen.count, std::nullopt);
 }

@@ -220,5 +220,51 @@ TEST(Vsock, ListensOnAnyCid) {
   EXPECT_THAT(again.error().message(), HasSubstr(bound.to_string()));
 }
 
+UniqueFd vsock_socket() { return UniqueFd::adopt(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0)); }
+
+// Binds only, as above.
+class VsockSource : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto fd = vsock_socket();
+    if (!fd) GTEST_SKIP() << "no AF_VSOCK here";
+    const auto bound = bind_source(fd.get(), SourcePort::privileged(0));
+    if (!bound.ok()) GTEST_SKIP() << bound.error().message();
+  }
+};
+
+TEST_F(VsockSource, APrivilegedPortIsAFreeOne) {
+  for (const std::uint32_t random : {0u, 511u, 512u, 0xFFFFFFFFu}) {
+    const auto first = vsock_socket(), second = vsock_socket();
+    const auto port = must(bind_source(first.get(), SourcePort::privileged(random)));
+    const auto other = must(bind_source(second.get(), SourcePort::privileged(random)));
+    EXPECT_NE(port, other) << "its first choice is taken";
+    for (const auto bound : {port, other}) {
+      EXPECT_GE(bound, kFirstPrivilegedSource);
+      EXPECT_LT(bound, kPrivilegedPorts);
+    }
+  }
+}
+
+TEST_F(VsockSource, AFixedPortIsThatOrNone) {
+  const auto first = vsock_socket(), second = vsock_socket();
+  const auto port = must(bind_source(first.get(), SourcePort::privileged(7)));
+  const auto refused = bind_source(second.get(), SourcePort::fixed(port));
+  EXPECT_EQ(refused.error().code, EADDRINUSE);
+  EXPECT_THAT(refused.error().message(), HasSubstr("bind source port " + std::to_string(port)));
+}
+
+TEST_F(VsockSource, APrivilegedPortNeedsTheCapability) {
+  constexpr uid_t kNobody = 65534;
+  const auto fd = vsock_socket();
+  const auto user = ::geteuid();
+  ASSERT_EQ(::seteuid(kNobody), 0) << "takes the effective capabilities away";
+  const auto refused = bind_source(fd.get(), SourcePort::privileged(0));
+  ASSERT_EQ(::seteuid(user), 0);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, EACCES);
+  EXPECT_EQ(refused.error().message(), "bind a source port from 512 to 1023: Permission denied");
+}
+
 }  // namespace
 }  // namespace hostcall::net
