@@ -1,13 +1,14 @@
 #!/bin/sh
-# The shipped systemd files, as systemd itself judges them: units without complaint, exposure of the service at most 1.5,
+# The shipped systemd files, as systemd itself judges them: units without complaint, exposure of the services at most 1.5,
 # users and directories that can be made, message explanations that can be compiled.
 #
-# systemd_test.sh SERVICE TMPFILES SYSUSERS CATALOG SOCKET...: the files as they are installed. Exit code 77: no systemd-analyze.
+# systemd_test.sh SERVICE GUEST-SERVICE TMPFILES SYSUSERS CATALOG SOCKET...: the files as they are installed. Exit code 77: no
+# systemd-analyze.
 set -eu
 command -v systemd-analyze >/dev/null || exit 77
 
-service=$1 tmpfiles=$2 sysusers=$3 catalog=$4
-shift 4
+service=$1 guest_service=$2 tmpfiles=$3 sysusers=$4 catalog=$5
+shift 5
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 failed=0
@@ -16,14 +17,15 @@ fail() {
   failed=1
 }
 
-# A host with our units, the targets of systemd that they name, and stand-ins for the programs.
+# A host with our units and the guest's, the units of systemd that they name, and stand-ins for the programs.
 units=$root/usr/lib/systemd/system
 mkdir -p "$units" "$root/usr/bin" "$root/usr/sbin" "$root/etc"
 for name in bin sbin lib; do ln -s "usr/$name" "$root/$name"; done
-cp "$service" "$@" "$units"
+cp "$service" "$guest_service" "$@" "$units"
 printf '[Unit]\nDescription=Stand-in\n' >"$root/stand-in"
 for target in basic sysinit sockets shutdown multi-user; do cp "$root/stand-in" "$units/$target.target"; done
-for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$service") /usr/bin/kill; do
+printf '[Service]\nExecStart=/usr/bin/kill\n' >"$units/modprobe@.service"
+for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$service" "$guest_service") /usr/bin/kill; do
   mkdir -p "$root$(dirname "$program")"
   echo '#!/bin/sh' >"$root$program"
   chmod +x "$root$program"
@@ -41,11 +43,14 @@ verify() {
 verify hostcalld.service
 verify hostcalld.socket
 verify hostcalld-vm@web1.socket
+verify hostcall-online.service
 
-echo "== systemd-analyze security (threshold 1.5)"
-systemd-analyze security --no-pager --offline=yes --threshold=15 --root="$root" hostcalld.service >"$root/security" 2>&1 ||
-  fail "the service is more exposed than 1.5"
-grep -v '✓' "$root/security" || true
+for name in hostcalld.service hostcall-online.service; do
+  echo "== systemd-analyze security $name (threshold 1.5)"
+  systemd-analyze security --no-pager --offline=yes --threshold=15 --root="$root" "$name" >"$root/security" 2>&1 ||
+    fail "$name is more exposed than 1.5"
+  grep -v '✓' "$root/security" || true
+done
 
 echo "== systemd-sysusers"
 mkdir -p "$root/usr/lib/sysusers.d" "$root/usr/lib/tmpfiles.d"

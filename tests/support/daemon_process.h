@@ -44,7 +44,8 @@ class DaemonProcess {
   std::unique_ptr<Process> process_;
 };
 
-// Paths of the built programs, from the environment that meson gives to tests.
+// Paths of the built programs, from the environment that meson gives to tests: HOSTCALL_BUILD, and HOSTCALL_CLI for
+// another hostcall than the one that is built there.
 std::string program(const std::string& name);
 
 }  // namespace hostcall::test
