@@ -65,3 +65,14 @@ wait_until() {
     sleep 0.1
   done
 }
+
+# milliseconds_since TIME, an earlier $EPOCHREALTIME.
+milliseconds_since() { echo $(((${EPOCHREALTIME/./} - ${1/./}) / 1000)); }
+
+# expect_said TEXT: it stands in stdout or stderr as it is, no pattern; expect_not_said TEXT: in neither.
+expect_said() { said "$1" || fail "$command: did not say: $1$(last_words)"; }
+expect_not_said() { ! said "$1" || fail "$command: should not say: $1$(last_words)"; }
+said() { grep -Fq -e "$1" "$VM_TEST_DIR/stdout" "$VM_TEST_DIR/stderr"; }
+
+# in_json TEXT prints it as a JSON string, for the filters of expect_json.
+in_json() { jq -n --arg text "$1" '$text'; }

@@ -1,8 +1,12 @@
-# shellcheck shell=bash disable=SC2154,SC2034 # "here" comes from, "status" goes to, the other files
+# shellcheck shell=bash disable=SC2154,SC2034,SC2016 # "here" comes from, "status" goes to, the other files
 # Vocabulary of scenarios: guests of the host VM, real ones, on KVM with vhost-vsock. A guest has a name, known
 # only to the test, and lives in $VM_TEST_DIR/guest-NAME. guest/init is the program inside.
 
-guest_image=$(dirname "$here")/guest.initrd
+guest_kernel=${VM_TEST_KERNEL:-/boot/vmlinuz}
+guest_image=${VM_TEST_INITRD:-$(dirname "$here")/guest.initrd}
+# What QEMU makes a guest of, and below how it gets its vsock device; ../machine/hybrid.sh has others.
+guest_machine=(-M q35 -accel kvm -cpu host -m 256)
+guest_kernel_options=quiet
 # A guest is up in about 10 s on an idle machine.
 guest_boot_seconds=90
 # Longer than the CLI's own default deadline of 30 s: a call that hangs must be ended by the CLI, not by us.
@@ -16,16 +20,20 @@ guest_start() {
   rm -rf "$dir"
   mkdir -p "$dir"
   mkfifo "$dir/port.in" "$dir/port.out"
-  qemu-system-x86_64 -M q35 -accel kvm -cpu host -m 256 -nodefaults -display none \
-    -kernel /boot/vmlinuz -initrd "$guest_image" -append "console=ttyS0 quiet panic=-1" \
+  guest_vsock "$dir" "$cid"
+  qemu-system-x86_64 "${guest_machine[@]}" -nodefaults -display none \
+    -kernel "$guest_kernel" -initrd "$guest_image" -append "console=ttyS0 $guest_kernel_options panic=-1" \
     -serial "file:$dir/console.log" \
     -device virtio-serial-pci -chardev "pipe,id=port,path=$dir/port" -device virtserialport,chardev=port \
-    -device "vhost-vsock-pci,guest-cid=$cid" \
+    "${vsock_device[@]}" \
     </dev/null >"$dir/qemu.log" 2>&1 &
   echo $! >"$dir/pid"
   guest_open_port "$name"
   echo "guest $name: started with CID $cid"
 }
+
+# guest_vsock DIR CID leaves the options for QEMU in $vsock_device.
+guest_vsock() { vsock_device=(-device "vhost-vsock-pci,guest-cid=$2"); }
 
 # Held open for the guest's life, because lines would be lost between two readers; opened for both reading and writing,
 # because a FIFO's open would else wait for QEMU.
@@ -71,6 +79,72 @@ guest_kill() {
   pid=$(<"$VM_TEST_DIR/guest-$1/pid")
   kill -KILL "$pid"
   wait "$pid" 2>/dev/null || true
+}
+
+# guest_freeze NAME, guest_thaw NAME: as a VMM that hangs for a while, or is being migrated.
+guest_freeze() { kill -STOP "$(<"$VM_TEST_DIR/guest-$1/pid")"; }
+guest_thaw() { kill -CONT "$(<"$VM_TEST_DIR/guest-$1/pid")"; }
+
+# guest_reboot NAME: the guest boots again in the same QEMU, at once, without stopping anything; leaves $boot_id.
+guest_reboot() {
+  local earlier
+  in_guest "$1" cat /proc/sys/kernel/random/boot_id
+  earlier=$(<"$VM_TEST_DIR/stdout")
+  guest_request "$1" 'reboot -f'
+  guest_ready "$1"
+  [ "$boot_id" != "$earlier" ] || fail "guest $1: the boot id is the same after a reboot"
+}
+
+# guest_background NAME JOB COMMAND... starts a program that goes on by itself. In the guest's /tmp are its output,
+# JOB.log, its process id, JOB.pid, and after its end its exit status, JOB.status.
+guest_background() {
+  in_guest "$1" sh -c 'job=/tmp/$0; rm -f "$job".*
+    { "$@" & echo $! >"$job.pid"; wait $!; echo $? >"$job.new"; mv "$job.new" "$job.status"; } >"$job.log" 2>&1 &
+  ' "${@:2}"
+  expect_status 0
+}
+
+# guest_signal NAME JOB SIGNAL; guest_interrupt NAME JOB: as Ctrl-C.
+guest_signal() {
+  in_guest "$1" sh -c 'kill "-$1" "$(cat "/tmp/$0.pid")"' "$2" "$3"
+  expect_status 0
+}
+guest_interrupt() { guest_signal "$1" "$2" INT; }
+
+# guest_finished NAME JOB: whether the program has ended.
+guest_finished() {
+  in_guest "$1" test -e "/tmp/$2.status"
+  [ "$status" = 0 ]
+}
+
+# guest_finish NAME JOB SECONDS waits until it has ended; leaves its status and its output, both kinds on stdout.
+guest_finish() {
+  wait_until "$3" guest_finished "$1" "$2"
+  in_guest "$1" sh -c 'cat "/tmp/$0.log"; exit "$(cat "/tmp/$0.status")"' "$2"
+}
+
+# guest_repeat NAME JOB COMMAND... runs it in the background, again and again. JOB.log gets a line for each time: its
+# status, how many hundredths of a second it took, and the first line of its stderr.
+guest_repeat() {
+  guest_background "$1" "$2" sh -c 'job=/tmp/$0
+    until [ -e "$job.enough" ]; do
+      read -r begin rest </proc/uptime
+      "$@" >/dev/null 2>"$job.words"
+      status=$?
+      read -r end rest </proc/uptime
+      echo "$status $((${end%.*}${end#*.} - ${begin%.*}${begin#*.})) $(head -n 1 "$job.words")"
+    done
+  ' "${@:2}"
+}
+
+# guest_enough NAME JOB ends that, and leaves JSON on stdout: how often each status came, and the longest time,
+# longestMs.
+guest_enough() {
+  in_guest "$1" touch "/tmp/$2.enough"
+  wait_until "$guest_command_seconds" guest_finished "$1" "$2"
+  in_guest "$1" awk '{ times[$1]++; if ($2 > longest) longest = $2 }
+    END { printf "{"; for (status in times) printf "\"%d\": %d, ", status, times[status]
+      printf "\"longestMs\": %d}\n", longest * 10 }' "/tmp/$2.log"
 }
 
 guest_request() {

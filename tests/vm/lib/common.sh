@@ -12,6 +12,18 @@ die() {
   exit 1
 }
 
+# What the host VM may take of this machine.
+host_vm_megabytes=3072
+
+# check_machine ends the script when this machine cannot run the virtual machines, and says why. They need no KVM.
+check_machine() {
+  local megabytes
+  [ "$(uname -m)" = x86_64 ] || die "the virtual machines are x86_64, this machine is $(uname -m)"
+  megabytes=$(awk '$1 == "MemAvailable:" { print int($2 / 1024) }' /proc/meminfo)
+  [ "$megabytes" -ge "$host_vm_megabytes" ] ||
+    die "the host VM takes up to $host_vm_megabytes MiB of memory, and only $megabytes MiB are available"
+}
+
 # as_root COMMAND... runs it with root rights, or says which step needs them.
 as_root() {
   if [ "$(id -u)" = 0 ]; then

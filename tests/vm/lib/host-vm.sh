@@ -3,7 +3,7 @@
 # set $here (this directory's parent), $build, $work (a directory of this run) and $total_seconds, the longest that the
 # VM may live.
 
-# make_drive SCENARIO-FILE... makes the second drive, a bare tar: all that changes from run to run. See
+# make_drive [SCENARIO-FILE...] makes the second drive, a bare tar: all that changes from run to run. See
 # host/vm-test.service.
 make_drive() {
   local tree=$work/drive
@@ -13,16 +13,18 @@ make_drive() {
   [ -x "$tree/product/usr/bin/hostcall" ] ||
     die "$build installs no /usr/bin/hostcall; set it up with --prefix=/usr --sysconfdir=/etc"
   cp -r "$here/host" "$tree/host"
-  cp "$@" "$tree/scenarios/"
+  [ $# = 0 ] || cp "$@" "$tree/scenarios/"
   make_guest "$tree/product/usr/bin/hostcall" "$tree/guest.initrd"
   tar -C "$tree" --owner=0 --group=0 --numeric-owner -cf "$work/drive.tar" .
 }
 
-# The guest has the CLI and nothing else of the product; it is made outside, where the CLI's libraries are known.
+# The guest has the CLI and nothing else of the product; it is made outside, where the CLI's libraries are known. Perl is
+# for bytes that no client of ours would send; every Debian has it, and its sockets take any address.
 make_guest() {
   cp -r "$image/guest" "$work/guest"
   install -m 755 "$here/guest/init" "$work/guest/init"
   stage_program "$1" "$work/guest"
+  stage_program /usr/bin/perl "$work/guest"
   pack_initramfs "$work/guest" "$2"
 }
 
@@ -32,18 +34,20 @@ start_host_vm() {
   vm=$!
 }
 
-# The root drive is the cached image, with this run's writes in a temporary file that ends with QEMU.
+# The root drive is the cached image, with this run's writes in a temporary file that ends with QEMU. The third is the
+# image as it is, for guests with a distribution in them.
 # One processor: with two, QEMU 7.2's emulation of SVM now and then left the host VM's kernel spinning for ever on one of
 # them (1 of some 130 guest boots), and it was not faster.
 exec_host_vm() {
   TMPDIR=$work exec timeout --kill-after=5 "$total_seconds" \
-    qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu EPYC,+svm -smp 1 -m 3072 \
+    qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu EPYC,+svm -smp 1 -m "$host_vm_megabytes" \
     -nodefaults -display none -no-reboot -nic none \
     -kernel "$image/vmlinuz" -initrd "$image/host.initrd" \
     -append "console=ttyS0 quiet panic=-1 systemd.show_status=0" \
     -serial "file:$work/console.log" \
     -drive "file=$image/root.img,format=raw,if=virtio,snapshot=on" \
     -drive "file=$work/drive.tar,format=raw,if=virtio,readonly=on" \
+    -drive "file=$image/root.img,format=raw,if=virtio,readonly=on" \
     -device virtio-serial-pci -chardev file,id=results,path=/dev/stdout \
     -device virtserialport,chardev=results,name=hostcall.vm-test
 }

@@ -1,36 +1,62 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016 # jq stands in single quotes
 # A VM that the administrator adds while the service runs: at once known, still known after a reload and a restart
-# under the shipped sandbox, and a stranger again once it is removed.
+# under the shipped sandbox, and a stranger again once it is removed, its open connections too.
 daemon_fresh other=41
+daemon_config '"log_level": "debug"'
 on_host systemctl start hostcalld.service
 expect_status 0
+
+# whoami_as REGISTRATION-FILTER: the guest is known as web1, with what is said of its number.
+whoami_as() {
+  in_guest web1 hostcall whoami --json
+  expect_status 0
+  expect_json ".vmName == \"web1\" and .tags == [\"web\"] and (.registration | tonumber | $1)"
+}
 
 guest_boot web1 42
 in_guest web1 hostcall whoami
 expect_status 126
 on_host hostcallctl vm add web1 --cid 42 --tag web
 expect_status 0
-in_guest web1 hostcall whoami --json
-expect_status 0
-expect_json '.vmName == "web1" and .tags == ["web"]'
+whoami_as '. > 0'
+first=$(jq -r .registration "$VM_TEST_DIR/stdout")
 
 on_host systemctl reload hostcalld.service
 expect_status 0
-in_guest web1 hostcall whoami
-expect_status 0
+whoami_as ". == $first"
 on_host systemctl restart hostcalld.service
 expect_status 0
-in_guest web1 hostcall whoami --json
-expect_status 0
-expect_json '.vmName == "web1" and .tags == ["web"]'
-
+whoami_as ". == $first"
 on_host hostcallctl doctor
 expect_status 0
+
+# --- removed with a connection open: it ends within a second, and the program on it learns why
+guest_background web1 ping hostcall --timeout 10m ping -q -c 100000 -i 200ms
+wait_until 20 has_sessions web1 1
+session=$(sessions_of web1)
 on_host hostcallctl vm remove web1
 expect_status 0
+expect_stdout '\b1 of its sessions ended$'
+wait_until 20 session_over web1 "$session"
+guest_finish web1 ping 30
+expect_status 126
+expect_said 'hostcall: PERMISSION_DENIED: CID 42 is not registered with this host'
+daemon_journal -o json HOSTCALL_VM=web1 >"$VM_TEST_DIR/records"
+on_host jq -s --arg closed "session $session of VM \"web1\" closed" '
+  def when: ._SOURCE_REALTIME_TIMESTAMP | tonumber;
+  (map(select(.MESSAGE | startswith($closed)) | when) | last) -
+  (map(select(.MESSAGE == "VM \"web1\" removed") | when) | last)' "$VM_TEST_DIR/records"
+expect_json '. < 1000000'
 in_guest web1 hostcall whoami
 expect_status 126
 expect_stderr 'hostcallctl vm add'
+
+# --- added again: known at once, as a registration of its own
+on_host hostcallctl vm add web1 --cid 42 --tag web
+expect_status 0
+whoami_as ". > $first"
+on_host hostcallctl vm remove web1
+expect_status 0
 
 on_host systemctl stop hostcalld.service
 expect_status 0

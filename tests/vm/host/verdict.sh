@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# How a scenario ended, in one line. Sourced by what runs scenarios: `runner` in the host VM, `run` for those that run
+# outside of it. $VM_TEST_DIR is the scenario's directory, see expect.sh.
+
+# scenario_name FILE: without directory, number and .sh
+scenario_name() {
+  local name
+  name=$(basename "$1" .sh)
+  echo "${name#[0-9][0-9]-}"
+}
+
+# scenario_failed STATUS: it is neither good nor skipped.
+scenario_failed() { [ "$1" != 0 ] && [ ! -e "$VM_TEST_DIR/skip" ]; }
+
+# verdict NAME STATUS BEGAN LIMIT prints "ok NAME (SECONDS s)", "skip NAME: WHY" or "FAIL NAME: WHY"; BEGAN is an
+# $EPOCHREALTIME, LIMIT the seconds that it might have taken.
+verdict() {
+  local name=$1 status=$2 began=$3 limit=$4
+  if [ "$status" = 0 ]; then
+    echo "ok $name ($(since "$began"))"
+  elif scenario_failed "$status"; then
+    echo "FAIL $name: $(reason "$status" "$began" "$limit")"
+  else
+    echo "skip $name: $(<"$VM_TEST_DIR/skip")"
+  fi
+}
+
+# The scenario's own words if it had any; one that was ended because it ran out of time has none.
+reason() {
+  local status=$1 seconds=$((${EPOCHREALTIME%.*} - ${2%.*})) limit=$3
+  if [ -s "$VM_TEST_DIR/why" ]; then
+    tr '\n' ' ' <"$VM_TEST_DIR/why"
+  elif [ "$seconds" -ge "$limit" ]; then
+    echo "not done after $limit s"
+  else
+    echo "ended with status $status without a word"
+  fi
+}
+
+since() { awk -v from="$1" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", to - from }'; }

@@ -1,0 +1,103 @@
+# shellcheck shell=bash
+# Two guests at once under different rules, which an administrator has put before the shipped ones and changes while both
+# are up. Guest, journal and `hostcallctl policy explain` say the same; neither guest feels what the other may not.
+echo_call=hostcall.v1.Diagnostics/Echo metrics=hostcall.v1.Host/Metrics
+
+# allowed GUEST CALL, denied GUEST CALL RULE: in the guest, and for who asks on the host.
+allowed() {
+  on_host hostcallctl policy explain --vm "$1" --call "$2"
+  expect_status 0
+  in_guest "$1" hostcall call "$2"
+  expect_status 0
+}
+denied() {
+  local words
+  on_host hostcallctl policy explain --vm "$1" --call "$2"
+  expect_status 126
+  expect_stdout "^VM \"$1\": $2 is denied by $3[;]"
+  words=$(<"$VM_TEST_DIR/stdout")
+  in_guest "$1" hostcall call "$2"
+  expect_status 126
+  expect_no_stdout
+  expect_said "hostcall: PERMISSION_DENIED: $words"
+  on_host daemon_journal -o json "HOSTCALL_VM=$1" "HOSTCALL_CALL=$2"
+  expect_json ".MESSAGE == $(in_json "$words") and .HOSTCALL_RULE == \"$3\""
+}
+
+daemon_fresh
+vm_record web1 42 web
+vm_record db1 43
+policy_file 10-local.json <<'EOT'
+{"rules": [
+  {"vms": ["tag:web"], "calls": ["hostcall.v1.Diagnostics/Echo"], "action": "allow"},
+  {"vms": ["web1"], "calls": ["hostcall.v1.Host/Metrics"], "action": "deny"}
+]}
+EOT
+local_file=/etc/hostcall/policy.d/10-local.json
+guest_start web1 42
+guest_start db1 43
+guest_ready web1
+guest_ready db1
+
+# --- each by its own rules, while the other works
+guest_background web1 ping hostcall --timeout 10m ping -q -c 100000 -i 200ms
+wait_until 20 has_sessions web1 1
+allowed web1 "$echo_call"
+denied web1 "$metrics" "$local_file:3"
+allowed db1 "$metrics"
+denied db1 "$echo_call" "$(rule_place 50-default.json "$echo_call")"
+in_guest web1 hostcall services -q
+expect_said "$echo_call"
+expect_not_said "$metrics"
+in_guest db1 hostcall services -q
+expect_not_said "$echo_call"
+expect_said "$metrics"
+
+# --- a reload turns it round, for connections that are open too
+guest_background db1 ping hostcall --timeout 10m ping -q -c 100000 -i 200ms
+wait_until 20 has_sessions db1 1
+policy_file 10-local.json <<'EOT'
+{"rules": [
+  // Turned round, and by name.
+  {"vms": ["db1"], "calls": ["hostcall.v1.Diagnostics/Echo"], "action": "allow"},
+  {"vms": ["db1"], "calls": ["hostcall.v1.Session/Ping"], "action": "deny"},
+  {"vms": ["db1"], "calls": ["hostcall.v1.Host/Metrics"], "action": "deny"}
+]}
+EOT
+on_host hostcallctl policy reload
+expect_status 0
+expect_stdout '^2 VMs and [0-9]+ rules in force$'
+guest_finish db1 ping 30
+expect_status 126
+expect_said "hostcall.v1.Session/Ping is denied by $local_file:4; "
+allowed db1 "$echo_call"
+denied db1 "$metrics" "$local_file:5"
+allowed web1 "$metrics"
+denied web1 "$echo_call" "$(rule_place 50-default.json "$echo_call")"
+
+# --- a broken file changes nothing, and says where it is broken
+policy_file 10-local.json <<'EOT'
+{"rules": [
+  {"vms": ["*"], "calls": ["*"], "action": "allow"},
+  {"vms": ["web1"], "calls": ["hostcall.v1.Host/Metrics"], "action": "denied"}
+]}
+EOT
+reason="$local_file:3: \"denied\" is not an action; write allow or deny"
+on_host hostcallctl policy check
+expect_status 1
+expect_said "$reason"
+on_host hostcallctl policy reload
+expect_status 1
+expect_said "$reason"
+on_host systemctl reload hostcalld.service
+failed_reloads() { daemon_journal -o cat -p err | grep -cFx "reload failed, the old configuration stays in force: $reason"; }
+failed_twice() { [ "$(failed_reloads)" = 2 ]; }
+wait_until 20 failed_twice
+allowed db1 "$echo_call"
+denied web1 "$echo_call" "$(rule_place 50-default.json "$echo_call")"
+
+# --- what ran on web1 all the time lost nothing
+guest_interrupt web1 ping
+guest_finish web1 ping 30
+expect_status 0
+expect_stdout '^([0-9]+) transmitted, \1 received, 0% loss$'

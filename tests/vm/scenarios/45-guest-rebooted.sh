@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2154 # "boot_id" comes from host/guest.sh
+# A guest that boots again in the same QEMU: vhost-vsock does not reset the host's side of its connections then, so
+# the daemon has to find out that nobody is at their other ends. The same holds for a VMM that hangs.
+daemon_fresh web1=42
+guest_boot web1 42
+
+# Opens a session that stays idle; leaves its id in $session.
+idle_session() {
+  guest_background web1 idle hostcall ping -c 2 -i 1000s
+  wait_until 30 has_sessions web1 1
+  session=$(sessions_of web1)
+}
+heartbeat_ms() {
+  daemon_config '"timeouts": {"heartbeat_ms": '"$1"'}'
+  on_host systemctl reload hostcalld.service
+  expect_status 0
+}
+
+# Rebooted, and silent: heartbeats, with the shipped times.
+idle_session
+began=$EPOCHREALTIME
+guest_reboot web1
+wait_until 45 session_over web1 "$session"
+passed=$(milliseconds_since "$began")
+echo "rebooted and silent: the old session ended after $passed ms"
+[ "$passed" -le 45000 ] || fail "the old session of a rebooted, silent guest lived on for $passed ms"
+
+# There, but frozen: three heartbeats are lost, which at 2 s each takes four times as long.
+heartbeat_ms 2000
+idle_session
+guest_freeze web1
+began=$EPOCHREALTIME
+wait_until 30 session_over web1 "$session"
+echo "frozen, a heartbeat every 2 s: the session ended after $(milliseconds_since "$began") ms"
+on_host hostcallctl stats --json
+expect_json '.counters | map({(.name): .value}) | add | .heartbeats_lost == "1"'
+guest_thaw web1
+in_guest web1 hostcall whoami
+expect_status 0
+
+# Rebooted, and calling, without any heartbeat: the new boot id ends what is older, at once.
+heartbeat_ms 0
+idle_session
+guest_reboot web1
+! session_over web1 "$session" || fail "the host's side of the connection was gone already: this shows nothing"
+began=$EPOCHREALTIME
+in_guest web1 hostcall whoami --json
+expect_status 0
+expect_json '.vmName == "web1" and .bootId == "'"$boot_id"'"'
+wait_until 10 session_over web1 "$session"
+echo "rebooted and calling: the old session ended after $(milliseconds_since "$began") ms, the call included"

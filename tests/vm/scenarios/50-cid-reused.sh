@@ -1,0 +1,72 @@
+# shellcheck shell=bash disable=SC2154,SC2034 # shares variables with host/guest.sh
+# A CID goes to another VM, or to another guest of the same VM: nobody is ever taken for the one who had it before.
+# No heartbeat helps here: it would end a connection whose guest has gone before anybody could misuse it.
+daemon_fresh web1=42
+daemon_config '"timeouts": {"heartbeat_ms": 0}'
+policy_allow web1 hostcall.v1.Diagnostics/Echo
+policy_allow db1 hostcall.v1.Diagnostics/Echo
+
+# open_call GUEST VM: a session with a call that is not answered soon.
+open_call() {
+  guest_background "$1" echo hostcall --timeout 100s call hostcall.v1.Diagnostics/Echo '{"delayMs": 60000}'
+  wait_until 30 vm_is "$2" '.streams == 1'
+}
+
+# The record goes, another with its CID comes, and the guest still runs. Its program stands still, so that it is the
+# host that ends the connection.
+guest_boot old 42
+open_call old web1
+guest_signal old echo STOP
+rm /etc/hostcall/vms.d/web1.json
+vm_record db1 42
+began=$EPOCHREALTIME
+on_host systemctl reload hostcalld.service
+expect_status 0
+wait_until 10 has_sessions web1 0
+echo "record removed: its session ended after $(milliseconds_since "$began") ms, the reload included"
+has_sessions db1 0 || fail "the session of web1 became one of db1"
+guest_signal old echo CONT
+guest_finish old echo 20
+expect_status 125
+expect_stdout 'the VM was removed or registered anew'
+# On a new connection it is what the administrator has said.
+in_guest old hostcall whoami --json
+expect_status 0
+expect_json '.vmName == "db1"'
+
+# It dies, and another guest gets its CID.
+open_call old db1
+guest_kill old
+# The kernel ends a guest's connections with its vhost device. Here the device is kept open, for the next case.
+guest_vsock() {
+  exec {vhost}<>/dev/vhost-vsock
+  vsock_device=(-device "vhost-vsock-pci,guest-cid=$2,vhostfd=$vhost")
+}
+guest_boot next 42
+in_guest next hostcall whoami --json
+expect_status 0
+expect_json '.vmName == "db1" and .bootId == "'"$boot_id"'"'
+on_host hostcallctl session list --json
+expect_json '[.sessions[].vm] == ["@admin"]'
+
+# A device that gives up its CID while it runs has no connection ended: one survives into the next owner of the CID.
+open_call next db1
+session=$(sessions_of db1)
+set_guest_cid=0x4008AF60
+perl -e 'open(my $device, "+<&=", $ARGV[0]) or die "descriptor $ARGV[0]: $!";
+  my $cid = pack("Q", $ARGV[2]);
+  ioctl($device, hex $ARGV[1], $cid) or die "VHOST_VSOCK_SET_GUEST_CID: $!"' "$vhost" "$set_guest_cid" 4242
+guest_boot last 42
+! session_over db1 "$session" || fail "the connection did not survive: this shows nothing"
+began=$EPOCHREALTIME
+in_guest last hostcall whoami --json
+expect_status 0
+expect_json '.vmName == "db1" and .bootId == "'"$boot_id"'"'
+wait_until 10 session_over db1 "$session"
+echo "survived: the session ended after $(milliseconds_since "$began") ms, the next guest's first call included"
+# What was on its way never gets an answer.
+in_guest last hostcall whoami
+expect_status 0
+! guest_finished next echo || fail "the guest without a CID was answered"
+on_host hostcallctl stats --json
+expect_json '.counters | map({(.name): .value}) | add | .violations == "0"'

@@ -1,0 +1,94 @@
+# shellcheck shell=bash disable=SC2154 # "here" comes from host/scenario
+# The guest kit in a guest with a distribution in it: the host VM's own Debian, with the static hostcall and the unit
+# copied in. A service that wants the host starts once the host has answered. On a host that refuses the VM the unit
+# fails at once with the remedy in the journal, and the boot completes all the same; one that nobody answers is given up.
+kit=/usr/lib/hostcall/guest-kit
+[ -x "$kit/hostcall" ] || skip "the build has no static hostcall; set it up with -Dguest_kit=true"
+daemon_fresh web1=42
+
+initramfs=$VM_TEST_DIR/guest.initrd
+unit_seconds=30 # for which the unit waits for a host that does not answer
+
+# A service of the guest, as the kit's README says.
+cat >"$VM_TEST_DIR/agent.service" <<'UNIT'
+[Unit]
+Wants=hostcall-online.service
+After=hostcall-online.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=-/usr/bin/hostcall whoami -q
+UNIT
+
+# Tells on the console how the boot went, and ends the guest.
+cat >"$VM_TEST_DIR/report.service" <<'UNIT'
+[Service]
+Type=exec
+ExecStart=/usr/bin/report
+StandardOutput=tty
+TTYPath=/dev/console
+UNIT
+cat >"$VM_TEST_DIR/report" <<'SCRIPT'
+#!/bin/sh
+echo
+echo "boot: $(systemctl is-system-running --wait)"
+for unit in hostcall-online agent; do
+  echo "$unit: $(systemctl is-active $unit.service)"
+  journalctl --quiet --output=cat --unit=$unit.service _TRANSPORT=stdout | sed "s/^/$unit says: /"
+done
+began=$(systemctl show --property=ExecMainStartTimestampMonotonic --value hostcall-online.service)
+ended=$(systemctl show --property=ExecMainExitTimestampMonotonic --value hostcall-online.service)
+echo "seconds of hostcall-online: $(((ended - began) / 1000000))"
+nobody=$(hostcall whoami --wait --timeout 2s --address vsock:2:9 2>&1)
+echo "without a daemon: $? $nobody"
+systemctl poweroff --force --force
+SCRIPT
+chmod +x "$VM_TEST_DIR/report"
+
+# Its first program is the host VM's own, which puts what is in /add on top of the drive's root. The driver of vsock is not
+# in it: the unit loads that.
+debian_initramfs() {
+  # shellcheck source=../../../systemd/guest/initramfs/stage.sh
+  . "$kit/initramfs/stage.sh"
+  local tree=$VM_TEST_DIR/tree units=/add/etc/systemd/system
+  stage_busybox /bin/busybox "$tree"
+  stage_modules / "$(uname -r)" "$tree" virtio_pci virtio_blk
+  stage_files "$tree" "$here/init:/init" "$kit/hostcall:/add/usr/bin/hostcall" "$VM_TEST_DIR/report:/add/usr/bin/report" \
+    "$kit/hostcall-online.service:$units/hostcall-online.service" \
+    "$VM_TEST_DIR/agent.service:$units/agent.service" "$VM_TEST_DIR/report.service:$units/report.service"
+  pack_initramfs "$tree" "$initramfs"
+}
+debian_initramfs
+
+# What this Debian starts besides and nobody here needs; it would triple the time.
+unwanted=(vm-test.service dbus.service dbus.socket kmod-static-nodes.service
+  {dev-hugepages,dev-mqueue,sys-fs-fuse-connections,sys-kernel-{config,debug,tracing}}.mount
+  modprobe@{configfs,dm_mod,drm,efi_pstore,fuse,loop}.service
+  systemd-{journal-flush,logind,modules-load,random-seed,remount-fs,sysctl,sysusers,user-sessions}.service
+  systemd-{udevd,udev-trigger,update-utmp,update-utmp-runlevel}.service systemd-udevd-{control,kernel}.socket)
+
+# boot_debian CID leaves what its console said.
+boot_debian() {
+  on_host timeout 140 qemu-system-x86_64 -M q35 -accel kvm -cpu host -m 512 -nographic -nic none \
+    -kernel /boot/vmlinuz -initrd "$initramfs" -drive file=/dev/vdc,format=raw,if=virtio,snapshot=on \
+    -append "console=ttyS0 quiet panic=-1 systemd.show_status=0 ${unwanted[*]/#/systemd.mask=}
+      systemd.wants=agent.service systemd.wants=report.service" \
+    -device "vhost-vsock-pci,guest-cid=$1"
+  expect_status 0
+}
+
+boot_debian 42
+expect_stdout '^boot: running\b'
+expect_stdout '^hostcall-online: active\b'
+expect_stdout '^hostcall-online says: VM +web1\b'
+expect_stdout '^agent: active\b'
+expect_stdout '^agent says: web1\b'
+
+boot_debian 77
+expect_stdout '^boot: degraded\b'
+expect_stdout '^hostcall-online: failed\b'
+expect_stdout '^hostcall-online says: .*hostcallctl vm add NAME --cid 77\b'
+expect_stdout '^agent: active\b'
+seconds=$(sed -n 's/^seconds of hostcall-online: \([0-9]*\).*/\1/p' "$VM_TEST_DIR/stdout")
+[ "$seconds" -lt "$unit_seconds" ] || fail "a refused VM kept the unit waiting for $seconds s"
+expect_stdout '^without a daemon: 124 .*is hostcalld running'
