@@ -61,13 +61,14 @@ struct CallArguments {
   const hostcall_call_options* options;
 };
 // Fills `spec`; the error's text otherwise.
-std::optional<std::string> read_call(const Options& defaults, const CallArguments& arguments, CallSpec& spec);
+std::optional<std::string> read_call(const Options& defaults, const CallArguments& arguments, TimePoint now,
+                                     CallSpec& spec);
 // The deadline and readiness part of it.
 std::optional<std::string> read_call_options(const Options& defaults, const hostcall_call_options* options,
-                                             CallSpec& spec);
+                                             TimePoint now, CallSpec& spec);
 
 // Begins the call and waits for its end; its code.
-int run_call(Channel& channel, Call& call);
+int run_call(Channel& channel, Call& call, TimePoint now);
 
 // Whether the payload can be used; it is never read here.
 inline bool is_valid(const hostcall_payload& payload) {

@@ -19,22 +19,23 @@ std::optional<std::string> read_method(const char* method, CallSpec& spec) {
 }  // namespace
 
 std::optional<std::string> read_call_options(const Options& defaults, const hostcall_call_options* options,
-                                             CallSpec& spec) {
+                                             TimePoint now, CallSpec& spec) {
   hostcall_call_options read;
   if (!read_versioned(options, read)) return "hostcall_call_options.size is wrong, or asks for a newer library";
   Duration timeout = defaults.call_timeout;
   if (read.timeout_ms != 0)
     timeout = read.timeout_ms == HOSTCALL_NO_TIMEOUT ? Duration::max() : milliseconds(read.timeout_ms);
-  spec.deadline = deadline_after(Clock::now(), timeout);
+  spec.deadline = deadline_after(now, timeout);
   spec.wait_for_ready = read.wait_for_ready != 0;
   return std::nullopt;
 }
 
-std::optional<std::string> read_call(const Options& defaults, const CallArguments& arguments, CallSpec& spec) {
+std::optional<std::string> read_call(const Options& defaults, const CallArguments& arguments, TimePoint now,
+                                     CallSpec& spec) {
   if (!is_valid(arguments.request)) return "request: source is null, size is not 0";
   if (auto error = read_method(arguments.method, spec)) return error;
   spec.payload = to_wire(arguments.request);
-  return read_call_options(defaults, arguments.options, spec);
+  return read_call_options(defaults, arguments.options, now, spec);
 }
 
 wire::Payload to_wire(const hostcall_payload& payload) {
@@ -43,15 +44,16 @@ wire::Payload to_wire(const hostcall_payload& payload) {
 }
 
 // The caller reads its own reply: no thread, no hand-over.
-int run_call(Channel& channel, Call& call) {
-  channel.begin(call, Clock::now());
-  while (!call.ended()) channel.wait(kNever);
+int run_call(Channel& channel, Call& call, TimePoint now) {
+  channel.begin(call, now);
+  while (!call.ended()) now = channel.wait(kNever, now);
   return static_cast<int>(call.reply.status.code);
 }
 
 }  // namespace hostcall::client
 
 using namespace hostcall::client;
+using hostcall::Clock;
 
 int hostcall_call(hostcall_client* client, const char* method, hostcall_payload request,
                   const hostcall_call_options* options, hostcall_result* result) {
@@ -59,9 +61,10 @@ int hostcall_call(hostcall_client* client, const char* method, hostcall_payload 
     if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
     Reply unwanted;
     Call call(result == nullptr ? unwanted : result->reply);
-    if (auto error = read_call(client->channel.options(), {method, request, options}, call.spec))
+    const auto now = Clock::now();
+    if (auto error = read_call(client->channel.options(), {method, request, options}, now, call.spec))
       return fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
-    return run_call(client->channel, call);
+    return run_call(client->channel, call, now);
   });
 }
 
@@ -70,9 +73,10 @@ int hostcall_start(hostcall_client* client, const char* method, hostcall_payload
   return guarded(nullptr, [&]() -> int {
     CallSpec spec;
     if (client == nullptr || callback == nullptr) return HOSTCALL_INVALID_ARGUMENT;
-    if (read_call(client->channel.options(), {method, request, options}, spec)) return HOSTCALL_INVALID_ARGUMENT;
+    const auto now = Clock::now();
+    if (read_call(client->channel.options(), {method, request, options}, now, spec)) return HOSTCALL_INVALID_ARGUMENT;
     std::uint64_t ignored = 0;
-    return client->started.start(spec, callback, user, id == nullptr ? ignored : *id, hostcall::Clock::now());
+    return client->started.start(spec, callback, user, id == nullptr ? ignored : *id, now);
   });
 }
 

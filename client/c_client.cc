@@ -11,6 +11,7 @@ namespace hostcall::client {
 namespace {
 
 constexpr std::size_t kMaxName = 64;
+constexpr std::uint32_t kMaxBusyPollUsec = 1'000;
 
 bool is_printable(char c) { return c >= ' ' && c <= '~'; }
 
@@ -82,6 +83,8 @@ std::optional<std::string> read_options(const hostcall_options* given, Options& 
   set_time(options.backoff_cap_ms, out.backoff_cap);
   set_count(options.max_queued_calls, out.max_queued_calls);
   set_count(options.max_unread_bytes, out.max_unread_bytes);
+  if (options.busy_poll_usec > kMaxBusyPollUsec) return "busy_poll_usec: at most " + std::to_string(kMaxBusyPollUsec);
+  out.busy_poll = std::chrono::microseconds(options.busy_poll_usec);
   out.crc = options.crc != 0;
   out.wait_for_ready = options.wait_for_ready != 0;
   out.jitter_seed = std::random_device{}();
@@ -119,9 +122,10 @@ int hostcall_connect(hostcall_client* client, const hostcall_call_options* optio
     if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
     Reply unwanted;
     Call call(result == nullptr ? unwanted : result->reply);
-    if (auto error = read_call_options(client->channel.options(), options, call.spec))
+    const auto now = Clock::now();
+    if (auto error = read_call_options(client->channel.options(), options, now, call.spec))
       return fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
-    return run_call(client->channel, call);
+    return run_call(client->channel, call, now);
   });
 }
 

@@ -77,12 +77,13 @@ int hostcall_stream_open(hostcall_client* owner, const char* method, int shape, 
       return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "only a server stream has a request");
     auto opened = std::make_unique<hostcall_stream>();
     auto& call = opened->call;
-    if (auto error = client::read_call(owner->channel.options(), {method, request, options}, call.spec))
+    const auto now = Clock::now();
+    if (auto error = client::read_call(owner->channel.options(), {method, request, options}, now, call.spec))
       return client::fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
     call.spec.shape = static_cast<wire::Shape>(shape);
     call.send_closed = !wire::client_streams(call.spec.shape);
     call.keep();
-    owner->channel.begin(call, Clock::now());
+    owner->channel.begin(call, now);
     if (call.ended() && call.reply.status.code == wire::Code::kResourceExhausted)
       return client::fail(result, HOSTCALL_RESOURCE_EXHAUSTED, call.reply.status.message);
     *stream = opened.release();

@@ -88,6 +88,7 @@ class Call {
   unsigned pending = 0;              // events that the observer has not been told
   unsigned repeats = 0;              // times that it was begun again on another connection
   TimePoint give_up = kNever;        // waits no longer for a connection
+  std::size_t request_bytes = 0;     // of the Request message, at most
   std::uint64_t request_end = 0;     // running: place of the request's last byte in the connection's output
   Channel* channel = nullptr;        // set while the channel knows it
   Connection* connection = nullptr;  // running

@@ -33,6 +33,7 @@ bool is_repeatable(const Call& call) { return !call.sent_data && call.repeats < 
 
 Channel::Channel(Options options)
     : options_(std::move(options)),
+      busy_poll_(options_.busy_poll),
       backoff_(options_.backoff_base, options_.backoff_cap, options_.jitter_seed),
       random_(static_cast<std::minstd_rand::result_type>(options_.jitter_seed)) {}
 
@@ -50,6 +51,7 @@ void Channel::begin(Call& call, TimePoint now) {
   calls_.push_back(&call);
   call.spec.wait_for_ready |= options_.wait_for_ready;
   call.give_up = deadline_after(now, options_.connect_budget);
+  call.request_bytes = request_bytes(call.spec);
   check_stale(now);
   if (auto status = refuse(call)) return end(call, std::move(*status));
   call.state = Call::State::kWaiting;
@@ -67,7 +69,7 @@ std::optional<wire::Status> Channel::refuse(const Call& call) const {
                         std::to_string(waiting_.size()) + " calls wait already (max_queued_calls)" +
                             (last_failure_.empty() ? "" : ": " + last_failure_),
                         {}};
-  return too_large(call, request_bytes(call.spec), wire::kMaxDataBytes);
+  return too_large(call, call.request_bytes, wire::kMaxDataBytes);
 }
 
 void Channel::cancel(Call& call) {
@@ -141,7 +143,7 @@ void Channel::pump(TimePoint now) {
     auto& call = *waiting_.front();
     if (call.spec.service.empty())
       end(call, {});
-    else if (auto status = too_large(call, request_bytes(call.spec), current_->session().max_message_bytes))
+    else if (auto status = too_large(call, call.request_bytes, current_->session().max_message_bytes))
       end(call, std::move(*status));
     else
       start(call, now);

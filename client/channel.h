@@ -16,6 +16,7 @@
 #include "client/connection.h"
 #include "client/options.h"
 #include "client/poll_set.h"
+#include "proto/base/busy_poll.h"
 #include "proto/net/socket.h"
 
 namespace hostcall::client {
@@ -67,8 +68,9 @@ class Channel final : private ConnectionEvents {
   TimePoint next_timeout() const;
   // Stays the same for the channel's life; readable when process() has something to do.
   int fd();
-  // Waits for a descriptor or a time-out, `until` at the latest, and processes. Uses the real clock.
-  void wait(TimePoint until);
+  // Waits for a descriptor or a time-out, `until` at the latest, and processes. Uses the real clock, which said `now`
+  // a moment ago, and returns what it says then.
+  TimePoint wait(TimePoint until, TimePoint now = Clock::now());
   // Ends every call with CANCELLED and says Goaway. Observers are told by a last process().
   void close(TimePoint now);
 
@@ -115,12 +117,17 @@ class Channel final : private ConnectionEvents {
   std::size_t fill_poll(std::span<pollfd> entries) const;
   template <class Visit>
   void for_each_connection(Visit visit) const;
+  void after_reading(TimePoint now);
+  bool may_await_host() const;
+  bool await_host(TimePoint until, TimePoint& now);
+  void poll(TimePoint until, TimePoint now) const;
 
   const Options options_;
   State state_ = State::kIdle;
   std::unique_ptr<Connection> current_;                // kConnecting, kHello, kReady
   std::vector<std::unique_ptr<Connection>> draining_;  // the host takes no new calls on these
   PollSet poll_set_;
+  BusyPoll busy_poll_;
   Backoff backoff_;
   std::minstd_rand random_;            // where the search for a privileged port begins
   std::string last_failure_;           // why there is no connection, for texts

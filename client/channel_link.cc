@@ -43,13 +43,18 @@ void Channel::process(TimePoint now) {
   for_each_connection([&](Connection& connection) {
     if (state_ != State::kConnecting || &connection != current_.get()) connection.read(now);
   });
+  after_reading(now);
+}
+
+void Channel::after_reading(TimePoint now) {
   settle(now);
   expire(now);
   for_each_connection([&](Connection& connection) { connection.beat(now); });
   connect_if_needed(now);
   pump(now);
-  flush(now);
+  // Before the flush: it also takes what observers begin.
   dispatch();
+  flush(now);
 }
 
 void Channel::flush(TimePoint now) {
@@ -74,14 +79,39 @@ int Channel::fd() {
   return fd;
 }
 
-void Channel::wait(TimePoint until) {
-  const auto now = Clock::now();
+TimePoint Channel::wait(TimePoint until, TimePoint now) {
   if (dirty_) flush(now);
   until = std::min(until, next_timeout());
+  if (!may_await_host() || !await_host(until, now)) {
+    poll(until, now);
+    now = Clock::now();
+    process(now);
+  }
+  return now;
+}
+
+// The usual wait is for the host's next bytes and nothing else.
+bool Channel::may_await_host() const {
+  return state_ == State::kReady && draining_.empty() && current_->wanted_events() == POLLIN;
+}
+
+// Waits for them in one system call instead of two, and does what follows. False: too little time is left for that.
+bool Channel::await_host(TimePoint until, TimePoint& now) {
+  bool found = busy_poll_.run(until, [&] { return current_->look(); });
+  while (!found && until >= now + kAwaitLimit) {  // `until` may be TimePoint::min()
+    found = current_->await();
+    now = Clock::now();
+  }
+  if (!found) return false;
+  current_->take(now);
+  after_reading(now);
+  return true;
+}
+
+void Channel::poll(TimePoint until, TimePoint now) const {
   const auto limit = to_timespec(until > now ? until - now : Duration::zero());
   pollfd entries[kMaxConnections];
   ::ppoll(entries, fill_poll(entries), until == kNever ? nullptr : &limit, nullptr);
-  process(Clock::now());
 }
 
 void Channel::close(TimePoint now) {
@@ -220,6 +250,7 @@ void Channel::park(std::unique_ptr<Connection> connection, TimePoint now) {
 }
 
 void Channel::settle_draining(TimePoint now) {
+  if (draining_.empty()) return;
   for (auto& connection : draining_)
     if (connection->loss()) fail_running(*connection, why(*connection), now);
   std::erase_if(draining_, [](const auto& connection) { return connection->open_calls() == 0; });

@@ -10,9 +10,10 @@
 namespace hostcall::client {
 namespace {
 
-constexpr std::size_t kReadBytes = 64 * 1024;
+// Memory that the output keeps when all is sent: a message of a stream does not begin with a fresh page each.
+constexpr std::size_t kKeptOutputBytes = 256 * 1024;
 // Receives in one turn; a host that never stops sending must not hold the caller for ever.
-constexpr int kReadsPerTurn = 16;
+constexpr int kReadsPerTurn = 4;
 // New requests wait above this much unsent output.
 constexpr std::size_t kMaxUnsentBytes = 1u << 20;
 // Never trusts a host to fill more memory than this, whatever windows it names.
@@ -47,10 +48,11 @@ Connection::Connection(UniqueFd fd, const Options& options, ConnectionEvents& ev
       options_(options),
       events_(events),
       endpoint_(engine_options(options), *this),
-      buffer_(std::make_unique_for_overwrite<char[]>(kReadBytes)),
       unread_limit_(options.max_unread_bytes),
       begun_(now),
-      last_read_(now) {}
+      last_read_(now) {
+  endpoint_.output().keep_memory(kKeptOutputBytes);
+}
 
 void Connection::lose(Loss loss) {
   if (!loss_) loss_ = std::move(loss);
@@ -97,9 +99,32 @@ short Connection::wanted_events() const {
   return static_cast<short>((may_read() ? POLLIN : 0) | (writable ? POLLOUT : 0));
 }
 
+bool Connection::receive_once(TimePoint now) { return deliver(net::receive(fd_.get(), buffer_.room()), now); }
+
+bool Connection::look() {
+  awaited_ = net::receive(fd_.get(), buffer_.room());
+  return !awaited_.ok() || !awaited_.value().would_block;
+}
+
+bool Connection::await() {
+  if (!may_wait_) {
+    const auto allowed = net::allow_waiting(fd_.get(), kAwaitLimit);
+    if (!allowed.ok()) {
+      awaited_ = allowed.error();
+      return true;
+    }
+    may_wait_ = true;
+  }
+  awaited_ = net::receive_waiting(fd_.get(), buffer_.room());
+  return !awaited_.ok() || !awaited_.value().would_block || awaited_.value().interrupted;
+}
+
+void Connection::take(TimePoint now) {
+  if (deliver(awaited_, now)) read(now);
+}
+
 // False: no more is there now.
-bool Connection::receive_once(TimePoint now) {
-  const auto received = net::receive(fd_.get(), {buffer_.get(), kReadBytes});
+bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
   if (!received.ok()) {
     lose({"the connection broke: " + received.error().message(), true});
     return false;
@@ -112,13 +137,13 @@ bool Connection::receive_once(TimePoint now) {
   heard_ = true;
   last_read_ = now;
   restart_beat(now);
-  if (!endpoint_.receive({buffer_.get(), received.value().bytes})) {
+  if (!endpoint_.receive({buffer_.data(), received.value().bytes})) {
     lose({"the host broke the protocol: " + endpoint_.violation()->text, false});
     endpoint_.send_goaway(wire::GoawayReason::kProtocolError, 0, endpoint_.violation()->text);
     flush(now);
     return false;
   }
-  return received.value().bytes == kReadBytes;
+  return received.value().bytes == ReceiveBuffer::kBytes;
 }
 
 void Connection::read(TimePoint now) {
@@ -128,10 +153,11 @@ void Connection::read(TimePoint now) {
 
 void Connection::flush(TimePoint now) {
   constexpr std::size_t kPieces = 16;
+  const std::size_t most = net::max_send_bytes(options_.address.family);
   auto& output = endpoint_.output();
   while (!output.empty()) {
     iovec pieces[kPieces];
-    const auto sent = net::send(fd_.get(), {pieces, output.gather(pieces)});
+    const auto sent = net::send(fd_.get(), {pieces, output.gather(pieces)}, most);
     if (!sent.ok()) return write_failed(sent.error(), now);
     if (sent.value() == 0) break;
     sent_ += sent.value();
@@ -234,7 +260,7 @@ void Connection::on_response(wire::Stream& stream, const wire::ResponseView& res
 // The engine lets Data through to calls that stream replies only; so Hello gets none.
 void Connection::on_data(wire::Stream& stream, std::string_view data) {
   auto& call = *call_of(stream);
-  call.inbox.push(data);
+  call.inbox.push(data, buffer_.hold(data));
   events_.on_message(call, data.size());
 }
 

@@ -9,7 +9,9 @@
 
 #include "client/call.h"
 #include "client/hello.h"
+#include "client/receive_buffer.h"
 #include "proto/base/unique_fd.h"
+#include "proto/net/socket.h"
 #include "proto/wire/endpoint.h"
 
 namespace hostcall::client {
@@ -42,6 +44,9 @@ class ConnectionEvents {
   ~ConnectionEvents() = default;
 };
 
+// The longest that Connection::await() waits in one go.
+inline constexpr milliseconds kAwaitLimit{100};
+
 class Connection final : private wire::EndpointEvents {
  public:
   // `options` and `events` must outlive it.
@@ -72,6 +77,12 @@ class Connection final : private wire::EndpointEvents {
   bool may_read() const { return events_.unread() < unread_limit_; }
   // Receives what is there, up to a bound and while it may, and delivers its events. A loss is noted.
   void read(TimePoint now);
+  // The same in two steps, for a caller that has nothing to do but to wait for the first bytes. look() asks for them
+  // without waiting, await() waits for kAwaitLimit at most; true: there is something to take(). A signal ends await(),
+  // as if there were.
+  bool look();
+  bool await();
+  void take(TimePoint now);
   // Sends what the socket takes.
   void flush(TimePoint now);
 
@@ -119,6 +130,7 @@ class Connection final : private wire::EndpointEvents {
   void end(Call& call, wire::Status status, std::string_view payload);
   void detach(Call& call);
   bool receive_once(TimePoint now);
+  bool deliver(const Result<net::Received>& received, TimePoint now);
   void write_failed(const Error& error, TimePoint now);
   void restart_beat(TimePoint now);
 
@@ -126,8 +138,10 @@ class Connection final : private wire::EndpointEvents {
   const Options& options_;
   ConnectionEvents& events_;
   wire::Endpoint endpoint_;
-  std::unique_ptr<char[]> buffer_;
-  std::uint64_t sent_ = 0;  // bytes given to the kernel
+  ReceiveBuffer buffer_;
+  Result<net::Received> awaited_ = net::Received{};  // of look() and await(), for take()
+  bool may_wait_ = false;                            // the socket is set up for await()
+  std::uint64_t sent_ = 0;                           // bytes given to the kernel
   std::size_t unread_limit_;
   TimePoint begun_;
   TimePoint last_read_;

@@ -18,6 +18,7 @@ struct Options {
   Duration hello_timeout = seconds(20);
   Duration connect_budget = seconds(5);
   milliseconds connect_timeout{2'000};
+  Duration busy_poll{};  // before sleeping, in a blocking call
   milliseconds backoff_base{50};
   milliseconds backoff_cap{5'000};
   std::size_t max_queued_calls = 1024;

@@ -12,7 +12,7 @@ constexpr std::size_t kMaxGates = 4096;
 std::string gate_key(const Caller& caller) {
   if (caller.vm) return caller.vm->record.name;
   if (caller.peer.family == net::Address::Family::kVsock) return "CID " + std::to_string(caller.peer.cid);
-  return caller.listener;
+  return *caller.listener;
 }
 
 }  // namespace
@@ -44,8 +44,8 @@ void Audit::caller_refused(const Caller& caller, std::string_view text, TimePoin
   if (!may_write(caller, now)) return;
   journal_.write(
       Level::kWarning, Event::kCallerRefused,
-      "refused a connection from " + caller.peer_text() + " to " + caller.listener + ": " + std::string(text),
-      {{"VM", caller.name()}, {"PEER", caller.peer_text()}, {"LISTENER", caller.listener}});
+      "refused a connection from " + caller.peer_text() + " to " + *caller.listener + ": " + std::string(text),
+      {{"VM", caller.name()}, {"PEER", caller.peer_text()}, {"LISTENER", *caller.listener}});
 }
 
 void Audit::violation(const Caller& caller, std::string_view text, TimePoint now) {

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string_view>
+#include <utility>
 
 #include "daemon/caller.h"
 #include "hostcall/v1/session.pb.h"
@@ -84,6 +85,26 @@ class Operation {
 
  private:
   ServerCall& call_;
+};
+
+// For a handler that can't answer at once: opens the call, and puts an Operation on it. A call that is answered at
+// once never gets one, which saves most of its cost.
+class Later {
+ public:
+  // `arguments` follow the ServerCall in Op's constructor. The handler's own status and reply no longer matter.
+  template <class Op, class... Arguments>
+  void begin(Arguments&&... arguments) {
+    operation_ = std::make_unique<Op>(open(), std::forward<Arguments>(arguments)...);
+  }
+  // Null: the handler has answered.
+  std::unique_ptr<Operation> take() { return std::move(operation_); }
+
+ protected:
+  ~Later() = default;
+
+ private:
+  virtual ServerCall& open() = 0;
+  std::unique_ptr<Operation> operation_;
 };
 
 }  // namespace hostcall::daemon

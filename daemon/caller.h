@@ -1,6 +1,7 @@
 // Caller: who is at the other end of a connection, as the kernel attests it and the registry names it.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "daemon/registry.h"
@@ -16,7 +17,7 @@ struct Caller {
   Audience audience = Audience::kGuest;
   VmRef vm;  // null for an administrator, and for a caller that is refused
   net::Peer peer;
-  std::string listener;  // address of the listener that it reached
+  std::shared_ptr<const std::string> listener;  // address of the one that it reached, its text shared; not null
 
   // Evidence of root in the guest: only there a source port below 1024 can be had.
   bool privileged_port() const {
@@ -35,7 +36,7 @@ struct Caller {
   std::string peer_text() const {
     if (peer.family == net::Address::Family::kVsock)
       return "vsock:" + std::to_string(peer.cid) + ":" + std::to_string(peer.port);
-    return listener + " (uid " + std::to_string(peer.uid) + ")";
+    return *listener + " (uid " + std::to_string(peer.uid) + ")";
   }
 };
 

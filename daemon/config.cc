@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kMaxConnections = 1'000'000;
 constexpr std::uint64_t kMinuteMs = 60'000;
 constexpr std::uint64_t kDayMs = 24 * 60 * kMinuteMs;
+constexpr std::uint64_t kMaxBusyPollUsec = 1000;
 constexpr std::size_t kMaxGroupName = 32;
 
 struct TimeoutInfo {
@@ -118,13 +119,15 @@ std::string config_directory() { return HOSTCALL_CONFIG_DIRECTORY; }
 Config Config::read(const std::string& path) {
   const auto root = JsonValue::read(path);
   root.allow_keys({"listen", "admin_socket", "admin_group", "runtime_directory", "state_directory", "vms_directory",
-                   "policy_directory", "log_level", "max_connections", "limits", "timeouts"});
+                   "policy_directory", "log_level", "max_connections", "busy_poll_usec", "limits", "timeouts"});
   Config config;
   if (root.has("listen")) config.listen = read_listeners(root.at("listen"));
   read_places(root, config);
   if (root.has("log_level")) config.log_level = read_log_level(root.at("log_level"));
   if (root.has("max_connections"))
     config.max_connections = static_cast<std::uint32_t>(root.at("max_connections").integer(1, kMaxConnections));
+  if (root.has("busy_poll_usec"))
+    config.busy_poll = std::chrono::microseconds(root.at("busy_poll_usec").integer(0, kMaxBusyPollUsec));
   if (root.has("limits")) config.limits = read_default_limits(root.at("limits"));
   if (root.has("timeouts")) read_timeouts(root.at("timeouts"), config.timeouts);
   return config;

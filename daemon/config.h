@@ -36,6 +36,7 @@ struct Config {
   std::string policy_directory = config_directory() + "/policy.d";
   std::string log_level = "info";         // error, warning, notice, info, debug
   std::uint32_t max_connections = 16384;  // of all VMs together
+  Duration busy_poll{};                   // looking for input before sleeping; 0: none
   Limits limits;
   Timeouts timeouts;
 

@@ -14,9 +14,12 @@ namespace {
 constexpr Duration kFlushTime = seconds(1);
 constexpr Duration kLingerTime = milliseconds(200);
 constexpr std::uint8_t kMaxLostPings = 3;
-// Sends per turn and connection; one is at most net::kMaxSendBytes.
-constexpr int kSendsPerTurn = 8;
+// What one connection may send in a turn.
+constexpr std::size_t kSendBytesPerTurn = 256 * 1024;
 constexpr std::size_t kPieces = 16;
+// Read in a turn of a connection, unless its frames have this many bytes on average.
+constexpr std::size_t kReadBytes = 64 * 1024;
+constexpr std::size_t kBulkFrameBytes = 4096;
 
 }  // namespace
 
@@ -27,7 +30,6 @@ Connection::Connection(Environment& environment, UniqueFd fd, Caller caller, std
       caller_(std::move(caller)),
       place_(std::move(place)),
       session_(environment, caller_, id, *this, std::move(refusal)),
-      unread_charge_(caller_.charge(Resource::kMemory)),
       tick_(environment.reactor, Callback::to<&Connection::on_tick>(this)),
       opened_(environment.reactor.now()),
       last_received_(opened_) {}
@@ -37,6 +39,7 @@ Connection::~Connection() { environment_.reactor.forget(*this); }
 void Connection::start() {
   interest_ = kReadable | kPeerClosed;
   if (!environment_.reactor.add(fd_.get(), interest_, *this).ok()) return close();
+  if (caller_.vm && caller_.peer.family == net::Address::Family::kUnix) net::make_room_for_streams(fd_.get());
   tick_.set(next_tick());
 }
 
@@ -55,16 +58,26 @@ void Connection::on_io(std::uint32_t events) {
 
 void Connection::read_input() {
   // A peer that has closed while its input is held back gets no more replies.
-  if (!unread_.empty()) return close();
-  const auto received = net::receive(fd_.get(), environment_.reactor.buffer());
+  if (unread_) return close();
+  const auto room = input_room();
+  const auto received = net::receive(fd_.get(), room);
   if (!received.ok() || received.value().end) return close();
   if (received.value().would_block) return;
-  const std::string_view bytes(environment_.reactor.buffer().data(), received.value().bytes);
+  const std::string_view bytes(room.data(), received.value().bytes);
   bytes_in_ += bytes.size();
   environment_.stats.bytes_in += bytes.size();
   last_received_ = environment_.reactor.now();
   pings_unanswered_ = 0;
+  const auto frames = session_.endpoint().frames_received();
   take(bytes);
+  bulk_ = !unread_ && bytes.size() >= (session_.endpoint().frames_received() - frames + 1) * kBulkFrameBytes;
+}
+
+// A turn's work is bounded by frames and by bytes: large frames are little work for their bytes, and a read that has
+// most of them whole copies less.
+std::span<char> Connection::input_room() const {
+  const auto buffer = environment_.reactor.buffer();
+  return bulk_ ? buffer : buffer.first(kReadBytes);
 }
 
 // Feeds the engine until it has taken all, or the peer has to read first.
@@ -85,21 +98,20 @@ void Connection::take(std::string_view bytes) {
 }
 
 void Connection::keep_unread(std::string_view bytes) {
-  if (!unread_charge_.try_grow(bytes.size())) {
+  auto held = std::make_unique<Unread>(Unread{.bytes = {}, .charge = caller_.charge(Resource::kMemory)});
+  if (!held->charge.try_grow(bytes.size())) {
     const auto text = caller_.title() + ": the limit memory_bytes is reached by unread replies";
     environment_.audit.limit_reached(caller_, text, environment_.reactor.now());
     return end(wire::GoawayReason::kLimit, text);
   }
-  unread_.append(bytes);
+  held->bytes.append(bytes);
+  unread_ = std::move(held);
 }
 
 void Connection::resume_unread() {
-  if (unread_.empty() || session_.endpoint().output_paused()) return;
-  const Buffer held = std::move(unread_);
-  unread_ = Buffer();
-  const Charge charge = std::move(unread_charge_);
-  unread_charge_ = caller_.charge(Resource::kMemory);
-  take(held.view());
+  if (!unread_ || session_.endpoint().output_paused()) return;
+  const auto held = std::move(unread_);
+  take(held->bytes.view());
 }
 
 // After the end was decided: what still comes is thrown away until the peer has closed.
@@ -153,13 +165,15 @@ void Connection::flush() {
 // Sends what the socket takes, within this turn's share. False: the connection is broken.
 bool Connection::send_some() {
   auto& output = session_.endpoint().output();
-  for (int i = 0; i < kSendsPerTurn && !output.empty(); ++i) {
+  const std::size_t most = net::max_send_bytes(caller_.peer.family);
+  for (std::size_t left = kSendBytesPerTurn; left != 0 && !output.empty();) {
     std::array<iovec, kPieces> pieces;
     const auto count = output.gather(pieces);
-    const auto sent = net::send(fd_.get(), {pieces.data(), count});
+    const auto sent = net::send(fd_.get(), {pieces.data(), count}, std::min(left, most));
     if (!sent.ok()) return false;
     if (sent.value() == 0) break;
     output.consume(sent.value());
+    left -= sent.value();
     bytes_out_ += sent.value();
     environment_.stats.bytes_out += sent.value();
   }
@@ -169,7 +183,7 @@ bool Connection::send_some() {
 
 void Connection::update_interest() {
   std::uint32_t wanted = kPeerClosed;
-  if (unread_.empty() && !session_.endpoint().output_paused()) wanted |= kReadable;
+  if (!unread_ && !session_.endpoint().output_paused()) wanted |= kReadable;
   if (state_ != State::kOpen) wanted |= kReadable;
   if (!session_.endpoint().output().empty()) wanted |= kWritable;
   if (wanted == interest_) return;

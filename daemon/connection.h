@@ -43,6 +43,11 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
     kClosed,     // taken out; dies at the end of the turn
   };
 
+  struct Unread {
+    Buffer bytes;
+    Charge charge;
+  };
+
   void on_io(std::uint32_t events) override;
   void on_turn_end() override;
   void flush_soon() override { environment_.reactor.at_turn_end(*this); }
@@ -50,6 +55,7 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
 
   void set_state(State state);
   void read_input();
+  std::span<char> input_room() const;
   void take(std::string_view bytes);
   void keep_unread(std::string_view bytes);
   void resume_unread();
@@ -72,8 +78,7 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   const Caller caller_;
   Charge place_;
   Session session_;
-  Buffer unread_;  // input held back because the peer does not read its replies
-  Charge unread_charge_;
+  std::unique_ptr<Unread> unread_;  // input held back because the peer does not read its replies
   Timer tick_;
   TimePoint opened_;
   TimePoint last_received_;
@@ -83,6 +88,7 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint32_t interest_ = 0;
+  bool bulk_ = false;  // what came last was few large frames
   std::uint8_t pings_unanswered_ = 0;
   State state_ = State::kOpen;
 };

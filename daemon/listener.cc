@@ -21,6 +21,7 @@ Listener::Listener(Reactor& reactor, Acceptor& acceptor, UniqueFd fd, net::Addre
       fd_(std::move(fd)),
       spare_(open_spare()),
       address_(std::move(address)),
+      name_(std::make_shared<const std::string>(address_.to_string())),
       inherited_(inherited) {}
 
 Listener::~Listener() { close(); }

@@ -2,6 +2,8 @@
 // a full backlog. Also takes over the sockets that systemd passes.
 #pragma once
 
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "daemon/reactor.h"
@@ -28,6 +30,8 @@ class Listener final : public IoHandler {
   ~Listener();
 
   const net::Address& address() const { return address_; }
+  // The address as text, shared by all callers that came here.
+  const std::shared_ptr<const std::string>& name() const { return name_; }
   bool inherited() const { return inherited_; }
   // Begins to accept.
   Done start();
@@ -45,6 +49,7 @@ class Listener final : public IoHandler {
   UniqueFd fd_;
   UniqueFd spare_;  // given up for a moment when the process has no descriptor left
   const net::Address address_;
+  const std::shared_ptr<const std::string> name_;
   const bool inherited_;
   bool listening_ = false;
 };

@@ -1,4 +1,6 @@
 // hostcalld: reads options and files, builds the daemon's objects from the bottom up, and runs them. The only composer.
+#include <malloc.h>
+
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <iostream>
@@ -13,6 +15,9 @@
 
 namespace hostcall::daemon {
 namespace {
+
+// Free memory at the end of the heap that is kept.
+constexpr int kKeptHeapBytes = 2 * 1024 * 1024;
 
 struct Options {
   std::string config_file = config_directory() + "/hostcalld.json";
@@ -51,6 +56,7 @@ int run(const Options& options) {
   Audit audit(journal);
   Stats stats;
   Reactor reactor;
+  reactor.set_busy_poll(config.busy_poll);
   Registry registry(
       {.runtime_file = config.runtime_directory + "/vms.json", .state_file = config.state_directory + "/vms.json"},
       config.limits);
@@ -82,6 +88,8 @@ int main(int argc, char** argv) {
   using namespace hostcall::daemon;
   Options options;
   if (const auto code = parse_options(argc, argv, options)) return *code;
+  // A stream's messages come and go: without this each turn gives their pages back to the kernel and takes new ones.
+  ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
   try {
     return run(options);
   } catch (const std::exception& error) {

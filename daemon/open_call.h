@@ -39,4 +39,27 @@ class OpenCall final : public ServerCall {
   std::unique_ptr<Operation> operation_;
 };
 
+// Opens the call that a session is just starting, if its handler asks for it.
+class CallToOpen final : public Later {
+ public:
+  CallToOpen(Session& session, wire::Stream& stream, const Method& method, Charge streams, TimePoint deadline)
+      : session_(session), stream_(stream), method_(method), streams_(std::move(streams)), deadline_(deadline) {}
+
+  // The call of take()'s Operation.
+  std::unique_ptr<OpenCall> take_call() { return std::move(call_); }
+
+ private:
+  ServerCall& open() override {
+    call_ = std::make_unique<OpenCall>(session_, stream_, method_, std::move(streams_), deadline_);
+    return *call_;
+  }
+
+  Session& session_;
+  wire::Stream& stream_;
+  const Method& method_;
+  Charge streams_;
+  TimePoint deadline_;
+  std::unique_ptr<OpenCall> call_;
+};
+
 }  // namespace hostcall::daemon

@@ -15,7 +15,6 @@ namespace {
 
 static_assert(kReadable == EPOLLIN && kWritable == EPOLLOUT && kError == EPOLLERR && kPeerClosed == EPOLLRDHUP);
 
-constexpr std::size_t kBufferBytes = 64 * 1024;
 constexpr std::size_t kEventsPerTurn = 256;
 
 [[noreturn]] void fail(const char* what, int code) {
@@ -29,7 +28,9 @@ struct Reactor::SignalSource {
   sd_event_source* source = nullptr;
 };
 
-Reactor::Reactor() : epoll_(UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC))), buffer_(kBufferBytes) {
+Reactor::Reactor()
+    : epoll_(UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC))),
+      buffer_(std::make_unique_for_overwrite<char[]>(kBufferBytes)) {
   if (!epoll_) fail("epoll_create1", errno);
   if (const int error = sd_event_new(&event_); error < 0) fail("sd_event_new", -error);
   epoll_event watch{};
@@ -51,11 +52,9 @@ void Reactor::run() {
 
 void Reactor::turn() {
   std::array<epoll_event, kEventsPerTurn> events;
-  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds());
-  if (count < 0 && errno != EINTR) fail("epoll_wait", errno);
+  const auto count = await(events);
   now_ = Clock::now();
-  for (int i = 0; i < count; ++i) {
-    auto& event = events[static_cast<std::size_t>(i)];
+  for (const auto& event : std::span(events).first(count)) {
     if (event.data.ptr == nullptr)
       dispatch_sd_event();
     else
@@ -65,6 +64,28 @@ void Reactor::turn() {
   run_turn_end();
   // What dies now may not put anything off any more, but be safe against it.
   auto retired = std::exchange(retired_, {});
+}
+
+void Reactor::set_busy_poll(Duration limit) {
+  // What it has learnt of the limit before stays, if it is the same.
+  if (limit != std::exchange(busy_poll_limit_, limit)) busy_poll_ = BusyPoll(limit);
+}
+
+// Looks for more input where there was some just now, but never past the next timer. An idle daemon, which timers wake
+// now and then, sleeps at once.
+std::size_t Reactor::await(std::span<epoll_event> events) {
+  std::size_t count = 0;
+  const auto until = heap_.empty() ? kNever : heap_.front().deadline;
+  const bool found = had_input_ && busy_poll_.run(until, [&] { return (count = poll(events, 0)) != 0; });
+  if (!found) count = poll(events, wait_milliseconds());
+  had_input_ = count != 0;
+  return count;
+}
+
+std::size_t Reactor::poll(std::span<epoll_event> events, int milliseconds) {
+  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), milliseconds);
+  if (count < 0 && errno != EINTR) fail("epoll_wait", errno);
+  return static_cast<std::size_t>(std::max(count, 0));
 }
 
 int Reactor::wait_milliseconds() const {

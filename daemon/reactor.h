@@ -10,10 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "proto/base/busy_poll.h"
 #include "proto/base/clock.h"
 #include "proto/base/result.h"
 #include "proto/base/unique_fd.h"
 
+struct epoll_event;
 struct sd_event;
 
 namespace hostcall::daemon {
@@ -84,6 +86,9 @@ class Timer {
 
 class Reactor {
  public:
+  // A stream window of messages of 64 KiB with their headers.
+  static constexpr std::size_t kBufferBytes = 260 * 1024;
+
   // Throws std::runtime_error when the kernel refuses.
   Reactor();
   ~Reactor();
@@ -94,10 +99,13 @@ class Reactor {
   void run();
   void stop() { running_ = false; }
 
+  // After input, a turn looks for more for so long before it sleeps; zero: it sleeps at once.
+  void set_busy_poll(Duration limit);
+
   // The time at which this turn began.
   TimePoint now() const { return now_; }
   // Room for one receive, shared by all connections of the turn.
-  std::span<char> buffer() { return buffer_; }
+  std::span<char> buffer() { return {buffer_.get(), kBufferBytes}; }
 
   // The handler must live until the end of the turn of remove(), and may still be called in that turn.
   Done add(int fd, std::uint32_t events, IoHandler& handler);
@@ -129,6 +137,8 @@ class Reactor {
   struct SignalSource;
 
   void turn();
+  std::size_t await(std::span<epoll_event> events);
+  std::size_t poll(std::span<epoll_event> events, int milliseconds);
   int wait_milliseconds() const;
   void run_timers();
   void run_turn_end();
@@ -138,13 +148,16 @@ class Reactor {
 
   UniqueFd epoll_;
   sd_event* event_ = nullptr;
+  Duration busy_poll_limit_{};
+  BusyPoll busy_poll_;
+  bool had_input_ = false;  // in the turn before
   TimePoint now_ = Clock::now();
   bool running_ = true;
   std::vector<HeapEntry> heap_;
   std::vector<TurnEnd*> turn_end_;
   std::vector<std::unique_ptr<void, void (*)(void*)>> retired_;
   std::vector<std::unique_ptr<SignalSource>> signals_;
-  std::vector<char> buffer_;
+  const std::unique_ptr<char[]> buffer_;
 };
 
 }  // namespace hostcall::daemon

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "daemon/call.h"
@@ -14,11 +15,10 @@
 
 namespace hostcall::daemon {
 
-// How a method's call begins: either answered at once, or an Operation to go on with.
-struct Started {
-  std::unique_ptr<Operation> operation;  // if set, the rest is void
-  Status status;                         // the answer
-  wire::Payload reply;                   // with OK; good until the next call
+// The answer of a method that has not put it off.
+struct Answer {
+  Status status;
+  wire::Payload reply;  // with OK; good until the next call
 };
 
 class Method {
@@ -26,12 +26,14 @@ class Method {
   Method(std::string_view service, std::string_view method, wire::Shape method_shape, Audience method_audience);
   virtual ~Method() = default;
 
-  // Parses the payload and begins. `call` is for the Operation, if one may come of it, and null otherwise.
-  virtual Started start(const CallContext& context, std::string_view payload, ServerCall* call) = 0;
-  // Whether start() needs a ServerCall; without, the call is answered at once.
-  virtual bool may_take_time() const = 0;
+  // Parses the payload and begins. What is returned is the answer, unless an Operation has begun on `later`.
+  virtual Answer start(const CallContext& context, std::string_view payload, Later& later) = 0;
+  bool is(std::string_view of_service, std::string_view method) const {
+    return method == std::string_view(name).substr(service.size() + 1) && of_service == service;
+  }
 
-  const std::string name;  // "hostcall.v1.Host/Info"
+  const std::string name;          // "hostcall.v1.Host/Info"
+  const std::string_view service;  // of it
   const wire::Shape shape;
   const Audience audience;
   std::uint32_t index = 0;  // position in Router::methods()
@@ -39,12 +41,13 @@ class Method {
 
 class Router {
  public:
-  // Registers a unary method answered at once: Status f(const CallContext&, const Request&, Response&).
+  // Registers a unary method: Status f(const CallContext&, const Request&, Response&), with one more argument, Later&,
+  // if some of its calls take time.
   template <class M, class Function>
   void unary(Audience audience, Function function);
-  // Registers a method of any shape that an Operation answers: Status f(const CallContext&, const Request&,
-  // ServerCall&, unique_ptr<Operation>&). Without an Operation and a reply the status is the answer. A method whose
-  // client streams gets an empty Request here and its messages later.
+  // Registers a method of any shape that an Operation answers: Status f(const CallContext&, const Request&, Later&).
+  // Without an Operation the status is the answer. A method whose client streams gets an empty Request here and its
+  // messages later.
   template <class M, class Function>
   void operation(Audience audience, Function function);
 
@@ -67,6 +70,7 @@ class Router {
   void require(std::string_view name) const;
   std::vector<std::unique_ptr<Method>> methods_;
   std::map<std::string_view, std::map<std::string_view, Method*>> by_service_;
+  mutable Method* last_found_ = nullptr;  // the same method is called again and again
 };
 
 // ---------------------------------------------------------------- typed methods
@@ -87,25 +91,32 @@ class UnaryMethod final : public Method {
   UnaryMethod(Audience audience, Function function)
       : Method(M::kService, M::kMethod, shape_of<M>(), audience), function_(std::move(function)) {}
 
-  bool may_take_time() const override { return false; }
-
-  Started start(const CallContext& context, std::string_view payload, ServerCall*) override {
+  Answer start(const CallContext& context, std::string_view payload, Later& later) override {
     // Messages are used again: that is twice as fast as an arena. A large one gives its memory back first.
     if (payload.size() > kKeepBytes || response_bytes_ > kKeepBytes) {
       request_ = {};
       response_ = {};
     }
     response_.Clear();
-    if (!parse_message(payload, request_)) return {nullptr, unparseable(M::kFullName), {}};
-    Started started;
-    started.status = function_(context, static_cast<const typename M::Request&>(request_), response_);
-    if (started.status.ok()) started.reply = payload_of(response_);
-    response_bytes_ = started.reply.size();
-    return started;
+    if (!parse_message(payload, request_)) return {unparseable(M::kFullName), {}};
+    Answer answer{run(context, later), {}};
+    if (answer.status.ok()) answer.reply = payload_of(response_);
+    response_bytes_ = answer.reply.size();
+    return answer;
   }
 
  private:
   static constexpr std::size_t kKeepBytes = 16 * 1024;
+
+  Status run(const CallContext& context, Later& later) {
+    const auto& request = request_;
+    if constexpr (std::is_invocable_v<Function, const CallContext&, const typename M::Request&, typename M::Response&,
+                                      Later&>)
+      return function_(context, request, response_, later);
+    else
+      return function_(context, request, response_);
+  }
+
   Function function_;
   typename M::Request request_;
   typename M::Response response_;
@@ -118,14 +129,10 @@ class OperationMethod final : public Method {
   OperationMethod(Audience audience, Function function)
       : Method(M::kService, M::kMethod, shape_of<M>(), audience), function_(std::move(function)) {}
 
-  bool may_take_time() const override { return true; }
-
-  Started start(const CallContext& context, std::string_view payload, ServerCall* call) override {
+  Answer start(const CallContext& context, std::string_view payload, Later& later) override {
     typename M::Request request;
-    if (!parse_message(payload, request)) return {nullptr, unparseable(M::kFullName), {}};
-    Started started;
-    started.status = function_(context, static_cast<const typename M::Request&>(request), *call, started.operation);
-    return started;
+    if (!parse_message(payload, request)) return {unparseable(M::kFullName), {}};
+    return {function_(context, static_cast<const typename M::Request&>(request), later), {}};
   }
 
  private:

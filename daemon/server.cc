@@ -147,7 +147,7 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
 
 // Fills in who the caller is. Not OK: why it may not be here.
 Status Server::identify(int fd, const Listener& listener, Caller& caller) {
-  caller.listener = listener.address().to_string();
+  caller.listener = listener.name();
   const auto peer = net::peer_of(fd);
   if (!peer.ok()) return {Code::kPermissionDenied, "the caller can't be identified: " + peer.error().message()};
   caller.peer = peer.value();
@@ -289,6 +289,7 @@ void Server::take_over(Settings settings) {
   config = std::move(settings.config);
   warn_of_unknown_calls();
   environment_.journal.set_level(level_of(config.log_level).value_or(Level::kInfo));
+  environment_.reactor.set_busy_poll(config.busy_poll);
   for (const auto& vm : change.removed) vm_removed(*vm);
   for (const auto& vm : change.added) vm_added(*vm);
   // Those that could not be opened before get another try.

@@ -119,21 +119,14 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
                             .now = environment_.reactor.now(),
                             .deadline = deadline_of(method, request),
                             .max_message_bytes = endpoint_.max_message_bytes()};
-  if (!method.may_take_time()) {
-    const auto started = method.start(context, request.payload, nullptr);
-    answer(stream, started.status, started.reply);
-    return apply_agreement();
+  CallToOpen later(*this, stream, method, std::move(streams), context.deadline);
+  const auto answered = method.start(context, request.payload, later);
+  if (auto operation = later.take()) {
+    open_.push_back(later.take_call());
+    return open_.back()->run(std::move(operation));
   }
-  auto call = std::make_unique<OpenCall>(*this, stream, method, std::move(streams), context.deadline);
-  auto started = method.start(context, request.payload, call.get());
-  if (!started.operation) {
-    if (call->over()) return;  // answered already
-    call->drop();
-    return answer(stream, started.status);
-  }
-  auto& running = *call;
-  open_.push_back(std::move(call));
-  running.run(std::move(started.operation));
+  answer(stream, answered.status, answered.reply);
+  apply_agreement();
 }
 
 void Session::limit_reached(std::string_view text) {
@@ -206,7 +199,6 @@ bool Session::output_has_room(std::size_t bytes) const {
 void Session::retire(OpenCall& call) {
   call.drop();
   const auto at = std::ranges::find(open_, &call, &std::unique_ptr<OpenCall>::get);
-  if (at == open_.end()) return;  // still inside start_call()
   auto dead = std::move(*at);
   *at = std::move(open_.back());
   open_.pop_back();

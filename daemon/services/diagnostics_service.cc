@@ -1,7 +1,11 @@
 #include "daemon/services/diagnostics_service.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include <algorithm>
 #include <deque>
+#include <optional>
 
 #include "hostcall/v1/diagnostics.hostcall.h"
 
@@ -33,20 +37,18 @@ Status no_memory(const Caller& caller) {
   return {Code::kResourceExhausted, caller.title() + ": the limit memory_bytes is reached; send less at once"};
 }
 
-Status echo(Reactor& reactor, const CallContext& context, const v1::EchoRequest& request, ServerCall& call,
-            std::unique_ptr<Operation>& operation) {
+Status echo(Reactor& reactor, const CallContext& context, const v1::EchoRequest& request, v1::EchoResponse& response,
+            Later& later) {
   if (request.delay_ms() > kMaxDelayMs)
     return {Code::kInvalidArgument, "delay_ms is " + std::to_string(request.delay_ms()) + ", at most " +
                                         std::to_string(kMaxDelayMs) + " is allowed"};
   if (request.delay_ms() == 0) {
-    v1::EchoResponse response;
     response.set_payload(request.payload());
-    call.reply(response);
     return {};
   }
   auto held = context.caller.charge(Resource::kMemory);
   if (!held.try_grow(request.payload().size())) return no_memory(context.caller);
-  operation = std::make_unique<DelayedEcho>(call, reactor, request, std::move(held));
+  later.begin<DelayedEcho>(reactor, request, std::move(held));
   return {};
 }
 
@@ -114,29 +116,51 @@ class Source final : public Operation {
   v1::Chunk chunk_;
 };
 
+// The size of a Chunk's data, read in place: to parse the message would be to copy it, and nobody looks at the copy.
+// Nothing if it is no Chunk.
+std::optional<std::size_t> data_bytes(std::string_view message) {
+  using google::protobuf::internal::WireFormatLite;
+  constexpr auto kData =
+      WireFormatLite::MakeTag(v1::Chunk::kDataFieldNumber, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(message.data()),
+                                            static_cast<int>(message.size()));
+  std::size_t bytes = 0;
+  while (const auto tag = in.ReadTag()) {
+    std::uint32_t length = 0;
+    if (tag != kData) {
+      if (!WireFormatLite::SkipField(&in, tag)) return std::nullopt;
+    } else if (in.ReadVarint32(&length) && in.Skip(static_cast<int>(length))) {
+      bytes = length;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (!in.ConsumedEntireMessage()) return std::nullopt;
+  return bytes;
+}
+
 class Sink final : public Operation {
  public:
   using Operation::Operation;
   void on_message(std::string_view message) override {
-    if (!parse_message(message, chunk_)) return call().finish(unparseable(v1::Diagnostics::Sink::kFullName));
-    response_.set_total_bytes(response_.total_bytes() + chunk_.data().size());
+    const auto bytes = data_bytes(message);
+    if (!bytes) return call().finish(unparseable(v1::Diagnostics::Sink::kFullName));
+    response_.set_total_bytes(response_.total_bytes() + *bytes);
     response_.set_messages(response_.messages() + 1);
     call().consumed(message.size());
   }
   void on_remote_closed() override { call().reply(response_); }
 
  private:
-  v1::Chunk chunk_;
   v1::SinkResponse response_;
 };
 
-Status source(const CallContext& context, const v1::SourceRequest& request, ServerCall& call,
-              std::unique_ptr<Operation>& operation) {
+Status source(const CallContext& context, const v1::SourceRequest& request, Later& later) {
   const auto most = context.max_message_bytes - kChunkOverhead;
   if (request.chunk_bytes() == 0 || request.chunk_bytes() > most)
     return {Code::kInvalidArgument,
             "chunk_bytes is " + std::to_string(request.chunk_bytes()) + ", it must be 1 to " + std::to_string(most)};
-  operation = std::make_unique<Source>(call, request);
+  later.begin<Source>(request);
   return {};
 }
 
@@ -144,23 +168,22 @@ Status source(const CallContext& context, const v1::SourceRequest& request, Serv
 
 void register_diagnostics_service(Router& router, Reactor& reactor) {
   namespace Diagnostics = v1::Diagnostics;
-  router.operation<Diagnostics::Echo>(
+  router.unary<Diagnostics::Echo>(
       Audience::kGuest,
-      [&reactor](const CallContext& context, const v1::EchoRequest& request, ServerCall& call,
-                 std::unique_ptr<Operation>& operation) { return echo(reactor, context, request, call, operation); });
-  router.operation<Diagnostics::EchoStream>(Audience::kGuest,
-                                            [](const CallContext& context, const v1::EchoRequest&, ServerCall& call,
-                                               std::unique_ptr<Operation>& operation) -> Status {
-                                              operation = std::make_unique<EchoStream>(call, context.caller);
-                                              return {};
-                                            });
-  router.operation<Diagnostics::Source>(Audience::kGuest, source);
-  router.operation<Diagnostics::Sink>(
-      Audience::kGuest,
-      [](const CallContext&, const v1::Chunk&, ServerCall& call, std::unique_ptr<Operation>& operation) -> Status {
-        operation = std::make_unique<Sink>(call);
+      [&reactor](const CallContext& context, const v1::EchoRequest& request, v1::EchoResponse& response, Later& later) {
+        return echo(reactor, context, request, response, later);
+      });
+  router.operation<Diagnostics::EchoStream>(
+      Audience::kGuest, [](const CallContext& context, const v1::EchoRequest&, Later& later) -> Status {
+        later.begin<EchoStream>(context.caller);
         return {};
       });
+  router.operation<Diagnostics::Source>(Audience::kGuest, source);
+  router.operation<Diagnostics::Sink>(Audience::kGuest,
+                                      [](const CallContext&, const v1::Chunk&, Later& later) -> Status {
+                                        later.begin<Sink>();
+                                        return {};
+                                      });
   router.check_complete(Diagnostics::kAllMethods);
 }
 

@@ -25,7 +25,7 @@ Status who_am_i(const CallContext& context, const v1::WhoAmIRequest&, v1::WhoAmI
     response.set_port(caller.peer.port);
   } else {
     response.set_evidence(caller.audience == Audience::kAdmin ? "admin" : "unix");
-    response.set_unix_path(caller.listener.substr(std::string_view("unix:").size()));
+    response.set_unix_path(caller.listener->substr(std::string_view("unix:").size()));
   }
   if (!caller.vm) return {};
   const auto& record = caller.vm->record;

@@ -1,5 +1,6 @@
 #include "proto/net/socket.h"
 
+#include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -13,6 +14,13 @@ namespace hostcall::net {
 namespace {
 
 constexpr int kSocketFlags = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+
+timeval to_timeval(milliseconds time) {
+  timeval value{};
+  value.tv_sec = time.count() / 1000;
+  value.tv_usec = time.count() % 1000 * 1000;
+  return value;
+}
 
 // The largest first: `{}` clears the first member of a union and may leave the bytes behind it as they were.
 union SocketAddress {
@@ -202,15 +210,22 @@ Result<std::uint32_t> bind_source(int fd, const SourcePort& source) {
   return Error::from_errno("bind " + to_text(source));
 }
 
+void make_room_for_streams(int fd) {
+  constexpr int kAsked = kStreamRoomBytes / 2;  // the kernel doubles it, for its own overhead
+  const auto room = int_option(fd, SO_SNDBUF);
+  if (!room.ok() || room.value() >= kStreamRoomBytes) return;
+  (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kAsked, sizeof kAsked);
+}
+
 Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, const SourcePort& source) {
   auto fd = HOSTCALL_TRY(open_socket(address));
   if (address.family == Address::Family::kVsock) {
-    timeval limit{};
-    limit.tv_sec = timeout.count() / 1000;
-    limit.tv_usec = timeout.count() % 1000 * 1000;
+    const auto limit = to_timeval(timeout);
     if (::setsockopt(fd.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof limit) != 0)
       return Error::from_errno("set the connect time-out of " + address.to_string());
     if (source.first != 0) HOSTCALL_TRY(bind_source(fd.get(), source));
+  } else {
+    make_room_for_streams(fd.get());
   }
   const auto raw = to_raw(address);
   if (::connect(fd.get(), &raw.data.any, raw.length) != 0 && errno != EINPROGRESS)
@@ -232,11 +247,11 @@ bool is_retriable_connect_error(int code) {
   return std::ranges::find(kRetriable, code) != std::end(kRetriable);
 }
 
-Result<std::size_t> send(int fd, std::span<const iovec> pieces) {
+Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most) {
   constexpr std::size_t kMaxPieces = 64;
   iovec bounded[kMaxPieces];
   std::size_t count = 0;
-  std::size_t left = kMaxSendBytes;
+  std::size_t left = most;
   for (const auto& piece : pieces) {
     if (left == 0 || count == kMaxPieces) break;
     bounded[count] = piece;
@@ -247,21 +262,36 @@ Result<std::size_t> send(int fd, std::span<const iovec> pieces) {
   message.msg_iov = bounded;
   message.msg_iovlen = count;
   for (;;) {
-    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (sent >= 0) return static_cast<std::size_t>(sent);
     if (errno == EAGAIN) return std::size_t{0};
     if (errno != EINTR) return Error::from_errno("send");
   }
 }
 
-Result<Received> receive(int fd, std::span<char> buffer) {
-  for (;;) {
-    const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), 0);
-    if (got > 0) return Received{.bytes = static_cast<std::size_t>(got)};
-    if (got == 0) return Received{.end = true};
-    if (errno == EAGAIN) return Received{.would_block = true};
-    if (errno != EINTR) return Error::from_errno("receive");
-  }
+namespace {
+
+Result<Received> receive_with(int fd, std::span<char> buffer, int flags) {
+  const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), flags);
+  if (got > 0) return Received{.bytes = static_cast<std::size_t>(got)};
+  if (got == 0) return Received{.end = true};
+  if (errno == EAGAIN) return Received{.would_block = true};
+  if (errno == EINTR) return Received{.would_block = true, .interrupted = true};
+  return Error::from_errno("receive");
+}
+
+}  // namespace
+
+Result<Received> receive(int fd, std::span<char> buffer) { return receive_with(fd, buffer, MSG_DONTWAIT); }
+
+Result<Received> receive_waiting(int fd, std::span<char> buffer) { return receive_with(fd, buffer, 0); }
+
+Done allow_waiting(int fd, milliseconds limit) {
+  const auto value = to_timeval(limit);
+  if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value) != 0) return Error::from_errno("SO_RCVTIMEO");
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0) return Error::from_errno("O_NONBLOCK");
+  return done();
 }
 
 }  // namespace hostcall::net

@@ -18,8 +18,13 @@
 
 namespace hostcall::net {
 
-// No send is larger: some VMMs corrupt or drop guest sends above it.
+// No send on vsock is larger: some VMMs corrupt or drop guest sends above it.
 inline constexpr std::size_t kMaxSendBytes = 32 * 1024;
+// A Unix socket takes what fits into it; more than this is another turn's work.
+inline constexpr std::size_t kMaxUnixSendBytes = 256 * 1024;
+constexpr std::size_t max_send_bytes(Address::Family family) {
+  return family == Address::Family::kVsock ? kMaxSendBytes : kMaxUnixSendBytes;
+}
 // A hybrid VMM connects on its event thread: a full backlog would stall the VM.
 inline constexpr int kBacklog = 4096;
 
@@ -65,6 +70,12 @@ struct SourcePort {
 // CAP_NET_BIND_SERVICE.
 Result<std::uint32_t> bind_source(int fd, const SourcePort& source);
 
+// Lets a Unix socket take a stream window of messages at once; otherwise both sides wake in the middle of it. Memory is
+// used only while the peer does not read, at most kStreamRoomBytes, or the machine's default if that is more. Best
+// effort.
+inline constexpr int kStreamRoomBytes = 320 * 1024;
+void make_room_for_streams(int fd);
+
 // Starts to connect on a fresh socket. The connection stands, or has failed, once the
 // descriptor is writable; finish_connect() then tells which. On vsock, `timeout` bounds
 // the connect in the kernel, and `source` is bound first.
@@ -75,16 +86,23 @@ Done finish_connect(int fd, const Address& address);
 // although nothing is changed by hand.
 bool is_retriable_connect_error(int code);
 
-// Sends at most kMaxSendBytes of the pieces; never raises SIGPIPE. Returns the bytes taken; 0: the
+// Sends at most `most` bytes of the pieces; never waits, and never raises SIGPIPE. Returns the bytes taken; 0: the
 // socket is full.
-Result<std::size_t> send(int fd, std::span<const iovec> pieces);
+Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most = kMaxSendBytes);
 
 // Outcome of one receive.
 struct Received {
   std::size_t bytes = 0;
   bool would_block = false;
-  bool end = false;  // orderly EOF, or a vsock reset, which looks the same
+  bool interrupted = false;  // with would_block, of receive_waiting(): a signal has come
+  bool end = false;          // orderly EOF, or a vsock reset, which looks the same
 };
 Result<Received> receive(int fd, std::span<char> buffer);
+
+// Makes receive_waiting() wait for this long at most, on a connected socket. Everything else here never waits.
+Done allow_waiting(int fd, milliseconds limit);
+// Waits for bytes, the peer's end, or the limit of allow_waiting(): one system call where poll() and receive() are two.
+// `would_block`: the limit has passed, or `interrupted`.
+Result<Received> receive_waiting(int fd, std::span<char> buffer);
 
 }  // namespace hostcall::net

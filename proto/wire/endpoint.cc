@@ -47,22 +47,24 @@ void Endpoint::write_ping(FrameType type, std::string_view token) {
 }
 
 void Endpoint::violate(Violation::Kind kind, std::string text) {
-  if (!violation_) violation_ = Violation{kind, std::move(text)};
+  if (!violation_) violation_ = std::make_unique<Violation>(Violation{kind, std::move(text)});
 }
 
 void Endpoint::output_drained() {
-  if (!has(kFeatureWindow)) wake_blocked();
+  if (output_full_ && output_.bytes() < output_watermark_) wake_blocked();
 }
 
 // Lets blocked streams try again, in the order in which they have blocked: one that blocks anew queues up behind
 // those that had no turn, or it would starve them.
 void Endpoint::wake_blocked() {
+  output_full_ = false;
   const auto waiting = std::exchange(blocked_, {});
   std::vector<std::uint32_t> passed_over;
   for (const auto id : waiting) {
     auto* stream = find(id);
     if (stream == nullptr || !stream->wants_writable) continue;
     if (!may_send(*stream)) {
+      output_full_ |= output_.bytes() >= output_watermark_;
       passed_over.push_back(id);
       continue;
     }
@@ -159,7 +161,7 @@ void Endpoint::close_send(Stream& stream) {
 }
 
 bool Endpoint::may_send(const Stream& stream) const {
-  if (has(kFeatureWindow)) return send_window_.open() && stream.send_window.open();
+  if (has(kFeatureWindow) && !(send_window_.open() && stream.send_window.open())) return false;
   return output_.bytes() < output_watermark_;
 }
 
@@ -167,6 +169,7 @@ SendOutcome Endpoint::send_data(Stream& stream, const Payload& payload) {
   assert(payload.size() <= kMaxDataBytes);
   if (!stream.local_open) return SendOutcome::kEnded;
   if (!may_send(stream)) {
+    output_full_ |= output_.bytes() >= output_watermark_;
     if (!std::exchange(stream.wants_writable, true)) blocked_.push_back(stream.id());
     return SendOutcome::kBlocked;
   }

@@ -50,7 +50,7 @@ struct EndpointOptions {
   enum class Role : std::uint8_t { kClient, kServer };
   Role role = Role::kServer;
   std::uint32_t max_message_bytes = kMaxDataBytes;  // of a frame that comes in
-  // Without flow control by Window frames: send_data() refuses above this much unsent output.
+  // send_data() refuses above this much unsent output, whatever credit there is.
   std::size_t output_watermark = 128 * 1024;
   // receive() stops between two frames when more output than this is unsent.
   std::size_t pause_output_bytes = SIZE_MAX;
@@ -91,7 +91,8 @@ class Endpoint {
   bool mid_frame() const { return reader_.mid_frame(); }
   std::uint32_t max_message_bytes() const { return reader_.max_data_bytes(); }
   std::uint64_t frames_received() const { return frames_received_; }
-  const std::optional<Violation>& violation() const { return violation_; }
+  // Null while there is none.
+  const Violation* violation() const { return violation_.get(); }
 
   // --- the extension ---
   // In force for every frame after those already written and read. A client calls it inside on_response(). Windows
@@ -180,10 +181,11 @@ class Endpoint {
   std::uint32_t last_remote_ = 0;       // newest stream that the peer opened
   std::vector<std::uint32_t> skipped_;  // ids below it that a base client may still use
   std::uint32_t next_local_;            // client: next stream to open
+  bool output_full_ = false;            // a stream waits for room in the output
   Role role_;
   bool goaway_sent_ = false;
   bool goaway_received_ = false;
-  std::optional<Violation> violation_;
+  std::unique_ptr<Violation> violation_;
 };
 
 }  // namespace hostcall::wire

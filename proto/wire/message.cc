@@ -1,5 +1,6 @@
 #include "proto/wire/message.h"
 
+#include <bit>
 #include <cstring>
 
 namespace hostcall::wire {
@@ -51,6 +52,12 @@ class FieldReader {
     return true;
   }
   bool read_varint(std::uint64_t& out) {
+    // Keys and most lengths are one byte.
+    if (!data_.empty() && static_cast<std::uint8_t>(data_.front()) < 0x80) {
+      out = static_cast<std::uint8_t>(data_.front());
+      data_.remove_prefix(1);
+      return true;
+    }
     out = 0;
     for (unsigned shift = 0; shift < 64 && !data_.empty(); shift += 7) {
       const auto byte = static_cast<std::uint8_t>(data_.front());
@@ -111,11 +118,8 @@ bool parse_status(std::string_view data, ResponseView& response) {
   return field.ok();
 }
 
-std::size_t varint_size(std::uint64_t value) {
-  std::size_t bytes = 1;
-  for (; value >= 0x80; value >>= 7) ++bytes;
-  return bytes;
-}
+// Seven bits a byte.
+std::size_t varint_size(std::uint64_t value) { return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7; }
 
 // All field numbers here are below 16: a key is one byte.
 std::size_t element_size(std::size_t bytes) { return 1 + varint_size(bytes) + bytes; }

@@ -31,7 +31,7 @@ FrameReader::~FrameReader() { drop_partial(); }
 std::optional<Frame> FrameReader::next() {
   if (partial_given_) drop_partial();
   if (violation_ || input_.empty()) return std::nullopt;
-  if (skip_ != 0) return resume_refused();
+  if (skip_) return resume_refused();
   return partial_.empty() ? next_in_place() : resume_partial();
 }
 
@@ -104,9 +104,8 @@ std::optional<Frame> FrameReader::keep_rest() {
 // Begins to pass over a frame, of which `seen` has been taken from the input.
 std::optional<Frame> FrameReader::refuse(const FrameHeader& header, std::string_view seen, Refusal refusal) {
   first_ = false;
-  refused_ = Frame{.header = header, .data = {}, .refusal = refusal};
-  skip_ = kHeaderBytes + header.length + trailer();
-  skip_crc_ = skip_trailer_ = 0;
+  skip_ = std::make_unique<Skip>(Skip{.frame = {.header = header, .data = {}, .refusal = refusal},
+                                      .bytes = kHeaderBytes + header.length + trailer()});
   pass_over(seen);
   drop_partial();
   return resume_refused();
@@ -114,24 +113,25 @@ std::optional<Frame> FrameReader::refuse(const FrameHeader& header, std::string_
 
 // Passes over what the input has of a refused frame, and reports the frame at its end.
 std::optional<Frame> FrameReader::resume_refused() {
-  const auto bytes = input_.substr(0, skip_);
+  const auto bytes = input_.substr(0, skip_->bytes);
   pass_over(bytes);
   input_.remove_prefix(bytes.size());
-  if (skip_ != 0) return std::nullopt;
-  if (crc_ && skip_crc_ != skip_trailer_) {
+  if (skip_->bytes != 0) return std::nullopt;
+  const auto passed = std::move(skip_);
+  if (crc_ && passed->crc != passed->trailer) {
     fail(Violation::Kind::kBadCrc, kCrcMismatch);
     return std::nullopt;
   }
-  return std::exchange(refused_, std::nullopt);
+  return passed->frame;
 }
 
 void FrameReader::pass_over(std::string_view bytes) {
   if (crc_) {
-    const std::size_t covered = std::min(bytes.size(), skip_ > kCrcBytes ? skip_ - kCrcBytes : 0);
-    skip_crc_ = crc32c(skip_crc_, bytes.substr(0, covered));
-    for (const char c : bytes.substr(covered)) skip_trailer_ = skip_trailer_ << 8 | static_cast<std::uint8_t>(c);
+    const std::size_t covered = std::min(bytes.size(), skip_->bytes > kCrcBytes ? skip_->bytes - kCrcBytes : 0);
+    skip_->crc = crc32c(skip_->crc, bytes.substr(0, covered));
+    for (const char c : bytes.substr(covered)) skip_->trailer = skip_->trailer << 8 | static_cast<std::uint8_t>(c);
   }
-  skip_ -= bytes.size();
+  skip_->bytes -= bytes.size();
 }
 
 std::optional<Frame> FrameReader::complete(const FrameHeader& header, const char* frame) {
@@ -160,7 +160,7 @@ void FrameReader::drop_partial() {
 void FrameReader::fail(Violation::Kind kind, std::string text) {
   input_ = {};
   drop_partial();
-  violation_ = Violation{kind, std::move(text)};
+  violation_ = std::make_unique<Violation>(Violation{kind, std::move(text)});
 }
 
 }  // namespace hostcall::wire

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -50,11 +51,20 @@ class FrameReader {
   void expect_crc() { crc_ = true; }
 
   std::uint32_t max_data_bytes() const { return max_data_; }
-  const std::optional<Violation>& violation() const { return violation_; }
+  // Null while there is none.
+  const Violation* violation() const { return violation_.get(); }
   // Whether a frame has begun and is not complete.
-  bool mid_frame() const { return (!partial_.empty() && !partial_given_) || skip_ != 0; }
+  bool mid_frame() const { return (!partial_.empty() && !partial_given_) || skip_; }
 
  private:
+  // A frame that is being passed over.
+  struct Skip {
+    Frame frame;
+    std::size_t bytes = 0;      // still to come
+    std::uint32_t crc = 0;      // checksum of what has come
+    std::uint32_t trailer = 0;  // its trailer, as far as it has come
+  };
+
   std::size_t trailer() const { return crc_ ? kCrcBytes : 0; }
   bool take_partial(std::size_t want);
   bool make_room(std::size_t bytes, std::size_t most);
@@ -72,16 +82,14 @@ class FrameReader {
   std::string_view input_;
   Buffer partial_;  // an incomplete frame, from its header on
   std::uint32_t max_data_;
-  std::size_t charged_ = 0;         // what the budget was charged for partial_
-  std::optional<Frame> refused_;    // a frame that is being passed over
-  std::size_t skip_ = 0;            // bytes of it still to come
-  std::uint32_t skip_crc_ = 0;      // checksum of what has come
-  std::uint32_t skip_trailer_ = 0;  // its trailer, as far as it has come
+  std::size_t charged_ = 0;  // what the budget was charged for partial_
   bool crc_ = false;
   bool first_ = true;           // no frame seen yet: the peer may speak something else
   bool partial_given_ = false;  // partial_ was handed out whole; drop it at the next call
   Budget* budget_;
-  std::optional<Violation> violation_;
+  // Both are rare, and there are many idle readers.
+  std::unique_ptr<Skip> skip_;
+  std::unique_ptr<Violation> violation_;
 };
 
 }  // namespace hostcall::wire

@@ -13,6 +13,9 @@
 namespace hostcall::wire {
 
 inline constexpr std::int64_t kMaxCredit = 0x7FFFFFFF;
+// Credit goes back in parts: early enough that a sender of a few large messages does not wait for the last of them, and
+// seldom enough that small ones do not cost a frame each.
+inline constexpr std::int64_t kGrantsPerWindow = 4;
 
 inline std::int64_t data_cost(std::size_t data_bytes) { return static_cast<std::int64_t>(data_bytes) + kDataFrameCost; }
 
@@ -40,7 +43,7 @@ class ReceiveWindow {
   // The receiver has used `cost` up. Returns the credit to grant now, 0: not enough yet for a frame.
   std::uint32_t used(std::int64_t cost) {
     owed_ += cost;
-    if (owed_ < initial_ / 2) return 0;
+    if (owed_ < initial_ / kGrantsPerWindow) return 0;
     const std::int64_t grant = std::min<std::int64_t>(owed_, kMaxCredit);
     owed_ -= grant;
     credit_ += grant;

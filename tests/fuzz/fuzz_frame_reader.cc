@@ -45,7 +45,7 @@ Outcome read(FrameReader& reader, std::string_view stream, std::size_t piece) {
     }
     stream.remove_prefix(std::min(piece, stream.size()));
   }
-  outcome.broken = reader.violation().has_value();
+  outcome.broken = reader.violation() != nullptr;
   outcome.mid_frame = reader.mid_frame();
   return outcome;
 }

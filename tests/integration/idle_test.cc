@@ -11,9 +11,9 @@ namespace {
 
 constexpr std::size_t kVms = 250;
 constexpr std::size_t kEach = 40;
-constexpr std::size_t kMaxKib = 40 * 1024;
+constexpr std::size_t kMaxKib = 24 * 1024;
 
-TEST(Idle, TenThousandConnectionsFitIntoFortyMebibytes) {
+TEST(Idle, TenThousandConnectionsFitIntoTwentyFourMebibytes) {
   if (kSanitized) GTEST_SKIP() << "the sanitizer's own memory would be measured";
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);

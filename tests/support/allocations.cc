@@ -18,10 +18,26 @@ void forget_allocations() { largest = 0; }
 
 }  // namespace hostcall::test
 
-void* operator new(std::size_t size) {
+namespace {
+
+void* counted(std::size_t size) {
   largest = std::max<std::size_t>(largest, size);
-  if (void* memory = std::malloc(size)) return memory;
+  return std::malloc(size);
+}
+
+void* counted_or_throw(std::size_t size) {
+  if (void* memory = counted(size)) return memory;
   throw std::bad_alloc();
 }
+
+}  // namespace
+
+// All forms but the aligned ones: a sanitizer has its own for each that is not here, and they don't mix.
+void* operator new(std::size_t size) { return counted_or_throw(size); }
+void* operator new[](std::size_t size) { return counted_or_throw(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }
 void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }

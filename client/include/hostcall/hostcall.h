@@ -114,6 +114,10 @@ typedef struct hostcall_options {
    * On vsock only, and not together with source_port: INVALID_ARGUMENT. Without CAP_NET_BIND_SERVICE in the
    * initial user namespace calls end with UNAVAILABLE at once. */
   int privileged_port;
+  /* Blocking functions look for the host's answer for so long before they sleep, microseconds; 0: they sleep at
+   * once. It saves the wake-up of a core, some 50 us, and burns CPU time meanwhile; where that is in vain, as on a
+   * core that both sides share, it is tried less and less. At most 1,000. */
+  uint32_t busy_poll_usec;
 } hostcall_options;
 
 /* What one call may differ in. Null or zero: the client's options. Set `size` as above. */

@@ -91,6 +91,7 @@ struct Options {
   bool crc = false;
   bool wait_for_ready = false;
   bool privileged_port = false;
+  std::chrono::microseconds busy_poll{};
 };
 
 // What one call may differ in.
@@ -166,6 +167,7 @@ inline hostcall_options to_c(const Options& options) {
   c.crc = options.crc;
   c.wait_for_ready = options.wait_for_ready;
   c.privileged_port = options.privileged_port;
+  c.busy_poll_usec = static_cast<std::uint32_t>(options.busy_poll.count());
   return c;
 }
 

@@ -82,6 +82,7 @@ TEST_F(CApi, BadOptionsAreRefusedWithAText) {
                 o.source_port = 700;
               }),
               HasSubstr("exclude each other"));
+  EXPECT_THAT(refused([](hostcall_options& o) { o.busy_poll_usec = 1001; }), HasSubstr("busy_poll_usec: at most 1000"));
 }
 
 TEST_F(CApi, APrivilegedPortIsAskedForOnVsock) {
@@ -178,6 +179,17 @@ TEST_F(CApi, DeadlineAndLossSayWhatIsUnknown) {
   EXPECT_EQ(hostcall_result_outcome_unknown(result_), 1);
   EXPECT_EQ(call("t.T/Drop", ""), HOSTCALL_UNAVAILABLE);
   EXPECT_EQ(hostcall_result_outcome_unknown(result_), 1);
+  EXPECT_EQ(call("t.T/Echo", "back"), HOSTCALL_OK) << "on a new connection: " << message();
+}
+
+TEST_F(CApi, BusyPollingChangesNothingButTime) {
+  start(serving_script(), [](hostcall_options& o) { o.busy_poll_usec = 1000; });
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_EQ(call("t.T/Echo", "payload " + std::to_string(i)), HOSTCALL_OK) << message();
+    EXPECT_EQ(payload(), "payload " + std::to_string(i));
+  }
+  EXPECT_EQ(call("t.T/Hang", "", 30), HOSTCALL_DEADLINE_EXCEEDED) << "it also sleeps";
+  EXPECT_EQ(call("t.T/Drop", ""), HOSTCALL_UNAVAILABLE);
   EXPECT_EQ(call("t.T/Echo", "back"), HOSTCALL_OK) << "on a new connection: " << message();
 }
 

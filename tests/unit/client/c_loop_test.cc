@@ -63,6 +63,18 @@ TEST_F(CLoop, TheLoopSurvivesALostConnection) {
   EXPECT_EQ(echoed.last, "again");
 }
 
+TEST_F(CLoop, WaitingEndsACancelledCallAtOnce) {
+  start();
+  Outcome echoed, hanging;
+  std::uint64_t id = 0;
+  hostcall_start(client_, "t.T/Echo", text("x"), nullptr, Outcome::note, &echoed, nullptr);
+  hostcall_start(client_, "t.T/Hang", text(""), nullptr, Outcome::note, &hanging, &id);
+  while (echoed.codes.empty()) ASSERT_EQ(hostcall_wait(client_, 1000), HOSTCALL_OK);
+  EXPECT_EQ(hostcall_cancel(client_, id), HOSTCALL_OK);
+  EXPECT_EQ(hostcall_wait(client_, HOSTCALL_NO_TIMEOUT), HOSTCALL_OK) << "although the host says nothing";
+  EXPECT_EQ(hanging.codes, std::vector<int>{HOSTCALL_CANCELLED});
+}
+
 TEST_F(CLoop, CancelEndsAStartedCallOnceAndOldIdsAreHarmless) {
   start();
   Outcome first, second;

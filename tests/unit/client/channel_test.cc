@@ -285,7 +285,7 @@ TEST(ChannelStream, OurWindowStopsTheHostUntilMessagesAreTaken) {
   rig.channel->take(stream.call);
   rig.channel->take(stream.call);
   rig.pump();
-  EXPECT_EQ(host.writable, 1u) << "half the window was taken";
+  EXPECT_EQ(host.writable, 1u) << "credit has come back";
   EXPECT_EQ(host.send(call, chunk), SendOutcome::kSent);
 }
 

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+
+#include "tests/support/allocations.h"
 
 namespace hostcall::client {
 namespace {
@@ -30,6 +33,32 @@ TEST(Inbox, ATakenMessageStaysWhileOthersCome) {
   const auto taken = inbox.take();
   for (int i = 0; i < 50; ++i) inbox.push(std::string(1000, 'x'));
   EXPECT_EQ(taken, "first");
+}
+
+TEST(Inbox, DoesNotCopyAMessageWhoseBlockItHolds) {
+  Inbox inbox;
+  const std::shared_ptr<const char[]> block = std::make_shared<char[]>(100);
+  inbox.push("copied");
+  inbox.push({block.get() + 10, 20}, block);
+  inbox.push("last");
+  EXPECT_EQ(block.use_count(), 2);
+  EXPECT_EQ(inbox.take(), "copied");
+  EXPECT_EQ(inbox.take().data(), block.get() + 10);
+  EXPECT_EQ(block.use_count(), 2) << "the user looks at it";
+  EXPECT_EQ(inbox.take(), "last");
+  EXPECT_EQ(block.use_count(), 1);
+  EXPECT_EQ(inbox.cost(), 0u);
+}
+
+TEST(Inbox, UsesTheMemoryOfTakenMessagesAgain) {
+  Inbox inbox;
+  const std::string large(50'000, 'm');
+  for (int round = 0; round < 3; ++round) {
+    test::forget_allocations();
+    for (int i = 0; i < 4; ++i) inbox.push(large);
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(inbox.take(), large);
+  }
+  EXPECT_LT(test::largest_allocation(), large.size());
 }
 
 TEST(Inbox, InterleavedUseKeepsOrder) {

@@ -36,7 +36,7 @@ class AuditTest : public testing::Test {
     record.name = name;
     Caller made;
     made.vm = std::make_shared<Vm>(record, "test", 1, Limits{});
-    made.listener = "unix:/run/" + name;
+    made.listener = std::make_shared<std::string>("unix:/run/" + name);
     return made;
   }
   static std::size_t lines(const std::string& text) {
@@ -64,6 +64,7 @@ TEST_F(AuditTest, CountsWhatIsOverACallersBudget) {
 TEST_F(AuditTest, UnknownCallersAreToldApartByCidUpToABound) {
   Caller stranger;
   stranger.peer.family = net::Address::Family::kVsock;
+  stranger.listener = std::make_shared<std::string>("vsock::18499");
   for (std::uint32_t cid = 3; cid < 10'000; ++cid) {
     stranger.peer.cid = cid;
     audit_->caller_refused(stranger, "who are you", kStart);

@@ -38,6 +38,7 @@ TEST_F(ConfigTest, ReadsEveryKey) {
     "listen": ["vsock::18499", "vsock:2:1000"],
     "admin_socket": "/a.sock", "admin_group": "", "runtime_directory": "/r", "state_directory": "/s",
     "vms_directory": "/v", "policy_directory": "/p", "log_level": "debug", "max_connections": 7,
+    "busy_poll_usec": 50,
     "limits": {"connections": 1, "streams": 2},
     "timeouts": {"first_request_ms": 101, "frame_ms": 102, "base_idle_ms": 1003, "heartbeat_ms": 104, "drain_ms": 105,
                  "call_default_ms": 106, "call_max_ms": 107}
@@ -53,6 +54,7 @@ TEST_F(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(config.policy_directory, "/p");
   EXPECT_EQ(config.log_level, "debug");
   EXPECT_EQ(config.max_connections, 7u);
+  EXPECT_EQ(config.busy_poll, std::chrono::microseconds(50));
   EXPECT_EQ(config.limits, (Limits{.connections = 1, .streams = 2}));
   EXPECT_EQ(config.timeouts.first_request, milliseconds(101));
   EXPECT_EQ(config.timeouts.frame, milliseconds(102));
@@ -83,6 +85,7 @@ TEST_F(ConfigTest, ComplaintsNameLineAndBounds) {
   EXPECT_THAT(error("{\n\"limit\": {}}"), HasSubstr("c.json:2: unknown key \"limit\"; known are listen, admin_socket"));
   EXPECT_THAT(error("{\"timeouts\":\n{\"frame\": 1}}"), HasSubstr("c.json:2: unknown key \"frame\"; known are first_"));
   EXPECT_EQ(error(R"({"max_connections": 0})"), "c.json:1: expected a whole number from 1 to 1000000, but this is 0");
+  EXPECT_EQ(error(R"({"busy_poll_usec": 1001})"), "c.json:1: expected a whole number from 0 to 1000, but this is 1001");
   EXPECT_EQ(error("{\"limits\": {\n\"streams\": 0}}"),
             "c.json:2: expected a whole number from 1 to 1000000, but this is 0");
   EXPECT_THAT(error("{\"limits\": {\"memory_bytes\": 65536}}"),
@@ -112,6 +115,8 @@ TEST(ShippedConfig, SaysTheBuiltInValues) {
   EXPECT_EQ(config.admin_group, built_in.admin_group);
   EXPECT_EQ(config.log_level, built_in.log_level);
   EXPECT_EQ(config.max_connections, built_in.max_connections);
+  EXPECT_EQ(config.busy_poll, built_in.busy_poll);
+  EXPECT_TRUE(JsonValue::read(SYSTEMD_SOURCE "/hostcalld.json").has("busy_poll_usec")) << "it is shown";
   EXPECT_EQ(config.limits, built_in.limits);
   EXPECT_EQ(config.timeouts, built_in.timeouts);
   const auto root = JsonValue::read(SYSTEMD_SOURCE "/hostcalld.json");

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -144,6 +145,80 @@ TEST(Reactor, TurnsSignalsIntoCalls) {
   ::kill(::getpid(), SIGUSR1);
   reactor.run();
   EXPECT_EQ(calls, 2);
+}
+
+// A socket pair whose other end answers at once, so many times.
+class Echoing final : public IoHandler {
+ public:
+  Echoing(Reactor& reactor, int in, int out, int rounds) : reactor_(reactor), in_(in), out_(out), rounds_(rounds) {
+    EXPECT_TRUE(reactor.add(in, kReadable, *this).ok());
+  }
+  void on_io(std::uint32_t) override {
+    char byte;
+    EXPECT_EQ(::read(in_, &byte, 1), 1);
+    if (--rounds_ == 0) return reactor_.stop();
+    EXPECT_EQ(::write(out_, "x", 1), 1);
+  }
+
+ private:
+  Reactor& reactor_;
+  int in_, out_, rounds_;
+};
+
+TEST(ReactorBusyPoll, EventsComeAllTheSame) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  ASSERT_EQ(::write(pair[1], "x", 1), 1);
+  Reactor reactor;
+  reactor.set_busy_poll(milliseconds(1));
+  Echoing echoing(reactor, pair[0], pair[1], 100);
+  reactor.run();
+  reactor.remove(pair[0]);
+  ::close(pair[0]);
+  ::close(pair[1]);
+}
+
+TEST(ReactorBusyPoll, IsNeverPastTheNextTimer) {
+  int in[2], out[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, in), 0);
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, out), 0);
+  ASSERT_EQ(::write(in[1], "x", 1), 1);
+  Reactor reactor;
+  reactor.set_busy_poll(std::chrono::hours(1));
+  Echoing echoing(reactor, in[0], out[0], 100);  // nobody answers: it looks in vain
+  std::vector<int> order;
+  Recorder last(reactor, order, 1, true);
+  const auto begin = Clock::now();
+  last.timer.set(begin + milliseconds(5));
+  reactor.run();
+  EXPECT_GE(Clock::now() - begin, milliseconds(5));
+  EXPECT_EQ(order, std::vector<int>{1});
+  reactor.remove(in[0]);
+  for (const int fd : {in[0], in[1], out[0], out[1]}) ::close(fd);
+}
+
+// CPU time of this thread.
+Duration cpu_time() {
+  timespec time{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+}
+
+TEST(ReactorBusyPoll, BurnsNothingWhereNothingComes) {
+  Reactor reactor;
+  reactor.set_busy_poll(milliseconds(1));
+  std::vector<int> order;
+  std::vector<std::unique_ptr<Recorder>> wakes;
+  const auto begin = Clock::now();
+  // A hundred turns with nothing to do but a timer each.
+  for (int i = 0; i < 100; ++i) {
+    wakes.push_back(std::make_unique<Recorder>(reactor, order, i, i == 99));
+    wakes.back()->timer.set(begin + i * milliseconds(3));
+  }
+  const auto before = cpu_time();
+  reactor.run();
+  EXPECT_EQ(order.size(), 100u);
+  EXPECT_LT(cpu_time() - before, milliseconds(20)) << "100 ms if it looked in every turn";
 }
 
 }  // namespace

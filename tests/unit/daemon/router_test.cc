@@ -24,16 +24,43 @@ Status echo(const CallContext&, const v1::PingRequest& request, v1::PingResponse
   return {};
 }
 
-Started start(Method& method, const std::string& payload) {
+class NoCall final : public ServerCall {
+ public:
+  wire::SendOutcome send(const google::protobuf::MessageLite&) override { return wire::SendOutcome::kEnded; }
+  void reply(const google::protobuf::MessageLite&) override {}
+  void finish(const Status&) override {}
+  void consumed(std::size_t) override {}
+};
+
+class TestLater final : public Later {
+ public:
+  int opened = 0;
+
+ private:
+  ServerCall& open() override {
+    ++opened;
+    return call_;
+  }
+  NoCall call_;
+};
+
+Answer start(Method& method, const std::string& payload, Later& later) {
   const Caller caller;
   NoSession session;
   const CallContext context{caller, session, {}, kNever, 1024};
-  return method.start(context, payload, nullptr);
+  return method.start(context, payload, later);
 }
 
-std::string reply_payload(const Started& started) {
-  std::string bytes(started.reply.size(), '\0');
-  started.reply.write(bytes.data());
+Answer start(Method& method, const std::string& payload) {
+  TestLater later;
+  auto answer = start(method, payload, later);
+  EXPECT_EQ(later.opened, 0) << "answered at once";
+  return answer;
+}
+
+std::string reply_payload(const Answer& answer) {
+  std::string bytes(answer.reply.size(), '\0');
+  answer.reply.write(bytes.data());
   v1::PingResponse response;
   EXPECT_TRUE(response.ParseFromString(bytes));
   return response.payload();
@@ -47,7 +74,7 @@ TEST(Router, FindsWhatIsRegistered) {
   EXPECT_EQ(router.find("hostcall.v1.Session/Ping"), method);
   EXPECT_EQ(method->name, "hostcall.v1.Session/Ping");
   EXPECT_EQ(method->shape, wire::Shape::kUnary);
-  EXPECT_FALSE(method->may_take_time());
+  EXPECT_EQ(router.find("hostcall.v1.Session", "Ping"), method) << "found before";
   EXPECT_EQ(router.find("hostcall.v1.Session", "Pong"), nullptr);
   EXPECT_EQ(router.find("hostcall.v1.Sessio", "Ping"), nullptr);
   EXPECT_EQ(router.find("hostcall.v1.Session"), nullptr);
@@ -68,6 +95,24 @@ TEST(Router, AForgottenMethodIsABug) {
   Router router;
   router.unary<Session::Ping>(Audience::kGuest, echo);
   EXPECT_THROW(router.check_complete(Session::kAllMethods), std::logic_error);
+}
+
+TEST(UnaryMethod, OpensTheCallOnlyForWhatTakesTime) {
+  Router router;
+  router.unary<Session::Ping>(
+      Audience::kGuest,
+      [](const CallContext&, const v1::PingRequest& request, v1::PingResponse&, Later& later) -> Status {
+        if (request.payload() == "later") later.begin<Operation>();
+        return {};
+      });
+  auto& method = *router.find("hostcall.v1.Session", "Ping");
+  v1::PingRequest request;
+  EXPECT_TRUE(start(method, request.SerializeAsString()).status.ok());
+  TestLater later;
+  request.set_payload("later");
+  start(method, request.SerializeAsString(), later);
+  EXPECT_EQ(later.opened, 1);
+  EXPECT_NE(later.take(), nullptr);
 }
 
 TEST(UnaryMethod, ParsesAnswersAndForgets) {
@@ -93,7 +138,7 @@ TEST(ParseMessage, BoundsNesting) {
   v1::PingRequest request;
   EXPECT_FALSE(parse_message(std::string(100, '\x13'), request));
   EXPECT_TRUE(parse_message(std::string(10, '\x13') + std::string(10, '\x14'), request));
-  EXPECT_FALSE(parse_message(std::string(40, '\x13') + std::string(40, '\x14'), request));
+  EXPECT_FALSE(parse_message(std::string(101, '\x13') + std::string(101, '\x14'), request));
 }
 
 TEST(ShapeOf, FollowsTheProto) {

@@ -157,6 +157,30 @@ TEST(Socket, SendsNoMoreThan32KiBAtOnce) {
   EXPECT_EQ(received[2 * kMaxSendBytes - 1], 'c');
 }
 
+TEST(Socket, OnlyVsockNeedsSmallSends) {
+  EXPECT_EQ(max_send_bytes(Address::Family::kVsock), kMaxSendBytes);
+  const SocketPair pair;
+  std::string large(100'000, 'a');
+  EXPECT_EQ(must(send(pair.left.get(), std::vector{piece(large)}, max_send_bytes(Address::Family::kUnix))),
+            large.size());
+}
+
+TEST(Socket, HasRoomForAStreamsWindow) {
+  const SocketPair pair;
+  make_room_for_streams(pair.left.get());
+  std::string message(64 * 1024 + 24, 'm');
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(must(send(pair.left.get(), std::vector{piece(message)}, kMaxUnixSendBytes)), message.size()) << i;
+  int bytes = 0;
+  socklen_t size = sizeof bytes;
+  ASSERT_EQ(::getsockopt(pair.left.get(), SOL_SOCKET, SO_SNDBUF, &bytes, &size), 0);
+  EXPECT_GE(bytes, kStreamRoomBytes);
+  make_room_for_streams(pair.left.get());
+  int again = 0;
+  ASSERT_EQ(::getsockopt(pair.left.get(), SOL_SOCKET, SO_SNDBUF, &again, &size), 0);
+  EXPECT_EQ(again, bytes) << "what a peer that does not read can make the kernel hold";
+}
+
 TEST(Socket, SendsNoMorePiecesThanTheKernelTakesWithoutAllocating) {
   const SocketPair pair;
   std::string byte = "x";

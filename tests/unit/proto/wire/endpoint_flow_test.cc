@@ -91,14 +91,33 @@ TEST_F(Flow, EmptyMessagesAreNotFreeAndTheBareEndIs) {
   expect_well();
 }
 
-TEST_F(Flow, GrantsComeInHalvesNotForEachMessage) {
-  pair.enable(windows(1'000, 4'000));
+// The credit of all streams of a connection together is more than may lie in the output of a peer that does not read.
+TEST_F(Flow, AFullOutputBlocksWhateverCreditThereIs) {
+  pair.enable(windows(10'000'000, 10'000'000));
+  auto& first = open();
+  auto& second = open();
+  const auto watermark = EndpointOptions{}.output_watermark;
+  EXPECT_EQ(send(first, watermark), SendOutcome::kSent);
+  EXPECT_EQ(send(first, 1), SendOutcome::kBlocked);
+  EXPECT_EQ(send(second, 1), SendOutcome::kBlocked);
+  client.output_drained();
+  EXPECT_EQ(pair.client.events.log, Log{}) << "nothing was sent";
+  take_output(client);
+  client.output_drained();
+  EXPECT_EQ(pair.client.events.log, (Log{"writable 1", "writable 3"}));
+  client.output_drained();
+  EXPECT_EQ(pair.client.events.log.size(), 2u) << "told once";
+  EXPECT_EQ(send(first, 1), SendOutcome::kSent);
+}
+
+TEST_F(Flow, GrantsComeInQuartersNotForEachMessage) {
+  pair.enable(windows(2'000, 8'000));
   used_bytes = 100;
   consume_all();
   auto& stream = open();
   for (int i = 0; i < 6; ++i) EXPECT_EQ(send(stream, 100), SendOutcome::kSent);
   Pair::move(pair.client, pair.server);
-  EXPECT_EQ(take_frames(server), Log{"Window 1 #4"}) << "6 x 164 is more than 500 and less than 2,000";
+  EXPECT_EQ(take_frames(server), Log{"Window 1 #4"}) << "6 x 164 is once more than 500 and less than 2,000";
 }
 
 TEST_F(Flow, NoCreditIsGrantedForASideThatIsClosed) {

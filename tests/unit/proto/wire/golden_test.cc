@@ -158,11 +158,11 @@ TEST(GoldenEncode, ExtensionFrames) {
 
 TEST(GoldenEncode, Windows) {
   Peer server({});
-  server.endpoint.enable(kAll);
+  server.endpoint.enable({.features = kAll.features, .stream_window = 131'072, .connection_window = 524'288});
   server.events.react = [&](std::string_view event, Stream* stream) {
     if (event == "data") server.endpoint.consumed(*stream, 32'768 - kDataFrameCost);
   };
-  // Half of the stream's window, in one message each; the fourth makes half of the connection's.
+  // A quarter of the stream's window, in one message each; the fourth makes a quarter of the connection's.
   for (const std::uint32_t id : {1u, 3u, 5u, 7u}) {
     take_output(server.endpoint);
     server.endpoint.receive(test::request(id, kRemoteOpen) + test::data(id, std::string(32'768 - kDataFrameCost, 'x')));

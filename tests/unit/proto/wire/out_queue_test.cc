@@ -7,6 +7,8 @@
 #include <random>
 #include <string>
 
+#include "tests/support/allocations.h"
+
 namespace hostcall::wire {
 namespace {
 
@@ -54,6 +56,31 @@ TEST(OutQueue, ContinuesInsideAChunk) {
   EXPECT_EQ(front(queue, 1), "");
   append(queue, "again");
   EXPECT_EQ(front(queue, 1), "again");
+}
+
+TEST(OutQueue, HoldsNothingWhenAllIsSent) {
+  OutQueue queue;
+  append(queue, std::string(40'000, 'a'));
+  queue.consume(40'000);
+  test::forget_allocations();
+  append(queue, std::string_view("b"));
+  EXPECT_GT(test::largest_allocation(), 0u) << "the memory of before is gone";
+}
+
+TEST(OutQueue, KeepsMemoryUpToABoundIfToldTo) {
+  OutQueue queue;
+  queue.keep_memory(100'000);
+  const std::string large(40'000, 'a');
+  for (int round = 0; round < 2; ++round) {
+    test::forget_allocations();
+    for (int i = 0; i < 3; ++i) append(queue, large);
+    EXPECT_EQ(test::largest_allocation() >= large.size(), true) << "the third was over the bound";
+    queue.consume(3 * large.size());
+  }
+  test::forget_allocations();
+  for (int i = 0; i < 2; ++i) append(queue, large);
+  EXPECT_LT(test::largest_allocation(), large.size());
+  EXPECT_EQ(front(queue, 4), large + large);
 }
 
 TEST(OutQueue, GathersOnlyAsManyPiecesAsThereIsRoomFor) {

@@ -31,14 +31,15 @@ TEST(ReceiveWindow, AllowsOneOverdraftAndNoMore) {
   EXPECT_FALSE(window.take(1));
 }
 
-TEST(ReceiveWindow, GrantsWhenHalfIsUsed) {
+TEST(ReceiveWindow, GrantsWhenAQuarterIsUsed) {
   ReceiveWindow window(1000);
   ASSERT_TRUE(window.take(900));
-  EXPECT_EQ(window.used(499), 0u);
-  EXPECT_EQ(window.used(1), 500u);
-  EXPECT_EQ(window.used(400), 0u);
-  ASSERT_TRUE(window.take(600)) << "1000 - 900 + 500";
-  EXPECT_EQ(window.used(600), 1000u);
+  EXPECT_EQ(window.used(249), 0u);
+  EXPECT_EQ(window.used(1), 250u);
+  EXPECT_EQ(window.used(200), 0u);
+  ASSERT_TRUE(window.take(350)) << "1000 - 900 + 250";
+  EXPECT_FALSE(window.take(1));
+  EXPECT_EQ(window.used(600), 800u);
 }
 
 // Whatever a sender does within the rules, after the receiver has used everything the sender may send again.

@@ -1,0 +1,42 @@
+// ReceiveBuffer: where a connection's bytes come in. A large message may stay where it has come until its owner has
+// looked at it; meanwhile the other one of two blocks takes what comes.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace hostcall::client {
+
+class ReceiveBuffer {
+ public:
+  // A full stream window of messages of 64 KiB with their headers, so that the last one has come whole.
+  static constexpr std::size_t kBytes = 260 * 1024;
+
+  // For the next receive: a block that no message lies in any more.
+  std::span<char> room() {
+    if (blocks_[current_].use_count() > 1) current_ ^= 1;
+    if (!blocks_[current_]) blocks_[current_] = std::make_shared_for_overwrite<char[]>(kBytes);
+    return {blocks_[current_].get(), kBytes};
+  }
+  // What the last receive has filled.
+  const char* data() const { return blocks_[current_].get(); }
+  // Keeps the block that the message lies in for as long as the result lives. Null: the message must be copied, because
+  // it is small, lies elsewhere, or there would be no block left.
+  std::shared_ptr<const char[]> hold(std::string_view message) const {
+    constexpr std::less<const char*> before;
+    const bool inside = !before(message.data(), data()) && before(message.data(), data() + kBytes);
+    if (!inside || message.size() < kWorthHolding || blocks_[current_ ^ 1].use_count() > 1) return nullptr;
+    return blocks_[current_];
+  }
+
+ private:
+  static constexpr std::size_t kWorthHolding = 16 * 1024;
+
+  std::array<std::shared_ptr<char[]>, 2> blocks_;  // at most one of them is held
+  std::size_t current_ = 0;
+};
+
+}  // namespace hostcall::client
