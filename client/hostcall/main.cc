@@ -30,7 +30,8 @@ cli::Program program() {
                    .prefix = "",
                    .help = "Where the host listens: vsock:CID:PORT or unix:/path; default $HOSTCALL_ADDRESS, else "
                            "vsock:2:18499."},
-      .verbs = {guest::kWhoAmI, guest::kPing, guest::kInfo, guest::kServices, guest::kCall, guest::kDoctor},
+      .verbs = {guest::kWhoAmI, guest::kPing, guest::kInfo, guest::kServices, guest::kCall, guest::kSpeedTest,
+                guest::kDoctor},
       .takes_privileged_port = true,
       .refine = nullptr,
   };

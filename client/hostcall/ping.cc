@@ -1,8 +1,6 @@
 // hostcall ping: the round trip through connection, policy and dispatch, several times. Runs the client in a loop of
 // its own, so that Ctrl-C can end the run with its statistics.
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 
 #include <algorithm>
 
@@ -10,11 +8,11 @@
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/cli/wait.h"
+#include "client/hostcall/host_name.h"
+#include "client/hostcall/interrupt.h"
 #include "client/hostcall/ping_statistics.h"
 #include "client/hostcall/verbs.h"
-#include "hostcall/v1/host.hostcall.h"
 #include "hostcall/v1/session.hostcall.h"
-#include "proto/base/unique_fd.h"
 
 namespace hostcall::cli::guest {
 namespace {
@@ -35,36 +33,6 @@ constexpr char kExamples[] = R"(  hostcall ping
 
 constexpr std::uint64_t kMaxCount = 1'000'000;
 constexpr Duration kReplyWait = seconds(5);
-
-// SIGINT as a descriptor, blocked meanwhile.
-class Interrupt {
- public:
-  Interrupt() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals_, &before_);
-    fd_ = UniqueFd::adopt(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
-  }
-  Interrupt(const Interrupt&) = delete;
-  Interrupt& operator=(const Interrupt&) = delete;
-  ~Interrupt() {
-    signalfd_siginfo taken;
-    while (::read(fd_.get(), &taken, sizeof taken) > 0) continue;
-    sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  int fd() const { return fd_.get(); }
-
- private:
-  sigset_t signals_{};
-  sigset_t before_{};
-  UniqueFd fd_;
-};
-
-// The host's name where policy lets us ask, else its address.
-std::string name_of_host(Invocation& invocation) {
-  const auto host = invocation.client().call<v1::Host::Info>({}, invocation.rest());
-  return printable(host.ok() ? host->host_name() : invocation.common().address);
-}
 
 // Whether the next ping would end the same way.
 bool is_final(const Status& status) {
@@ -151,7 +119,7 @@ class Ping : public Verb {
     if (!connected.ok()) throw failure_of(connected);
     invocation.extend(interval_ * (*count_ - 1));
     const auto session = invocation.client().session();
-    PingRun run(invocation, printable(session ? session->vm_name : ""), name_of_host(invocation));
+    PingRun run(invocation, printable(session ? session->vm_name : ""), host_name(invocation));
     for (std::uint64_t seq = 1; seq <= *count_ && !run.interrupted() && Clock::now() < invocation.deadline(); ++seq) {
       const auto next = Clock::now() + interval_;
       run.ping(seq);

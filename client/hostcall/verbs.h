@@ -10,6 +10,7 @@ extern const VerbEntry kDoctor;
 extern const VerbEntry kInfo;
 extern const VerbEntry kPing;
 extern const VerbEntry kServices;
+extern const VerbEntry kSpeedTest;
 extern const VerbEntry kWhoAmI;
 
 }  // namespace hostcall::cli::guest

@@ -395,7 +395,7 @@ TEST_F(Cli, AnUnprivilegedUserIsToldWhoMayUseTheSocket) {
 
 TEST_F(Cli, HelpIsCompleteAndFitsATerminal) {
   const std::pair<const char*, std::vector<Words>> programs[] = {
-      {"hostcall", {{}, {"whoami"}, {"ping"}, {"info"}, {"services"}, {"call"}, {"doctor"}}},
+      {"hostcall", {{}, {"whoami"}, {"ping"}, {"info"}, {"services"}, {"call"}, {"speedtest"}, {"doctor"}}},
       {"hostcallctl",
        {{},
         {"vm", "list"},

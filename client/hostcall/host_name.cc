@@ -1,0 +1,14 @@
+// See host_name.h.
+#include "client/hostcall/host_name.h"
+
+#include "client/cli/text.h"
+#include "hostcall/v1/host.hostcall.h"
+
+namespace hostcall::cli::guest {
+
+std::string host_name(Invocation& invocation) {
+  const auto host = invocation.client().call<v1::Host::Info>({}, invocation.rest());
+  return printable(host.ok() ? host->host_name() : invocation.common().address);
+}
+
+}  // namespace hostcall::cli::guest

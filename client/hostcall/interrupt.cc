@@ -1,0 +1,28 @@
+// Interrupt: see interrupt.h.
+#include "client/hostcall/interrupt.h"
+
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace hostcall::cli::guest {
+
+Interrupt::Interrupt() {
+  sigemptyset(&signals_);
+  sigaddset(&signals_, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals_, &before_);
+  fd_ = UniqueFd::adopt(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+Interrupt::~Interrupt() {
+  signalfd_siginfo taken;
+  while (::read(fd_.get(), &taken, sizeof taken) > 0) continue;
+  sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+bool Interrupt::has_come() const {
+  pollfd event{fd_.get(), POLLIN, 0};
+  return ::poll(&event, 1, 0) > 0;
+}
+
+}  // namespace hostcall::cli::guest

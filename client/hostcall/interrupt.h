@@ -1,0 +1,29 @@
+// Interrupt: Ctrl-C as a descriptor, for verbs that end with what they have found so far.
+#pragma once
+
+#include <csignal>
+
+#include "proto/base/unique_fd.h"
+
+namespace hostcall::cli::guest {
+
+// While it lives, SIGINT is blocked; one that came is dropped at the end.
+class Interrupt {
+ public:
+  Interrupt();
+  ~Interrupt();
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+
+  // Readable once the signal has come.
+  int fd() const { return fd_.get(); }
+  // Whether it has.
+  bool has_come() const;
+
+ private:
+  sigset_t signals_{};
+  sigset_t before_{};
+  UniqueFd fd_;
+};
+
+}  // namespace hostcall::cli::guest
