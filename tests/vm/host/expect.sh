@@ -15,6 +15,9 @@ skip() {
   exit 1
 }
 
+# tell WHAT... is said behind the scenario's result when it is good.
+tell() { printf ': %s' "$*" >"$VM_TEST_DIR/told"; }
+
 # on_host COMMAND... runs it on the host VM.
 on_host() {
   command="host: $*"

@@ -12,12 +12,15 @@ scenario_name() {
 # scenario_failed STATUS: it is neither good nor skipped.
 scenario_failed() { [ "$1" != 0 ] && [ ! -e "$VM_TEST_DIR/skip" ]; }
 
-# verdict NAME STATUS BEGAN LIMIT prints "ok NAME (SECONDS s)", "skip NAME: WHY" or "FAIL NAME: WHY"; BEGAN is an
+# What the scenario wants to be said of it, see tell in expect.sh.
+told() { [ ! -e "$VM_TEST_DIR/told" ] || cat "$VM_TEST_DIR/told"; }
+
+# verdict NAME STATUS BEGAN LIMIT prints "ok NAME (SECONDS s)[: WHAT IT TOLD]", "skip NAME: WHY" or "FAIL NAME: WHY"; BEGAN is an
 # $EPOCHREALTIME, LIMIT the seconds that it might have taken.
 verdict() {
   local name=$1 status=$2 began=$3 limit=$4
   if [ "$status" = 0 ]; then
-    echo "ok $name ($(since "$began"))"
+    echo "ok $name ($(since "$began"))$(told)"
   elif scenario_failed "$status"; then
     echo "FAIL $name: $(reason "$status" "$began" "$limit")"
   else

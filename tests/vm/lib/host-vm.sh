@@ -15,6 +15,7 @@ make_drive() {
   cp -r "$here/host" "$tree/host"
   [ $# = 0 ] || cp "$@" "$tree/scenarios/"
   make_guest "$tree/product/usr/bin/hostcall" "$tree/guest.initrd"
+  [ ! -e "$build/tests/bench/bench-raw-server" ] || make_bench "$tree/bench"
   tar -C "$tree" --owner=0 --group=0 --numeric-owner -cf "$work/drive.tar" .
 }
 
@@ -26,6 +27,19 @@ make_guest() {
   stage_program "$1" "$work/guest"
   stage_program /usr/bin/perl "$work/guest"
   pack_initramfs "$work/guest" "$2"
+}
+
+# The benchmarks' server for the host VM, and an archive of their clients that is put behind a guest's initramfs, because
+# only one scenario's guest wants them.
+make_bench() {
+  local program
+  mkdir -p "$1" "$work/bench/usr/bin"
+  strip -o "$1/bench-raw-server" "$build/tests/bench/bench-raw-server"
+  for program in bench-raw-client bench-hostcall-client; do
+    stage_program "$build/tests/bench/$program" "$work/bench"
+    strip "$work/bench/usr/bin/$program"
+  done
+  (cd "$work/bench" && find . | LC_ALL=C sort | "$work/guest/bin/busybox" cpio -o -H newc -R 0:0 2>/dev/null) >"$1/guest.cpio"
 }
 
 # Starts the host VM; what its runner says can be read from descriptor $results, which ends when QEMU does.

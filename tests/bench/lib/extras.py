@@ -1,0 +1,176 @@
+"""What is measured of hostcall alone, with means other than the harness: memory of idle connections, a whole process,
+system calls and instructions. Each function returns a list of Records, as the rounds of measure.py do."""
+import collections
+import pathlib
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import time
+
+from lib.measure import Record
+from lib.process import Failure, on_core, run_client, said_by
+from lib.systems import start_daemon
+
+HOLDERS = 4  # processes among which the idle connections are divided, each with its own descriptors
+DAEMON_CORE, CLIENT_CORE = 0, 0
+ATTACH_SECONDS = 20
+CONNECT_SECONDS = 120
+
+
+def run_extras(space, programs, effort, wanted):
+    """Those whose names are wanted, in this order. One that fails is a record without figures."""
+    records = []
+    for name, measure in EXTRAS.items():
+        if name not in wanted:
+            continue
+        try:
+            records += measure(space, programs, effort)
+        except (Failure, OSError, subprocess.SubprocessError) as failure:
+            records.append(Record(0, "same", name, "hostcall", None, str(failure)))
+    return records
+
+
+# ---------------------------------------------------------------- idle connections
+
+def idle(space, programs, effort):
+    daemon = start_daemon(space, programs, DAEMON_CORE, vms=effort.idle_vms)
+    pid = daemon.process.pid
+    base = rss_kib(pid)
+    each = effort.idle_connections // HOLDERS
+    holders = [hold(space, programs, [daemon.address, i * each, each, effort.idle_vms]) for i in range(HOLDERS)]
+    for holder in holders:
+        wait_until(lambda: said_by(holder) == "ready", holder, CONNECT_SECONDS, "no idle connections")
+    full, cpu, begin = rss_kib(pid), cpu_seconds(pid), time.monotonic()
+    time.sleep(effort.idle_seconds)
+    cpu, seconds = cpu_seconds(pid) - cpu, time.monotonic() - begin
+    for holder in holders:
+        holder.stdin.close()
+        if holder.wait(60) != 0:
+            raise Failure(f"an idle connection was lost: {said_by(holder)}")
+    space.stop([daemon.process])
+    return [Record(0, "same", "idle", "hostcall", {
+        "connections": each * HOLDERS, "vms": effort.idle_vms, "base_kib": base, "rss_kib": full,
+        "kib_per_connection": (full - base) / (each * HOLDERS), "cpu_percent": 100 * cpu / seconds})]
+
+
+def hold(space, programs, arguments):
+    return space.start([programs.get("bench-hostcall-hold"), *arguments], CLIENT_CORE, stdin=subprocess.PIPE)
+
+
+def rss_kib(pid):
+    return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
+
+
+def cpu_seconds(pid):
+    return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+# ---------------------------------------------------------------- hostcall whoami
+
+def whoami(space, programs, effort):
+    daemon = start_daemon(space, programs, DAEMON_CORE)
+    argv = [programs.get("hostcall"), "--address", daemon.address, "whoami"]
+    times = [seconds_of(argv) for _ in range(effort.whoami_runs)]
+    space.stop([daemon.process])
+    figures = {"p50_ms": statistics.median(times) * 1e3, "least_ms": min(times) * 1e3}
+    return [Record(0, "same", "whoami", "hostcall", figures)]
+
+
+def seconds_of(argv):
+    begin = time.monotonic()
+    done = subprocess.run(argv, preexec_fn=on_core(CLIENT_CORE), stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=60)
+    if done.returncode != 0:
+        raise Failure(f"hostcall whoami: {done.stderr.decode(errors='replace')}")
+    return time.monotonic() - begin
+
+
+# ---------------------------------------------------------------- system calls
+
+COUNTED_WORKS = {"syscalls-unary": ("unary", 1), "syscalls-pipelined": ("pipelined", 20)}
+
+
+def syscalls(space, programs, effort):
+    """System calls per call on each side. Two numbers of calls are run, and their difference divided: what a process
+    and a connection need once falls out."""
+    if shutil.which("strace") is None:
+        raise Failure("there is no strace")
+    daemon = start_daemon(space, programs, DAEMON_CORE)
+    records = []
+    for name, (work, factor) in COUNTED_WORKS.items():
+        calls = effort.counted_calls * factor
+        few, many = (count_syscalls(space, programs, daemon, work, calls * times) for times in (1, 2))
+        figures = {"client_calls": many["client"].total() - few["client"].total(),
+                   "server_calls": many["server"].total() - few["server"].total()}
+        figures = {key: value / calls for key, value in figures.items()}
+        for side in ("client", "server"):
+            figures[side] = {call: count / calls for call, count in (many[side] - few[side]).items()
+                             if count / calls >= 0.001}
+        records.append(Record(0, "same", name, "hostcall", figures))
+    space.stop([daemon.process])
+    return records
+
+
+def count_syscalls(space, programs, daemon, work, calls):
+    server_file, client_file = space.path / "strace-server", space.path / "strace-client"
+    tracer = space.start(["strace", "-f", "-c", "-o", server_file, "-p", daemon.process.pid], CLIENT_CORE)
+    wait_until(lambda: is_traced(daemon.process.pid), tracer, ATTACH_SECONDS, "strace can't attach to the daemon")
+    try:
+        run_client(["strace", "-f", "-c", "-o", client_file, programs.get("bench-hostcall-client"), "--address",
+                    daemon.address, "--work", work, "--calls", calls], 120)
+    finally:
+        tracer.send_signal(signal.SIGINT)
+        tracer.wait(20)
+    return {"client": read_counts(client_file), "server": read_counts(server_file)}
+
+
+def is_traced(pid):
+    return not re.search(r"^TracerPid:\s+0$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
+
+
+def wait_until(condition, process, seconds, otherwise):
+    """Until the process has brought it about. Its output tells why it has not."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Failure(f"{otherwise}: {said_by(process)}")
+        time.sleep(0.01)
+
+
+def read_counts(path):
+    """Columns: % time, seconds, usecs/call, calls, errors (may be empty), syscall."""
+    counts = collections.Counter()
+    for line in path.read_text().splitlines():
+        words = line.split()
+        if len(words) >= 5 and words[3].isdigit() and words[-1] != "total":
+            counts[words[-1]] += int(words[3])
+    return counts
+
+
+# ---------------------------------------------------------------- instructions
+
+def instructions(space, programs, effort):
+    """Instructions outside the kernel per unary call on each side, counted as system calls are. Unlike times they are
+    the same on every run, as long as compiler and libraries are."""
+    if shutil.which("valgrind") is None:
+        raise Failure("there is no valgrind")
+    calls = effort.counted_calls
+    few, many = (count_instructions(space, programs, calls * times) for times in (1, 2))
+    return [Record(0, "same", "instructions-unary", "hostcall",
+                   {side: (many[side] - few[side]) / calls for side in ("client", "server")})]
+
+
+def count_instructions(space, programs, calls):
+    logs = {side: space.path / f"callgrind-{side}" for side in ("client", "server")}
+    under = {side: ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}"]
+             for side, log in logs.items()}
+    daemon = start_daemon(space, programs, DAEMON_CORE, under=under["server"])
+    run_client([*under["client"], programs.get("bench-hostcall-client"), "--address", daemon.address, "--work", "unary",
+                "--calls", calls], 120)
+    space.stop([daemon.process])
+    return {side: int(re.search(r"Collected : (\d+)", log.read_text())[1]) for side, log in logs.items()}
+
+
+EXTRAS = {"idle": idle, "whoami": whoami, "syscalls": syscalls, "instructions": instructions}
