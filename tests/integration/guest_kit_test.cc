@@ -1,5 +1,5 @@
 // The guest kit's static hostcall: one file of bounded size that needs nothing around it. That it does what the other
-// one does is shown by the tests of the command line (cli_test.cc), which run with it as well.
+// one does is shown by the tests of the command line (guest_cli_test.cc), which run with it as well.
 #include <gtest/gtest.h>
 
 #include <filesystem>

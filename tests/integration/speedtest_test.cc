@@ -2,21 +2,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <nlohmann/json.hpp>
-
-#include "tests/support/daemon_process.h"
-#include "tests/support/process.h"
+#include "tests/integration/cli.h"
 
 namespace hostcall::test {
 namespace {
-
-using nlohmann::json;
-using Words = std::vector<std::string>;
-
-constexpr std::chrono::seconds kPatience(20);
-constexpr std::chrono::milliseconds kLook(20);
-
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 class SpeedTest : public testing::Test {
  protected:
@@ -109,10 +98,7 @@ TEST_F(SpeedTest, TheTimeoutDoesNotCountTheMeasuring) {
 
 TEST_F(SpeedTest, CtrlCEndsItWithTheSummarySoFar) {
   Process test(words({"-t", "5m"}));
-  for (int looks = 0; !contains(test.output(), "[  1]"); ++looks) {
-    ASSERT_FALSE(test.wait(kLook)) << test.errors();
-    ASSERT_LT(looks, kPatience / kLook);
-  }
+  wait_until([&] { return contains(test.output(), "[  1]"); }, test);
   test.signal(SIGINT);
   EXPECT_EQ(test.wait(kPatience), 0) << test.errors();
   EXPECT_TRUE(contains(test.output(), "latency   median ")) << test.output();
@@ -121,10 +107,7 @@ TEST_F(SpeedTest, CtrlCEndsItWithTheSummarySoFar) {
 
 TEST_F(SpeedTest, AHostThatFallsSilentIsNotWaitedForTooLong) {
   Process test(words({"-t", "1s", "--timeout", "2s"}));
-  for (int looks = 0; !contains(test.output(), "Latency"); ++looks) {
-    ASSERT_FALSE(test.wait(kLook)) << test.errors();
-    ASSERT_LT(looks, kPatience / kLook);
-  }
+  wait_until([&] { return contains(test.output(), "Latency"); }, test);
   daemon_.process().signal(SIGSTOP);
   const auto code = test.wait(kPatience);
   daemon_.process().signal(SIGCONT);

@@ -104,6 +104,17 @@ guest_background() {
   expect_status 0
 }
 
+# expect_superseded NAME VM SESSION CASE: the guest is known as this VM with its present boot id, and its first call ends
+# the session that came before.
+expect_superseded() {
+  local began=$EPOCHREALTIME
+  in_guest "$1" hostcall whoami --json
+  expect_status 0
+  expect_json '.vmName == "'"$2"'" and .bootId == "'"$boot_id"'"'
+  wait_until 10 session_over "$2" "$3"
+  echo "$4: the old session ended after $(milliseconds_since "$began") ms, the new guest's first call included"
+}
+
 # guest_signal NAME JOB SIGNAL; guest_interrupt NAME JOB: as Ctrl-C.
 guest_signal() {
   in_guest "$1" sh -c 'kill "-$1" "$(cat "/tmp/$0.pid")"' "$2" "$3"

@@ -1,7 +1,17 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # the sourcing script sets and reads these
 # The host VM: what it gets on its second drive, how it is started, how it is ended. Sourced by `run` and `demo`, which
-# set $here (this directory's parent), $build, $work (a directory of this run) and $total_seconds, the longest that the
-# VM may live.
+# set $here (this directory's parent), $build and $total_seconds, the longest that the VM may live.
+
+# prepare_host_vm NAME finds out whether this machine can have one, leaves the directories $image (cached) and $work (of
+# this run, NAME is in its name), and sees to it that nothing is left behind.
+prepare_host_vm() {
+  check_machine
+  need_tools qemu-system-x86_64=qemu-system-x86 meson=meson
+  image=$("$here/image")
+  work=$(mktemp -d "$build/$1.XXXXXX")
+  trap 'end_host_vm; rm -rf "$work"' EXIT
+  trap 'exit 130' INT TERM HUP
+}
 
 # make_drive [SCENARIO-FILE...] makes the second drive, a bare tar: all that changes from run to run. See
 # host/vm-test.service.

@@ -1,0 +1,97 @@
+// What the tests of both command lines share: a daemon with three VMs, and how its programs are run and judged.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/support/daemon_process.h"
+#include "tests/support/process.h"
+
+namespace hostcall::test {
+
+using nlohmann::json;
+
+inline constexpr std::chrono::seconds kPatience(20);
+// What a poll for output that must come costs at most before it looks again.
+inline constexpr std::chrono::milliseconds kLook(20);
+
+using Words = std::vector<std::string>;
+
+inline std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream input(text);
+  for (std::string line; std::getline(input, line);) lines.push_back(line);
+  return lines;
+}
+
+inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+// Looks again and again while the process runs, and takes its output.
+template <class Condition>
+void wait_until(const Condition& holds, Process& process) {
+  for (int looks = 0; !holds(); ++looks) {
+    ASSERT_FALSE(process.wait(kLook)) << process.errors();
+    ASSERT_LT(looks, kPatience / kLook);
+  }
+}
+
+class Cli : public testing::Test {
+ protected:
+  static Words words(const std::string& name, const Words& place, const Words& more) {
+    Words all{program(name)};
+    all.insert(all.end(), place.begin(), place.end());
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  Words guest_words(const Words& more, const std::string& vm = "web1") const {
+    return words("hostcall", {"--address", daemon_.vm_address(vm)}, more);
+  }
+  Words host_words(const Words& more) const { return words("hostcallctl", {"--socket", daemon_.admin_path()}, more); }
+  Finished guest(const Words& more, const std::string& input = {}) const {
+    return test::run(guest_words(more), {.environment = {}, .input = input});
+  }
+  Finished guest_as(const std::string& vm, const Words& more) const { return test::run(guest_words(more, vm)); }
+  Finished host(const Words& more) const { return test::run(host_words(more)); }
+  // The JSON of a run that must succeed.
+  static json answer(const Finished& run) {
+    EXPECT_EQ(run.code, 0) << run.errors;
+    EXPECT_EQ(lines_of(run.output).size(), 1U) << run.output;
+    return json::parse(run.output, nullptr, false);
+  }
+  // A failure is one line on standard error, and nothing on standard output.
+  static void expect_failure(const Finished& run, int code, const std::string& text) {
+    EXPECT_EQ(run.code, code) << run.errors;
+    EXPECT_TRUE(contains(run.errors, text)) << run.errors;
+    EXPECT_TRUE(run.errors.starts_with("hostcall: ") || run.errors.starts_with("hostcallctl: ")) << run.errors;
+    EXPECT_EQ(lines_of(run.errors).size(), 1U) << run.errors;
+    EXPECT_EQ(run.output, "");
+  }
+
+  // The verb's help has examples, and fits a terminal.
+  static void expect_help(const std::string& name, const Words& verb) {
+    const auto help = test::run(words(name, verb, {"--help"}));
+    EXPECT_EQ(help.code, 0) << help.errors;
+    EXPECT_TRUE(contains(help.output, "\nExamples:\n")) << help.output;
+    for (const auto& line : lines_of(help.output)) EXPECT_LE(line.size(), 80U) << line;
+  }
+
+  // web1 may everything, db1 may not ask for the host's facts, and intruder's VMM has the wrong uid.
+  DaemonProcess daemon_{{.vms = {},
+                         .vms_json = R"({"vms": [
+    {"name": "web1", "unix_path": "@DIR@/web1.sock", "tags": ["web", "prod"]},
+    {"name": "db1", "unix_path": "@DIR@/db1.sock"},
+    {"name": "intruder", "unix_path": "@DIR@/intruder.sock", "vmm_uid": )" +
+                                     std::to_string(::getuid() + 1) + "}]}",
+                         .config_json = {},
+                         .policy_json = R"({"rules": [
+    {"vms": ["db1"], "calls": ["hostcall.v1.Host/*", "hostcall.v1.Session/Descriptors"], "action": "deny"},
+    {"vms": ["*"], "calls": ["*"], "action": "allow"}]})"}};
+};
+
+}  // namespace hostcall::test
