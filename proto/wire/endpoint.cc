@@ -61,7 +61,7 @@ void Endpoint::wake_blocked() {
   const auto waiting = std::exchange(blocked_, {});
   std::vector<std::uint32_t> passed_over;
   for (const auto id : waiting) {
-    auto* stream = find(id);
+    auto* stream = streams_.find(id);
     if (stream == nullptr || !stream->wants_writable) continue;
     if (!may_send(*stream)) {
       output_full_ |= output_.bytes() >= output_watermark_;
@@ -207,23 +207,18 @@ void Endpoint::settle_connection_credit(std::int64_t cost) {
 
 // ---------------------------------------------------------------- streams
 
-Stream* Endpoint::find(std::uint32_t id) {
-  const auto it = streams_.find(id);
-  return it == streams_.end() ? nullptr : &it->second;
-}
-
 bool Endpoint::is_past_stream(std::uint32_t id) const {
   if (!is_client_stream(id)) return false;
   return role_ == Role::kClient ? id < next_local_ : id <= last_remote_ || goaway_sent_;
 }
 
 Stream& Endpoint::add_stream(std::uint32_t id) {
-  return streams_.try_emplace(id, id, extension_.stream_window, extension_.stream_window).first->second;
+  return streams_.add(id, extension_.stream_window, extension_.stream_window);
 }
 
 void Endpoint::end(Stream& stream) {
-  settle_connection_credit(stream.unconsumed);
-  streams_.erase(stream.id());
+  if (stream.unconsumed != 0) settle_connection_credit(stream.unconsumed);
+  streams_.erase(stream);
 }
 
 }  // namespace hostcall::wire

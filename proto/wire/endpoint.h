@@ -10,13 +10,13 @@
 #include <memory>
 #include <optional>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "proto/wire/message.h"
 #include "proto/wire/out_queue.h"
 #include "proto/wire/reader.h"
 #include "proto/wire/stream.h"
+#include "proto/wire/stream_table.h"
 
 namespace hostcall::wire {
 
@@ -132,7 +132,7 @@ class Endpoint {
   // Calls `visit` for every open stream; it must not end any.
   template <class Visit>
   void for_each_stream(Visit visit) {
-    for (auto& [id, stream] : streams_) visit(stream);
+    streams_.for_each(visit);
   }
 
  private:
@@ -151,14 +151,17 @@ class Endpoint {
   bool charge_data(Stream* stream, const FrameHeader& header, std::int64_t cost);
   void close_remote(std::uint32_t id);
   bool is_past_stream(std::uint32_t id) const;
-  Stream* find(std::uint32_t id);
   Stream& add_stream(std::uint32_t id);
   void end(Stream& stream);
   void give_back(Stream& stream, std::int64_t cost);
   void settle_connection_credit(std::int64_t cost);
   void wake_blocked();
   bool may_send(const Stream& stream) const;
-  void violate(Violation::Kind kind, std::string text);
+  [[gnu::cold]] void violate(Violation::Kind kind, std::string text);
+  [[gnu::cold]] void violate(Violation::Kind kind, const char* what, const FrameHeader& frame);
+  [[gnu::cold]] void refuse_type(const FrameHeader& header);
+  [[gnu::cold]] void refuse_flags(const FrameHeader& header);
+  [[gnu::cold]] void refuse_id(std::uint32_t id);
   bool require_extension(Feature feature, const FrameHeader& header);
 
   // Writes a frame whose data `fill(char*)` puts in place.
@@ -170,7 +173,7 @@ class Endpoint {
   EndpointEvents& events_;
   FrameReader reader_;
   OutQueue output_;
-  std::unordered_map<std::uint32_t, Stream> streams_;
+  StreamTable streams_;
   std::vector<std::uint32_t> blocked_;  // streams with wants_writable, in the order of asking
   Extension extension_;
   SendWindow send_window_{0};

@@ -40,7 +40,7 @@ bool Endpoint::receive(std::string_view bytes) {
     handle(*frame);
     if (violation_) return false;
   }
-  if (reader_.violation()) violate(reader_.violation()->kind, reader_.violation()->text);
+  if (const auto* broken = reader_.violation()) violate(broken->kind, broken->text);
   return !violation_;
 }
 
@@ -55,16 +55,35 @@ void Endpoint::handle(const Frame& frame) {
     case FrameType::kPong: return handle_ping(frame);
     case FrameType::kGoaway: return handle_goaway(frame);
   }
-  violate(Violation::Kind::kBadFrame, "unknown " + frame_name(frame.header));
+  refuse_type(frame.header);
+}
+
+// Texts are put together away from the functions that every frame passes through: they would cost there even if
+// nothing is wrong.
+
+void Endpoint::violate(Violation::Kind kind, const char* what, const FrameHeader& frame) {
+  violate(kind, std::string(what) + ": " + frame_name(frame));
+}
+
+void Endpoint::refuse_type(const FrameHeader& header) {
+  violate(Violation::Kind::kBadFrame, "unknown " + frame_name(header));
+}
+
+void Endpoint::refuse_flags(const FrameHeader& header) {
+  const auto* type = header.type == FrameType::kRequest ? "request flags " : "data flags ";
+  violate(Violation::Kind::kBadFrame, type + std::to_string(header.flags) + ": " + frame_name(header));
+}
+
+void Endpoint::refuse_id(std::uint32_t id) {
+  violate(Violation::Kind::kBadState, "stream ids must increase and may not be used twice: " + std::to_string(id) +
+                                          " after " + std::to_string(last_remote_));
 }
 
 // ---------------------------------------------------------------- ttrpc's frames
 
 void Endpoint::handle_request(const Frame& frame) {
   const auto request = parse_request(frame.data);
-  if (!request)
-    return violate(Violation::Kind::kBadFrame,
-                   "the data of a request is no Request message: " + frame_name(frame.header));
+  if (!request) return violate(Violation::Kind::kBadFrame, "the data of a request is no Request message", frame.header);
   auto* stream = begin_remote_stream(frame.header);
   if (stream == nullptr) return;
   if (frame.refusal != Refusal::kNone) return events_.on_refused(*stream, frame.refusal, frame.header.type);
@@ -74,19 +93,19 @@ void Endpoint::handle_request(const Frame& frame) {
 // Checks a Request's id and flags and adds its stream. Null: refused or to be ignored.
 Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
   if (role_ == Role::kClient || !is_client_stream(header.stream)) {
-    violate(Violation::Kind::kBadState, "even stream ids and requests to a client are reserved: " + frame_name(header));
+    violate(Violation::Kind::kBadState, "even stream ids and requests to a client are reserved", header);
     return nullptr;
   }
   if (!valid_request_flags(header.flags)) {
-    violate(Violation::Kind::kBadFrame,
-            "request flags " + std::to_string(header.flags) + " on stream " + std::to_string(header.stream));
+    refuse_flags(header);
     return nullptr;
   }
   // After Goaway the caller knows that this call was not looked at.
   if (goaway_sent_ && header.stream > last_remote_) return nullptr;
-  if (!take_remote_id(header.stream)) {
-    violate(Violation::Kind::kBadState, "stream ids must increase and may not be used twice: " +
-                                            std::to_string(header.stream) + " after " + std::to_string(last_remote_));
+  if (header.stream == last_remote_ + 2) {
+    last_remote_ = header.stream;
+  } else if (!take_remote_id(header.stream)) {
+    refuse_id(header.stream);
     return nullptr;
   }
   auto& stream = add_stream(header.stream);
@@ -110,34 +129,30 @@ bool Endpoint::take_remote_id(std::uint32_t id) {
 }
 
 void Endpoint::handle_response(const Frame& frame) {
-  if (role_ != Role::kClient)
-    return violate(Violation::Kind::kBadState, "a response to a server: " + frame_name(frame.header));
-  auto* stream = find(frame.header.stream);
+  if (role_ != Role::kClient) return violate(Violation::Kind::kBadState, "a response to a server", frame.header);
+  auto* stream = streams_.find(frame.header.stream);
   if (stream == nullptr) {
     if (is_past_stream(frame.header.stream)) return;  // given up before the answer came
-    return violate(Violation::Kind::kBadState, "a response to no request: " + frame_name(frame.header));
+    return violate(Violation::Kind::kBadState, "a response to no request", frame.header);
   }
   const auto response = parse_response(frame.data);
   if (!response)
-    return violate(Violation::Kind::kBadFrame,
-                   "the data of a response is no Response message: " + frame_name(frame.header));
+    return violate(Violation::Kind::kBadFrame, "the data of a response is no Response message", frame.header);
   if (frame.refusal != Refusal::kNone)
     events_.on_refused(*stream, frame.refusal, frame.header.type);
   else
     events_.on_response(*stream, *response);
-  if (auto* still = find(frame.header.stream)) end(*still);
+  if (auto* still = streams_.find(frame.header.stream)) end(*still);
 }
 
 void Endpoint::handle_data(const Frame& frame) {
   const auto& header = frame.header;
-  if (!valid_data_flags(header))
-    return violate(Violation::Kind::kBadFrame,
-                   "data flags " + std::to_string(header.flags) + ": " + frame_name(header));
+  if (!valid_data_flags(header)) return refuse_flags(header);
   const bool closes = (header.flags & kRemoteClosed) != 0;
   // The bare end of a stream is free: it must get through when the window is used up.
   const bool bare_end = closes && (header.flags & kNoData) != 0;
   const auto cost = bare_end ? 0 : data_cost(header.length);
-  auto* stream = find(header.stream);
+  auto* stream = streams_.find(header.stream);
   if (!charge_data(stream, header, cost)) return;
   if (stream == nullptr) return settle_connection_credit(cost);  // late data of an ended call
   if (closes) stream->remote_open = false;
@@ -157,43 +172,43 @@ void Endpoint::handle_data(const Frame& frame) {
 // Checks that the stream's state and both windows allow a Data frame, and takes its cost.
 bool Endpoint::charge_data(Stream* stream, const FrameHeader& header, std::int64_t cost) {
   if (stream == nullptr && !is_past_stream(header.stream)) {
-    violate(Violation::Kind::kBadState, "data on a stream that was never opened: " + frame_name(header));
+    violate(Violation::Kind::kBadState, "data on a stream that was never opened", header);
   } else if (stream != nullptr && !stream->remote_open) {
-    violate(Violation::Kind::kBadState, "data on a stream that its sender may not send on: " + frame_name(header));
+    violate(Violation::Kind::kBadState, "data on a stream that its sender may not send on", header);
   } else if (has(kFeatureWindow) && cost != 0) {
     if (!receive_window_.take(cost))
-      violate(Violation::Kind::kBadWindow, "data beyond the connection's window: " + frame_name(header));
+      violate(Violation::Kind::kBadWindow, "data beyond the connection's window", header);
     else if (stream != nullptr && !stream->receive_window.take(cost))
-      violate(Violation::Kind::kBadWindow, "data beyond the stream's window: " + frame_name(header));
+      violate(Violation::Kind::kBadWindow, "data beyond the stream's window", header);
   }
   return !violation_;
 }
 
 // The peer has closed its side, unless the last message has ended the call already.
 void Endpoint::close_remote(std::uint32_t id) {
-  auto* stream = find(id);
+  auto* stream = streams_.find(id);
   if (stream == nullptr) return;
   events_.on_remote_closed(*stream);
   if (role_ != Role::kClient) return;
-  if (auto* still = find(id)) end(*still);
+  if (auto* still = streams_.find(id)) end(*still);
 }
 
 // ---------------------------------------------------------------- the extension's frames
 
 bool Endpoint::require_extension(Feature feature, const FrameHeader& header) {
   if (has(feature)) return true;
-  violate(Violation::Kind::kBadState, "an extension frame that was not agreed on: " + frame_name(header));
+  violate(Violation::Kind::kBadState, "an extension frame that was not agreed on", header);
   return false;
 }
 
 void Endpoint::handle_cancel(const Frame& frame) {
   if (!require_extension(kFeatureCancel, frame.header)) return;
   if (role_ != Role::kServer || frame.data.size() != sizeof(std::uint32_t))
-    return violate(Violation::Kind::kBadFrame, "bad Cancel: " + frame_name(frame.header));
-  auto* stream = find(frame.header.stream);
+    return violate(Violation::Kind::kBadFrame, "bad Cancel", frame.header);
+  auto* stream = streams_.find(frame.header.stream);
   if (stream == nullptr) {
     if (is_past_stream(frame.header.stream)) return;  // it crossed the answer
-    return violate(Violation::Kind::kBadState, "Cancel of a call that never began: " + frame_name(frame.header));
+    return violate(Violation::Kind::kBadState, "Cancel of a call that never began", frame.header);
   }
   if (stream->cancelled) return;
   stream->cancelled = true;
@@ -204,16 +219,15 @@ void Endpoint::handle_cancel(const Frame& frame) {
 void Endpoint::handle_window(const Frame& frame) {
   if (!require_extension(kFeatureWindow, frame.header)) return;
   const std::uint32_t credit = frame.data.size() == sizeof(std::uint32_t) ? load_be32(frame.data.data()) : 0;
-  if (credit == 0) return violate(Violation::Kind::kBadFrame, "bad Window: " + frame_name(frame.header));
-  auto* stream = frame.header.stream == 0 ? nullptr : find(frame.header.stream);
+  if (credit == 0) return violate(Violation::Kind::kBadFrame, "bad Window", frame.header);
+  auto* stream = frame.header.stream == 0 ? nullptr : streams_.find(frame.header.stream);
   if (frame.header.stream != 0 && stream == nullptr) {
     if (is_past_stream(frame.header.stream)) return;
-    return violate(Violation::Kind::kBadState, "Window for no stream: " + frame_name(frame.header));
+    return violate(Violation::Kind::kBadState, "Window for no stream", frame.header);
   }
   auto& window = stream == nullptr ? send_window_ : stream->send_window;
   const bool was_open = window.open();
-  if (!window.add(credit))
-    return violate(Violation::Kind::kBadWindow, "credit above 2^31-1: " + frame_name(frame.header));
+  if (!window.add(credit)) return violate(Violation::Kind::kBadWindow, "credit above 2^31-1", frame.header);
   // Only a window that opens can let anybody send: a flood of small grants costs nothing.
   if (!was_open && window.open()) wake_blocked();
 }
@@ -221,7 +235,7 @@ void Endpoint::handle_window(const Frame& frame) {
 void Endpoint::handle_ping(const Frame& frame) {
   if (!require_extension(kFeaturePing, frame.header)) return;
   if (frame.header.stream != 0 || frame.data.size() != kPingBytes)
-    return violate(Violation::Kind::kBadFrame, "bad Ping or Pong: " + frame_name(frame.header));
+    return violate(Violation::Kind::kBadFrame, "bad Ping or Pong", frame.header);
   // A Pong only had to arrive: every received byte is a sign of life.
   if (frame.header.type == FrameType::kPing) write_ping(FrameType::kPong, frame.data);
 }
@@ -229,8 +243,7 @@ void Endpoint::handle_ping(const Frame& frame) {
 void Endpoint::handle_goaway(const Frame& frame) {
   if (!require_extension(kFeatureGoaway, frame.header)) return;
   const auto goaway = decode_goaway(frame.data);
-  if (!goaway || frame.header.stream != 0)
-    return violate(Violation::Kind::kBadFrame, "bad Goaway: " + frame_name(frame.header));
+  if (!goaway || frame.header.stream != 0) return violate(Violation::Kind::kBadFrame, "bad Goaway", frame.header);
   goaway_received_ = true;
   events_.on_goaway(*goaway);
 }

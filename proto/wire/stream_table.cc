@@ -1,0 +1,42 @@
+#include "proto/wire/stream_table.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace hostcall::wire {
+namespace {
+
+// Places that an empty table keeps.
+constexpr std::size_t kKeptPlaces = 64;
+
+}  // namespace
+
+// The first of the others with this id or a greater one.
+std::vector<StreamTable::Other>::iterator StreamTable::place_of(std::uint32_t id) {
+  if (others_.empty() || others_.back().id < id) return others_.end();
+  return std::ranges::lower_bound(others_, id, {}, &Other::id);
+}
+
+Stream* StreamTable::find_other(std::uint32_t id) {
+  const auto at = place_of(id);
+  return at != others_.end() && at->id == id ? at->stream.get() : nullptr;
+}
+
+Stream& StreamTable::add_other(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
+  auto stream = std::make_unique<Stream>(id, send_credit, receive_credit);
+  auto& added = *stream;
+  others_.insert(place_of(id), Other{id, std::move(stream)});
+  return added;
+}
+
+void StreamTable::erase_other(std::uint32_t id) {
+  const auto at = place_of(id);
+  assert(at != others_.end() && at->id == id && at->stream);
+  at->stream.reset();
+  if (++gone_ * 2 < others_.size()) return;
+  std::erase_if(others_, [](const Other& other) { return !other.stream; });
+  gone_ = 0;
+  if (others_.empty() && others_.capacity() > kKeptPlaces) others_ = std::vector<Other>();
+}
+
+}  // namespace hostcall::wire
