@@ -14,11 +14,20 @@ enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2,
 // Reads protobuf's encoding field by field; every read is bounded by the view.
 class FieldReader {
  public:
-  explicit FieldReader(std::string_view data) : data_(data) {}
+  explicit FieldReader(std::string_view data) : at_(data.data()), end_(data.data() + data.size()) {}
 
+  // Reads a field of at most 127 bytes if it comes next; otherwise it is left to next(). Nearly all fields of a call
+  // come so, in the order of their numbers, and cost a few instructions.
+  [[gnu::always_inline]] void short_bytes(std::uint32_t number, std::string_view& value) {
+    if (end_ - at_ < 2 || at_[0] != static_cast<char>(number << 3 | kLengthDelimited)) return;
+    const auto length = static_cast<std::int8_t>(at_[1]);
+    if (length < 0 || length > end_ - at_ - 2) return;
+    value = {at_ + 2, static_cast<std::size_t>(length)};
+    at_ += 2 + length;
+  }
   // Moves to the next field. False at the end or when broken; ok() tells which.
   bool next() {
-    if (!ok_ || data_.empty()) return false;
+    if (!ok_ || at_ == end_) return false;
     std::uint64_t key = 0;
     if (!read_varint(key) || key >> 3 == 0 || key > UINT32_MAX) return fail();
     number_ = static_cast<std::uint32_t>(key >> 3);
@@ -46,29 +55,27 @@ class FieldReader {
     }
   }
   bool take(std::uint64_t length) {
-    if (length > data_.size()) return false;
-    bytes_ = data_.substr(0, static_cast<std::size_t>(length));
-    data_.remove_prefix(bytes_.size());
+    if (length > static_cast<std::size_t>(end_ - at_)) return false;
+    bytes_ = {at_, static_cast<std::size_t>(length)};
+    at_ += length;
     return true;
   }
   bool read_varint(std::uint64_t& out) {
-    // Keys and most lengths are one byte.
-    if (!data_.empty() && static_cast<std::uint8_t>(data_.front()) < 0x80) {
-      out = static_cast<std::uint8_t>(data_.front());
-      data_.remove_prefix(1);
+    std::uint64_t value = 0;
+    const char* at = at_;
+    for (unsigned shift = 0; shift < 64 && at != end_; shift += 7) {
+      const auto byte = static_cast<std::uint8_t>(*at++);
+      value |= std::uint64_t{byte & 0x7Fu} << shift;
+      if (byte >= 0x80) continue;
+      out = value;
+      at_ = at;
       return true;
-    }
-    out = 0;
-    for (unsigned shift = 0; shift < 64 && !data_.empty(); shift += 7) {
-      const auto byte = static_cast<std::uint8_t>(data_.front());
-      data_.remove_prefix(1);
-      out |= std::uint64_t{byte & 0x7Fu} << shift;
-      if (byte < 0x80) return true;
     }
     return false;
   }
 
-  std::string_view data_;
+  const char* at_;
+  const char* end_;
   std::string_view bytes_;
   std::uint64_t varint_ = 0;
   std::uint32_t number_ = 0;
@@ -119,7 +126,9 @@ bool parse_status(std::string_view data, ResponseView& response) {
 }
 
 // Seven bits a byte.
-std::size_t varint_size(std::uint64_t value) { return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7; }
+std::size_t varint_size(std::uint64_t value) {
+  return value < 0x80 ? 1 : (static_cast<std::size_t>(std::bit_width(value)) + 6) / 7;
+}
 
 // All field numbers here are below 16: a key is one byte.
 std::size_t element_size(std::size_t bytes) { return 1 + varint_size(bytes) + bytes; }
@@ -190,6 +199,7 @@ std::uint64_t code_varint(Code code) {
 }
 
 std::size_t status_size(const Status& status) {
+  if (status.ok() && status.message.empty() && !has_retry(status)) return 0;
   std::size_t size = number_size(code_varint(status.code)) + delimited_size(status.message.size());
   if (has_retry(status)) size += delimited_size(retry_sizes(status.retry_after).any);
   return size;
@@ -223,8 +233,12 @@ std::optional<std::string_view> RequestView::metadata(std::string_view key) cons
 }
 
 std::optional<RequestView> parse_request(std::string_view data) {
-  RequestView request{.data = data};
+  std::optional<RequestView> result(RequestView{.data = data});
+  auto& request = *result;
   FieldReader field(data);
+  field.short_bytes(1, request.service);
+  field.short_bytes(2, request.method);
+  field.short_bytes(3, request.payload);
   while (field.next()) {
     if (field.is(1, kLengthDelimited)) request.service = field.bytes();
     if (field.is(2, kLengthDelimited)) request.method = field.bytes();
@@ -232,19 +246,21 @@ std::optional<RequestView> parse_request(std::string_view data) {
     if (field.is(4, kVarint)) request.timeout_nano = static_cast<std::int64_t>(field.varint());
     if (field.is(5, kLengthDelimited) && !parse_pair(field.bytes())) return std::nullopt;
   }
-  if (!field.ok()) return std::nullopt;
-  return request;
+  if (!field.ok()) result.reset();
+  return result;
 }
 
 std::optional<ResponseView> parse_response(std::string_view data) {
-  ResponseView response;
+  std::optional<ResponseView> result(std::in_place);
+  auto& response = *result;
   FieldReader field(data);
+  field.short_bytes(2, response.payload);
   while (field.next()) {
     if (field.is(1, kLengthDelimited) && !parse_status(field.bytes(), response)) return std::nullopt;
     if (field.is(2, kLengthDelimited)) response.payload = field.bytes();
   }
-  if (!field.ok()) return std::nullopt;
-  return response;
+  if (!field.ok()) result.reset();
+  return result;
 }
 
 std::size_t request_size(const RequestFields& fields, std::size_t payload) {

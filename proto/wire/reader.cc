@@ -28,6 +28,12 @@ std::string_view guess_protocol(char first) {
 
 FrameReader::~FrameReader() { drop_partial(); }
 
+inline std::optional<Frame> FrameReader::complete(const FrameHeader& header, const char* frame) {
+  first_ = false;
+  if (crc_ && !check_crc({frame, kHeaderBytes + header.length})) return std::nullopt;
+  return Frame{.header = header, .data = {frame + kHeaderBytes, header.length}};
+}
+
 std::optional<Frame> FrameReader::next() {
   if (partial_given_) drop_partial();
   if (violation_ || input_.empty()) return std::nullopt;
@@ -37,8 +43,7 @@ std::optional<Frame> FrameReader::next() {
 
 std::optional<Frame> FrameReader::next_in_place() {
   if (first_ && input_[0] != 0) {
-    fail(Violation::Kind::kNotTtrpc,
-         "the first byte is not a ttrpc frame's: this looks like " + std::string(guess_protocol(input_[0])));
+    refuse_protocol();
     return std::nullopt;
   }
   if (input_.size() < kHeaderBytes) return keep_rest();
@@ -134,18 +139,20 @@ void FrameReader::pass_over(std::string_view bytes) {
   skip_->bytes -= bytes.size();
 }
 
-std::optional<Frame> FrameReader::complete(const FrameHeader& header, const char* frame) {
-  first_ = false;
-  const std::string_view covered(frame, kHeaderBytes + header.length);
-  if (crc_ && crc32c(0, covered) != load_be32(covered.data() + covered.size())) {
-    fail(Violation::Kind::kBadCrc, kCrcMismatch);
-    return std::nullopt;
-  }
-  return Frame{.header = header, .data = covered.substr(kHeaderBytes)};
+// Whether the checksum behind a frame is right.
+bool FrameReader::check_crc(std::string_view frame) {
+  if (crc32c(0, frame) == load_be32(frame.data() + frame.size())) return true;
+  fail(Violation::Kind::kBadCrc, kCrcMismatch);
+  return false;
 }
 
-bool FrameReader::check_length(const FrameHeader& header) {
-  if (header.length <= kMaxDataBytes) return true;
+void FrameReader::refuse_protocol() {
+  fail(Violation::Kind::kNotTtrpc,
+       "the first byte is not a ttrpc frame's: this looks like " + std::string(guess_protocol(input_[0])));
+}
+
+// Always false.
+bool FrameReader::refuse_length(const FrameHeader& header) {
   fail(Violation::Kind::kBadFrame, "a frame claims " + std::to_string(header.length) + " bytes, at most " +
                                        std::to_string(kMaxDataBytes) + " are allowed");
   return false;

@@ -75,9 +75,12 @@ class FrameReader {
   std::optional<Frame> resume_refused();
   void pass_over(std::string_view bytes);
   std::optional<Frame> complete(const FrameHeader& header, const char* frame);
-  bool check_length(const FrameHeader& header);
+  bool check_crc(std::string_view frame);
+  bool check_length(const FrameHeader& header) { return header.length <= kMaxDataBytes || refuse_length(header); }
+  [[gnu::cold]] bool refuse_length(const FrameHeader& header);
+  [[gnu::cold]] void refuse_protocol();
   void drop_partial();
-  void fail(Violation::Kind kind, std::string text);
+  [[gnu::cold]] void fail(Violation::Kind kind, std::string text);
 
   std::string_view input_;
   Buffer partial_;  // an incomplete frame, from its header on
