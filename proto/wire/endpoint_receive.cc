@@ -81,17 +81,8 @@ void Endpoint::refuse_id(std::uint32_t id) {
 
 // ---------------------------------------------------------------- ttrpc's frames
 
-void Endpoint::handle_request(const Frame& frame) {
-  const auto request = parse_request(frame.data);
-  if (!request) return violate(Violation::Kind::kBadFrame, "the data of a request is no Request message", frame.header);
-  auto* stream = begin_remote_stream(frame.header);
-  if (stream == nullptr) return;
-  if (frame.refusal != Refusal::kNone) return events_.on_refused(*stream, frame.refusal, frame.header.type);
-  events_.on_request(*stream, *request, stream->remote_open);
-}
-
 // Checks a Request's id and flags and adds its stream. Null: refused or to be ignored.
-Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
+inline Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
   if (role_ == Role::kClient || !is_client_stream(header.stream)) {
     violate(Violation::Kind::kBadState, "even stream ids and requests to a client are reserved", header);
     return nullptr;
@@ -112,6 +103,15 @@ Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
   stream.remote_open = (header.flags & kRemoteOpen) != 0;
   stream.local_open = true;
   return &stream;
+}
+
+void Endpoint::handle_request(const Frame& frame) {
+  const auto request = parse_request(frame.data);
+  if (!request) return violate(Violation::Kind::kBadFrame, "the data of a request is no Request message", frame.header);
+  auto* stream = begin_remote_stream(frame.header);
+  if (stream == nullptr) return;
+  if (frame.refusal != Refusal::kNone) return events_.on_refused(*stream, frame.refusal, frame.header.type);
+  events_.on_request(*stream, *request, stream->remote_open);
 }
 
 // Whether the peer may open this stream. A base client may use an id late that it has passed over: ttrpc-rust gives

@@ -194,12 +194,14 @@ std::size_t pair_size(const Metadata& pair) {
 
 bool has_retry(const Status& status) { return status.retry_after > Duration::zero(); }
 
+// Nothing is written of it.
+bool is_plain_ok(const Status& status) { return status.ok() && status.message.empty() && !has_retry(status); }
+
 std::uint64_t code_varint(Code code) {
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(code)));
 }
 
 std::size_t status_size(const Status& status) {
-  if (status.ok() && status.message.empty() && !has_retry(status)) return 0;
   std::size_t size = number_size(code_varint(status.code)) + delimited_size(status.message.size());
   if (has_retry(status)) size += delimited_size(retry_sizes(status.retry_after).any);
   return size;
@@ -284,13 +286,13 @@ void write_request(const RequestFields& fields, const Payload& payload, char* ou
 }
 
 std::size_t response_size(const Status& status, std::size_t payload) {
-  return delimited_size(status_size(status)) + delimited_size(payload);
+  return (is_plain_ok(status) ? 0 : delimited_size(status_size(status))) + delimited_size(payload);
 }
 
 void write_response(const Status& status, const Payload& payload, char* out) {
   FieldWriter writer(out);
-  if (const auto size = status_size(status); size != 0) {
-    writer.open(1, size);
+  if (!is_plain_ok(status)) {
+    writer.open(1, status_size(status));
     writer.number(1, code_varint(status.code));
     writer.bytes(2, status.message);
     if (has_retry(status)) write_retry(status.retry_after, writer);

@@ -34,7 +34,8 @@ inline std::optional<Frame> FrameReader::complete(const FrameHeader& header, con
   return Frame{.header = header, .data = {frame + kHeaderBytes, header.length}};
 }
 
-std::optional<Frame> FrameReader::next() {
+// next() where a frame has begun before this input, or the stream is broken.
+std::optional<Frame> FrameReader::next_of_begun() {
   if (partial_given_) drop_partial();
   if (violation_ || input_.empty()) return std::nullopt;
   if (skip_) return resume_refused();

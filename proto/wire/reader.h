@@ -44,7 +44,11 @@ class FrameReader {
   // Gives the next input. It must stay valid until next() has returned nothing.
   void feed(std::string_view input) { input_ = input; }
   // The next frame; nothing when the input is used up or the stream is broken.
-  std::optional<Frame> next();
+  std::optional<Frame> next() {
+    if (!partial_.empty() || skip_ || violation_) return next_of_begun();
+    if (input_.empty()) return std::nullopt;
+    return next_in_place();
+  }
   // Input that next() has not used.
   std::string_view rest() const { return input_; }
   // From the next frame on, each has a CRC32C trailer.
@@ -68,6 +72,7 @@ class FrameReader {
   std::size_t trailer() const { return crc_ ? kCrcBytes : 0; }
   bool take_partial(std::size_t want);
   bool make_room(std::size_t bytes, std::size_t most);
+  std::optional<Frame> next_of_begun();
   std::optional<Frame> next_in_place();
   std::optional<Frame> resume_partial();
   std::optional<Frame> keep_rest();
