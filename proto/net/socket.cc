@@ -247,7 +247,22 @@ bool is_retriable_connect_error(int code) {
   return std::ranges::find(kRetriable, code) != std::end(kRetriable);
 }
 
-Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most) {
+namespace {
+
+constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
+
+// What a send has taken, after as many tries as signals interrupt.
+template <class Send>
+Result<std::size_t> taken_by(Send send) {
+  for (;;) {
+    const ssize_t sent = send();
+    if (sent >= 0) return static_cast<std::size_t>(sent);
+    if (errno == EAGAIN) return std::size_t{0};
+    if (errno != EINTR) return Error::from_errno("send");
+  }
+}
+
+Result<std::size_t> send_pieces(int fd, std::span<const iovec> pieces, std::size_t most) {
   constexpr std::size_t kMaxPieces = 64;
   iovec bounded[kMaxPieces];
   std::size_t count = 0;
@@ -261,17 +276,21 @@ Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most
   msghdr message{};
   message.msg_iov = bounded;
   message.msg_iovlen = count;
-  for (;;) {
-    const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) return static_cast<std::size_t>(sent);
-    if (errno == EAGAIN) return std::size_t{0};
-    if (errno != EINTR) return Error::from_errno("send");
-  }
+  return taken_by([&] { return ::sendmsg(fd, &message, kSendFlags); });
+}
+
+}  // namespace
+
+Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most) {
+  if (pieces.size() != 1) return send_pieces(fd, pieces, most);
+  // The usual case: for us and for the kernel there is less to copy and to check.
+  const auto& piece = pieces.front();
+  return taken_by([&] { return ::send(fd, piece.iov_base, std::min(piece.iov_len, most), kSendFlags); });
 }
 
 namespace {
 
-Result<Received> receive_with(int fd, std::span<char> buffer, int flags) {
+inline Result<Received> receive_with(int fd, std::span<char> buffer, int flags) {
   const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), flags);
   if (got > 0) return Received{.bytes = static_cast<std::size_t>(got)};
   if (got == 0) return Received{.end = true};
