@@ -63,7 +63,8 @@ void Reactor::turn() {
   run_timers();
   run_turn_end();
   // What dies now may not put anything off any more, but be safe against it.
-  auto retired = std::exchange(retired_, {});
+  if (retired_.empty()) return;
+  const auto dead = std::exchange(retired_, {});
 }
 
 void Reactor::set_busy_poll(Duration limit) {
@@ -76,7 +77,8 @@ void Reactor::set_busy_poll(Duration limit) {
 std::size_t Reactor::await(std::span<epoll_event> events) {
   std::size_t count = 0;
   const auto until = heap_.empty() ? kNever : heap_.front().deadline;
-  const bool found = had_input_ && busy_poll_.run(until, [&] { return (count = poll(events, 0)) != 0; });
+  const bool may_look = had_input_ && turn_end_.empty();
+  const bool found = may_look && busy_poll_.run(until, [&] { return (count = poll(events, 0)) != 0; });
   if (!found) count = poll(events, wait_milliseconds());
   had_input_ = count != 0;
   return count;
@@ -89,8 +91,10 @@ std::size_t Reactor::poll(std::span<epoll_event> events, int milliseconds) {
 }
 
 int Reactor::wait_milliseconds() const {
+  if (!turn_end_.empty()) return 0;
   if (heap_.empty()) return -1;
-  const auto left = heap_.front().deadline - Clock::now();
+  // Since the turn began: a timer may be late by the length of a turn, as one that becomes due during it.
+  const auto left = heap_.front().deadline - now_;
   if (left <= Duration::zero()) return 0;
   // Rounded up: waking early would turn the loop for nothing.
   const auto rounded = std::chrono::ceil<milliseconds>(left).count();
@@ -137,23 +141,20 @@ void Reactor::remove(int fd) {
 
 // ---------------------------------------------------------------- end of turn
 
-void Reactor::at_turn_end(TurnEnd& object) {
-  if (!std::exchange(object.queued_, true)) turn_end_.push_back(&object);
-}
-
 void Reactor::forget(TurnEnd& object) {
   if (std::exchange(object.queued_, false)) std::ranges::replace(turn_end_, &object, nullptr);
 }
 
 void Reactor::run_turn_end() {
-  // Objects may ask again while they run; that is still this turn's end.
-  for (std::size_t i = 0; i < turn_end_.size(); ++i) {
+  // What is asked for meanwhile is the next turn's: or an object that always asks again would never let it begin.
+  const auto count = turn_end_.size();
+  for (std::size_t i = 0; i < count; ++i) {
     auto* object = turn_end_[i];
     if (object == nullptr) continue;
     object->queued_ = false;
     object->on_turn_end();
   }
-  turn_end_.clear();
+  turn_end_.erase(turn_end_.begin(), turn_end_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 // ---------------------------------------------------------------- deadlines

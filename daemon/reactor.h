@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/base/busy_poll.h"
@@ -112,7 +113,10 @@ class Reactor {
   void change(int fd, std::uint32_t events, IoHandler& handler);
   void remove(int fd);
 
-  void at_turn_end(TurnEnd& object);
+  // At the end of this turn; of the next one if it is asked for at this one's end.
+  void at_turn_end(TurnEnd& object) {
+    if (!std::exchange(object.queued_, true)) turn_end_.push_back(&object);
+  }
   // Takes back what at_turn_end() asked for; needed before such an object dies.
   void forget(TurnEnd& object);
   // Destroys the object when the turn is over.

@@ -135,6 +135,56 @@ TEST(Reactor, ForgetsWhatIsTakenBack) {
   EXPECT_EQ(dropped.count, 0);
 }
 
+// Asks again at each end of a turn, as a connection does whose client reads as fast as it is written to.
+class Insatiable final : public TurnEnd {
+ public:
+  explicit Insatiable(Reactor& reactor) : reactor_(reactor) { reactor.at_turn_end(*this); }
+  ~Insatiable() override { reactor_.forget(*this); }
+  void on_turn_end() override {
+    if (++count < 1000) reactor_.at_turn_end(*this);
+  }
+  int count = 0;
+
+ private:
+  Reactor& reactor_;
+};
+
+TEST(Reactor, GivesOthersTheirTurnWhateverAsksAgain) {
+  int pair[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+  ASSERT_EQ(::write(pair[1], "x", 1), 1);
+  struct Other final : IoHandler {
+    void on_io(std::uint32_t) override {
+      seen = insatiable->count;
+      if (++reads == 3) reactor->stop();
+    }
+    Reactor* reactor = nullptr;
+    Insatiable* insatiable = nullptr;
+    int reads = 0, seen = 0;
+  };
+  Reactor reactor;
+  Insatiable insatiable(reactor);
+  Other other;
+  other.reactor = &reactor;
+  other.insatiable = &insatiable;
+  ASSERT_TRUE(reactor.add(pair[0], kReadable, other).ok());
+  reactor.run();
+  EXPECT_EQ(other.seen, 2) << "once a turn";
+  ::close(pair[0]);
+  ::close(pair[1]);
+}
+
+// What is put off to the next turn is not put off until something comes.
+TEST(Reactor, DoesNotSleepBeforeWhatWasPutOff) {
+  Reactor reactor;
+  Insatiable insatiable(reactor);
+  std::vector<int> order;
+  Recorder stop(reactor, order, 1, true);
+  stop.timer.set(reactor.now() + seconds(1));
+  reactor.run();
+  EXPECT_EQ(insatiable.count, 1000);
+}
+
 TEST(Reactor, TurnsSignalsIntoCalls) {
   Reactor reactor;
   int calls = 0;
