@@ -20,6 +20,12 @@ std::shared_ptr<VmAccess> Access::of(const VmRef& vm) {
 }
 
 const MethodPolicy& VmAccess::policy_for(const Method& method) {
+  if (generation_ == access_.generation() && method.index < by_method_.size() && by_method_[method.index])
+    return *by_method_[method.index];
+  return look_up(method);
+}
+
+const MethodPolicy& VmAccess::look_up(const Method& method) {
   if (generation_ != access_.generation()) {
     by_method_.clear();
     rates_.clear();
@@ -32,22 +38,29 @@ const MethodPolicy& VmAccess::policy_for(const Method& method) {
 }
 
 Duration VmAccess::take_rate(const Rule& rule, TimePoint now) {
-  if (rule.rate == 0) return Duration::zero();
   return rates_.try_emplace(rule.index, rule.rate, rule.burst).first->second.take(now);
 }
 
 VmAccess::Decision VmAccess::decide(const Method& method, bool privileged_port, TimePoint now) {
   const CallQuery query{.method = method.name, .resource = {}, .privileged_port = privileged_port};
   const auto verdict = policy_for(method).decide(query);
-  if (!verdict.allowed) return {{Code::kPermissionDenied, verdict_text(vm_->record, query, verdict)}, verdict};
+  if (!verdict.allowed) return {denial(query, verdict), verdict};
+  if (verdict.rule->rate == 0) return {{}, verdict};
   const auto wait = take_rate(*verdict.rule, now);
   if (wait == Duration::zero()) return {{}, verdict};
-  return {{Code::kResourceExhausted,
-           "VM \"" + vm_->record.name + "\": " + method.name + " is over the rate of " + verdict.rule->file + ":" +
-               std::to_string(verdict.rule->line) + "; retry in " +
-               std::to_string(std::chrono::ceil<milliseconds>(wait).count()) + " ms",
-           wait},
-          verdict};
+  return {over_rate(query, *verdict.rule, wait), verdict};
+}
+
+Status VmAccess::denial(const CallQuery& query, const Verdict& verdict) const {
+  return {Code::kPermissionDenied, verdict_text(vm_->record, query, verdict)};
+}
+
+Status VmAccess::over_rate(const CallQuery& query, const Rule& rule, Duration wait) const {
+  return {Code::kResourceExhausted,
+          "VM \"" + vm_->record.name + "\": " + std::string(query.method) + " is over the rate of " + rule.file + ":" +
+              std::to_string(rule.line) + "; retry in " +
+              std::to_string(std::chrono::ceil<milliseconds>(wait).count()) + " ms",
+          wait};
 }
 
 void VmAccess::list_allowed(const Router& router, bool privileged_port, v1::ListServicesResponse& response) {

@@ -32,6 +32,10 @@ class VmAccess {
 
  private:
   const MethodPolicy& policy_for(const Method& method);
+  const MethodPolicy& look_up(const Method& method);
+  // Texts are put together apart from decide(), where they would cost every call.
+  [[gnu::cold]] Status denial(const CallQuery& query, const Verdict& verdict) const;
+  [[gnu::cold]] Status over_rate(const CallQuery& query, const Rule& rule, Duration wait) const;
   Duration take_rate(const Rule& rule, TimePoint now);
 
   const Access& access_;

@@ -161,7 +161,7 @@ std::string denied_text(const Verdict& verdict) {
 
 }  // namespace
 
-Verdict MethodPolicy::decide(const CallQuery& query) const {
+Verdict MethodPolicy::decide_in_order(const CallQuery& query) const {
   const Rule* unmet = nullptr;
   for (const Rule* rule : rules_) {
     if (!matches_resource(*rule, query.resource)) continue;
@@ -201,7 +201,9 @@ MethodPolicy Policy::for_method(const VmRecord& vm, std::string_view method) con
   for (const auto& rule : rules_) {
     if (!matches_call(rule, method) || !matches_vm(rule, vm)) continue;
     result.rules_.push_back(&rule);
-    if (!is_conditional(rule)) break;
+    if (is_conditional(rule)) continue;
+    if (result.rules_.size() == 1) result.sole_ = &rule;
+    break;
   }
   return result;
 }

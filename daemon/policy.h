@@ -49,11 +49,16 @@ struct Verdict {
 class MethodPolicy {
  public:
   // For a method without resources and a VM that always meets `require` the first rule decides.
-  Verdict decide(const CallQuery& query) const;
+  Verdict decide(const CallQuery& query) const {
+    return sole_ ? Verdict{.allowed = sole_->allow, .rule = sole_} : decide_in_order(query);
+  }
   const std::vector<const Rule*>& rules() const { return rules_; }
 
  private:
   friend class Policy;
+  Verdict decide_in_order(const CallQuery& query) const;
+
+  const Rule* sole_ = nullptr;      // the first rule if it always matches: then there is no other
   std::vector<const Rule*> rules_;  // up to and with the first that always matches
 };
 

@@ -42,7 +42,7 @@ class Method {
 class Router {
  public:
   // Registers a unary method: Status f(const CallContext&, const Request&, Response&), with one more argument, Later&,
-  // if some of its calls take time.
+  // if some of its calls take time. The request may be taken as Request&, to move what is in it.
   template <class M, class Function>
   void unary(Audience audience, Function function);
   // Registers a method of any shape that an Operation answers: Status f(const CallContext&, const Request&, Later&).
@@ -109,12 +109,11 @@ class UnaryMethod final : public Method {
   static constexpr std::size_t kKeepBytes = 16 * 1024;
 
   Status run(const CallContext& context, Later& later) {
-    const auto& request = request_;
-    if constexpr (std::is_invocable_v<Function, const CallContext&, const typename M::Request&, typename M::Response&,
+    if constexpr (std::is_invocable_v<Function, const CallContext&, typename M::Request&, typename M::Response&,
                                       Later&>)
-      return function_(context, request, response_, later);
+      return function_(context, request_, response_, later);
     else
-      return function_(context, request, response_);
+      return function_(context, request_, response_);
   }
 
   Function function_;

@@ -17,6 +17,23 @@ constexpr std::uint32_t kAdminMessageBytes = wire::kMaxDataBytes;
 // Room in a frame for what is around a payload.
 constexpr std::size_t kEnvelopeBytes = 1024;
 
+// Texts are put together apart from the path of a call that is all right, where they would cost too.
+
+[[gnu::cold]] Status no_such_method(const wire::RequestView& request) {
+  return {Code::kUnimplemented, "no such method: " + escape(request.service) + "/" + escape(request.method) +
+                                    "; Session/ListServices names those that may be called"};
+}
+
+[[gnu::cold]] Status wrong_shape(const Method& method, bool remote_open) {
+  return {Code::kInvalidArgument, method.name + (remote_open ? " takes one request, not a stream of them"
+                                                             : " takes a stream of requests: open it with the flag "
+                                                               "remote open")};
+}
+
+[[gnu::cold]] Status came_too_late(const Method& method) {
+  return {Code::kDeadlineExceeded, "the deadline of " + method.name + " had passed before it was sent"};
+}
+
 bool is_hello(const wire::RequestView& request) {
   return request.method == "Hello" && request.service == "hostcall.v1.Session";
 }
@@ -58,15 +75,17 @@ void Session::on_request(wire::Stream& stream, const wire::RequestView& request,
   if (state_ == State::kNew && !is_hello(request)) state_ = State::kBase;
   if (caller_.vm) ++caller_.vm->calls;
   auto streams = caller_.charge(Resource::kStreams);
+  if (!streams.try_grow(1)) return answer_too_many(stream);
   auto* method = environment_.router.find(request.service, request.method);
-  if (!streams.try_grow(1)) {
-    const auto status = over_limit(caller_, "streams", caller_.vm->quota.limits().streams,
-                                   "wait until one of the open calls has ended");
-    limit_reached(status.message);
-    return answer(stream, status);
-  }
-  if (const auto status = admit(method, request, remote_open); !status.ok()) return answer(stream, status);
+  if (const auto objection = object_to(method, request, remote_open)) return answer(stream, *objection);
   start_call(stream, *method, request, std::move(streams));
+}
+
+void Session::answer_too_many(wire::Stream& stream) {
+  const auto status =
+      over_limit(caller_, "streams", caller_.vm->quota.limits().streams, "wait until one of the open calls has ended");
+  limit_reached(status.message);
+  answer(stream, status);
 }
 
 void Session::answer_refused(wire::Stream& stream) {
@@ -75,34 +94,27 @@ void Session::answer_refused(wire::Stream& stream) {
 }
 
 // Everything that can be said against a call before its payload is looked at.
-Status Session::admit(const Method* method, const wire::RequestView& request, bool remote_open) {
+std::optional<Status> Session::object_to(const Method* method, const wire::RequestView& request, bool remote_open) {
   // An administrator may also use what a guest may ask about itself; a guest never sees Admin.
   if (method == nullptr || (method->audience == Audience::kAdmin && caller_.audience != Audience::kAdmin))
-    return {Code::kUnimplemented, "no such method: " + escape(request.service) + "/" + escape(request.method) +
-                                      "; Session/ListServices names those that may be called"};
-  if (remote_open != wire::client_streams(method->shape))
-    return {Code::kInvalidArgument, method->name + (remote_open ? " takes one request, not a stream of them"
-                                                                : " takes a stream of requests: open it with the flag "
-                                                                  "remote open")};
-  if (request.timeout_nano < 0)
-    return {Code::kDeadlineExceeded, "the deadline of " + method->name + " had passed before it was sent"};
+    return no_such_method(request);
+  if (remote_open != wire::client_streams(method->shape)) return wrong_shape(*method, remote_open);
+  if (request.timeout_nano < 0) return came_too_late(*method);
   if (!output_has_room(0))
     return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
-  return authorize(*method);
+  if (!access_) return std::nullopt;
+  auto decision = access_->decide(*method, caller_.privileged_port(), environment_.reactor.now());
+  if (decision.status.ok()) return std::nullopt;
+  note_refusal(*method, decision);
+  return std::move(decision.status);
 }
 
-Status Session::authorize(const Method& method) {
-  if (!access_) return {};
-  auto decision = access_->decide(method, caller_.privileged_port(), environment_.reactor.now());
-  if (decision.status.code == Code::kPermissionDenied) {
-    ++environment_.stats.calls_denied;
-    ++caller_.vm->denied;
-    environment_.audit.call_denied(caller_, method.name, decision.verdict, decision.status.message,
-                                   environment_.reactor.now());
-  } else if (decision.status.code == Code::kResourceExhausted) {
-    limit_reached(decision.status.message);
-  }
-  return std::move(decision.status);
+void Session::note_refusal(const Method& method, const VmAccess::Decision& decision) {
+  if (decision.status.code != Code::kPermissionDenied) return limit_reached(decision.status.message);
+  ++environment_.stats.calls_denied;
+  ++caller_.vm->denied;
+  environment_.audit.call_denied(caller_, method.name, decision.verdict, decision.status.message,
+                                 environment_.reactor.now());
 }
 
 TimePoint Session::deadline_of(const Method& method, const wire::RequestView& request) const {
@@ -177,22 +189,20 @@ void Session::on_goaway(const wire::Goaway&) {
 
 void Session::answer(wire::Stream& stream, const Status& status, const wire::Payload& reply) {
   owner_.flush_soon();
-  if (status.ok() && reply.size() > wire::kMaxDataBytes - kEnvelopeBytes)
-    endpoint_.respond(stream, {Code::kResourceExhausted, "the reply has " + std::to_string(reply.size()) +
-                                                             " bytes, more than a message can hold"});
-  else if (status.ok() && !output_has_room(reply.size()))
-    endpoint_.respond(stream, over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes,
-                                         "the call was made, but its reply does not fit; read the replies first"));
-  else
+  const bool fits = reply.size() <= wire::kMaxDataBytes - kEnvelopeBytes && output_has_room(reply.size());
+  if (fits || !status.ok())
     endpoint_.respond(stream, status, reply);
+  else
+    endpoint_.respond(stream, no_room_for(reply.size()));
   settle_output();
 }
 
-// What is written already is charged whatever the limit says; output_has_room() keeps it below.
-void Session::settle_output() { outbound_.set(endpoint_.output().bytes()); }
-
-bool Session::output_has_room(std::size_t bytes) const {
-  return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
+Status Session::no_room_for(std::size_t reply_bytes) const {
+  if (reply_bytes > wire::kMaxDataBytes - kEnvelopeBytes)
+    return {Code::kResourceExhausted,
+            "the reply has " + std::to_string(reply_bytes) + " bytes, more than a message can hold"};
+  return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes,
+                    "the call was made, but its reply does not fit; read the replies first");
 }
 
 // Takes a call out of the list; it dies at the end of the turn, because its Operation may be running.

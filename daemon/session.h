@@ -59,8 +59,9 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   const std::string& client() const { return client_; }
   std::size_t open_calls() const { return open_.size(); }
 
-  // Charges the VM with what waits to be sent. Call after each send.
-  void settle_output();
+  // Charges the VM with what waits to be sent. Call after each send. What is written already is charged whatever the
+  // limit says; output_has_room() keeps it below.
+  void settle_output() { outbound_.set(endpoint_.output().bytes()); }
   // No new calls from now on; says Goaway.
   void stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
   // Ends what is still open with a status.
@@ -83,14 +84,18 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   void on_writable(wire::Stream& stream) override;
   void on_goaway(const wire::Goaway& goaway) override;
 
-  Status admit(const Method* method, const wire::RequestView& request, bool remote_open);
-  Status authorize(const Method& method);
+  std::optional<Status> object_to(const Method* method, const wire::RequestView& request, bool remote_open);
+  [[gnu::cold]] void note_refusal(const Method& method, const VmAccess::Decision& decision);
   TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
   void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams);
-  void answer_refused(wire::Stream& stream);
+  [[gnu::cold]] void answer_refused(wire::Stream& stream);
+  [[gnu::cold]] void answer_too_many(wire::Stream& stream);
   void answer(wire::Stream& stream, const Status& status, const wire::Payload& reply = {});
   void limit_reached(std::string_view text);
-  bool output_has_room(std::size_t bytes) const;
+  [[gnu::cold]] Status no_room_for(std::size_t reply_bytes) const;
+  bool output_has_room(std::size_t bytes) const {
+    return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
+  }
   void apply_agreement();
   void note_boot_id(const v1::HelloRequest& request);
   void fill_agreement(v1::HelloResponse& response) const;

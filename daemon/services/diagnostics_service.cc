@@ -37,13 +37,13 @@ Status no_memory(const Caller& caller) {
   return {Code::kResourceExhausted, caller.title() + ": the limit memory_bytes is reached; send less at once"};
 }
 
-Status echo(Reactor& reactor, const CallContext& context, const v1::EchoRequest& request, v1::EchoResponse& response,
+Status echo(Reactor& reactor, const CallContext& context, v1::EchoRequest& request, v1::EchoResponse& response,
             Later& later) {
   if (request.delay_ms() > kMaxDelayMs)
     return {Code::kInvalidArgument, "delay_ms is " + std::to_string(request.delay_ms()) + ", at most " +
                                         std::to_string(kMaxDelayMs) + " is allowed"};
   if (request.delay_ms() == 0) {
-    response.set_payload(request.payload());
+    response.mutable_payload()->swap(*request.mutable_payload());
     return {};
   }
   auto held = context.caller.charge(Resource::kMemory);
@@ -169,10 +169,8 @@ Status source(const CallContext& context, const v1::SourceRequest& request, Late
 void register_diagnostics_service(Router& router, Reactor& reactor) {
   namespace Diagnostics = v1::Diagnostics;
   router.unary<Diagnostics::Echo>(
-      Audience::kGuest,
-      [&reactor](const CallContext& context, const v1::EchoRequest& request, v1::EchoResponse& response, Later& later) {
-        return echo(reactor, context, request, response, later);
-      });
+      Audience::kGuest, [&reactor](const CallContext& context, v1::EchoRequest& request, v1::EchoResponse& response,
+                                   Later& later) { return echo(reactor, context, request, response, later); });
   router.operation<Diagnostics::EchoStream>(
       Audience::kGuest, [](const CallContext& context, const v1::EchoRequest&, Later& later) -> Status {
         later.begin<EchoStream>(context.caller);
