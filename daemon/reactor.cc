@@ -1,6 +1,7 @@
 #include "daemon/reactor.h"
 
 #include <sys/epoll.h>
+#include <sys/timerfd.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
@@ -16,12 +17,36 @@ namespace {
 static_assert(kReadable == EPOLLIN && kWritable == EPOLLOUT && kError == EPOLLERR && kPeerClosed == EPOLLRDHUP);
 
 constexpr std::size_t kEventsPerTurn = 256;
+// A deadline that is nearer is epoll_wait()'s own: setting the alarm takes a system call.
+constexpr Duration kAlarmFrom = milliseconds(100);
 
 [[noreturn]] void fail(const char* what, int code) {
   throw std::runtime_error(Error{code, std::string("reactor: ") + what}.message());
 }
 
 }  // namespace
+
+Alarm::Alarm() : fd_(UniqueFd::adopt(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC))) {
+  if (!fd_) fail("timerfd_create", errno);
+}
+
+void Alarm::set(TimePoint deadline) {
+  const auto since_boot = deadline.time_since_epoch();
+  const auto whole = std::chrono::floor<seconds>(since_boot);
+  itimerspec when{};
+  when.it_value.tv_sec = static_cast<time_t>(whole.count());
+  when.it_value.tv_nsec = static_cast<long>(nanoseconds(since_boot - whole).count());
+  if (::timerfd_settime(fd_.get(), TFD_TIMER_ABSTIME, &when, nullptr) != 0) fail("timerfd_settime", errno);
+  set_to_ = deadline;
+}
+
+// It has rung: whoever waits next sets it again.
+void Alarm::on_io(std::uint32_t) {
+  set_to_ = kNever;
+  std::uint64_t times = 0;
+  // Fails only if the alarm was set anew meanwhile.
+  (void)!::read(fd_.get(), &times, sizeof times);
+}
 
 struct Reactor::SignalSource {
   std::function<void()> action;
@@ -37,6 +62,7 @@ Reactor::Reactor()
   watch.events = EPOLLIN;
   watch.data.ptr = nullptr;  // stands for sd-event
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sd_event_get_fd(event_), &watch) != 0) fail("epoll_ctl", errno);
+  if (const auto added = add(alarm_.fd(), kReadable, alarm_); !added.ok()) fail("epoll_ctl", added.error().code);
 }
 
 Reactor::~Reactor() {
@@ -90,15 +116,18 @@ std::size_t Reactor::poll(std::span<epoll_event> events, int milliseconds) {
   return static_cast<std::size_t>(std::max(count, 0));
 }
 
-int Reactor::wait_milliseconds() const {
+int Reactor::wait_milliseconds() {
   if (!turn_end_.empty()) return 0;
   if (heap_.empty()) return -1;
   // Since the turn began: a timer may be late by the length of a turn, as one that becomes due during it.
   const auto left = heap_.front().deadline - now_;
+  if (left >= kAlarmFrom) {
+    alarm_.ring_by(heap_.front().deadline);
+    return -1;
+  }
   if (left <= Duration::zero()) return 0;
   // Rounded up: waking early would turn the loop for nothing.
-  const auto rounded = std::chrono::ceil<milliseconds>(left).count();
-  return static_cast<int>(std::min<std::int64_t>(rounded, 60'000));
+  return static_cast<int>(std::chrono::ceil<milliseconds>(left).count());
 }
 
 void Reactor::dispatch_sd_event() {

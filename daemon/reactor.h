@@ -85,6 +85,27 @@ class Timer {
   std::size_t position_ = kNotInHeap;
 };
 
+// A timerfd in the epoll set, for deadlines that are far away. With a time-out of its own each epoll_wait() that sleeps
+// starts a timer in the kernel and stops it again; this one is started once for many turns.
+class Alarm final : public IoHandler {
+ public:
+  // Throws std::runtime_error when the kernel refuses.
+  Alarm();
+
+  int fd() const { return fd_.get(); }
+  // The epoll set wakes at the deadline, or before.
+  void ring_by(TimePoint deadline) {
+    if (deadline < set_to_) set(deadline);
+  }
+  void on_io(std::uint32_t events) override;
+
+ private:
+  void set(TimePoint deadline);
+
+  UniqueFd fd_;
+  TimePoint set_to_ = kNever;  // kNever: it will not ring
+};
+
 class Reactor {
  public:
   // A stream window of messages of 64 KiB with their headers.
@@ -143,7 +164,7 @@ class Reactor {
   void turn();
   std::size_t await(std::span<epoll_event> events);
   std::size_t poll(std::span<epoll_event> events, int milliseconds);
-  int wait_milliseconds() const;
+  int wait_milliseconds();
   void run_timers();
   void run_turn_end();
   void dispatch_sd_event();
@@ -151,6 +172,7 @@ class Reactor {
   void heap_sift(std::size_t position);
 
   UniqueFd epoll_;
+  Alarm alarm_;
   sd_event* event_ = nullptr;
   Duration busy_poll_limit_{};
   BusyPoll busy_poll_;

@@ -76,6 +76,26 @@ TEST(Timer, IsUnsetWhenItDies) {
   EXPECT_EQ(last.timer.deadline(), kNever);
 }
 
+// Far deadlines are the alarm's, near ones epoll's; neither may be lost when they change places.
+TEST(Timer, FiresInTimeHoweverFarItIs) {
+  Reactor reactor;
+  std::vector<int> order;
+  Recorder far(reactor, order, 4, true), further(reactor, order, 9, false), middle(reactor, order, 3, false),
+      near(reactor, order, 2, false), gone(reactor, order, 1, false);
+  const auto start = Clock::now();
+  further.timer.set(start + seconds(1000));
+  far.timer.set(start + milliseconds(400));
+  middle.timer.set(start + milliseconds(250));
+  gone.timer.set(start + milliseconds(150));
+  near.timer.set(start + milliseconds(5));
+  gone.timer.cancel();
+  reactor.run();
+  EXPECT_EQ(order, (std::vector<int>{2, 3, 4}));
+  const auto taken = Clock::now() - start;
+  EXPECT_GE(taken, milliseconds(400));
+  EXPECT_LT(taken, seconds(5));
+}
+
 // Counts how often it is told that its socket is readable, and reads nothing.
 class Reader final : public IoHandler, public TurnEnd {
  public:
