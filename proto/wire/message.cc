@@ -25,6 +25,12 @@ class FieldReader {
     value = {at_ + 2, static_cast<std::size_t>(length)};
     at_ += 2 + length;
   }
+  // The same for a number, of any length.
+  [[gnu::always_inline]] void number(std::uint32_t number, std::uint64_t& value) {
+    if (at_ == end_ || *at_ != static_cast<char>(number << 3 | kVarint)) return;
+    const char* field = at_++;
+    if (!read_varint(value)) at_ = field;  // next() finds that it is broken
+  }
   // Moves to the next field. False at the end or when broken; ok() tells which.
   bool next() {
     if (!ok_ || at_ == end_) return false;
@@ -241,6 +247,9 @@ std::optional<RequestView> parse_request(std::string_view data) {
   field.short_bytes(1, request.service);
   field.short_bytes(2, request.method);
   field.short_bytes(3, request.payload);
+  std::uint64_t timeout = 0;
+  field.number(4, timeout);
+  request.timeout_nano = static_cast<std::int64_t>(timeout);
   while (field.next()) {
     if (field.is(1, kLengthDelimited)) request.service = field.bytes();
     if (field.is(2, kLengthDelimited)) request.method = field.bytes();
