@@ -14,9 +14,9 @@ namespace hostcall::daemon {
 enum class Audience : std::uint8_t { kGuest, kAdmin };
 
 struct Caller {
-  Audience audience = Audience::kGuest;
   VmRef vm;  // null for an administrator, and for a caller that is refused
   net::Peer peer;
+  Audience audience = Audience::kGuest;
   std::shared_ptr<const std::string> listener;  // address of the one that it reached, its text shared; not null
 
   // Evidence of root in the guest: only there a source port below 1024 can be had.

@@ -88,9 +88,9 @@ class FrameReader {
   [[gnu::cold]] void fail(Violation::Kind kind, std::string text);
 
   std::string_view input_;
-  Buffer partial_;  // an incomplete frame, from its header on
-  std::uint32_t max_data_;
+  Buffer partial_;           // an incomplete frame, from its header on
   std::size_t charged_ = 0;  // what the budget was charged for partial_
+  std::uint32_t max_data_;
   bool crc_ = false;
   bool first_ = true;           // no frame seen yet: the peer may speak something else
   bool partial_given_ = false;  // partial_ was handed out whole; drop it at the next call
