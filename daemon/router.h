@@ -29,7 +29,7 @@ class Method {
   // Parses the payload and begins. What is returned is the answer, unless an Operation has begun on `later`.
   virtual Answer start(const CallContext& context, std::string_view payload, Later& later) = 0;
   bool is(std::string_view of_service, std::string_view method) const {
-    return method == std::string_view(name).substr(service.size() + 1) && of_service == service;
+    return name.size() == of_service.size() + 1 + method.size() && name.ends_with(method) && of_service == service;
   }
 
   const std::string name;          // "hostcall.v1.Host/Info"

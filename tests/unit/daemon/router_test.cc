@@ -66,6 +66,20 @@ std::string reply_payload(const Answer& answer) {
   return response.payload();
 }
 
+TEST(Router, AHandlerMayMoveWhatIsInTheRequest) {
+  Router router;
+  router.unary<Session::Ping>(Audience::kGuest,
+                              [](const CallContext&, v1::PingRequest& request, v1::PingResponse& response) -> Status {
+                                response.mutable_payload()->swap(*request.mutable_payload());
+                                return {};
+                              });
+  v1::PingRequest request;
+  for (const auto* payload : {"first, and long enough for the heap", "second", ""}) {
+    request.set_payload(payload);
+    EXPECT_EQ(reply_payload(start(*router.find("hostcall.v1.Session/Ping"), request.SerializeAsString())), payload);
+  }
+}
+
 TEST(Router, FindsWhatIsRegistered) {
   Router router;
   router.unary<Session::Ping>(Audience::kGuest, echo);
