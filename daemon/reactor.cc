@@ -106,7 +106,8 @@ std::size_t Reactor::await(std::span<epoll_event> events) {
   const bool may_look = had_input_ && turn_end_.empty();
   const bool found = may_look && busy_poll_.run(until, [&] { return (count = poll(events, 0)) != 0; });
   if (!found) count = poll(events, wait_milliseconds());
-  had_input_ = count != 0;
+  const bool alarm_only = count == 1 && events[0].data.ptr == static_cast<IoHandler*>(&alarm_);
+  had_input_ = count != 0 && !alarm_only;
   return count;
 }
 
@@ -119,12 +120,12 @@ std::size_t Reactor::poll(std::span<epoll_event> events, int milliseconds) {
 int Reactor::wait_milliseconds() {
   if (!turn_end_.empty()) return 0;
   if (heap_.empty()) return -1;
-  // Since the turn began: a timer may be late by the length of a turn, as one that becomes due during it.
-  const auto left = heap_.front().deadline - now_;
-  if (left >= kAlarmFrom) {
-    alarm_.ring_by(heap_.front().deadline);
+  const auto deadline = heap_.front().deadline;
+  if (deadline - now_ >= kAlarmFrom) {
+    alarm_.ring_by(deadline);
     return -1;
   }
+  const auto left = deadline - Clock::now();
   if (left <= Duration::zero()) return 0;
   // Rounded up: waking early would turn the loop for nothing.
   return static_cast<int>(std::chrono::ceil<milliseconds>(left).count());

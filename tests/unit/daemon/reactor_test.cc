@@ -200,7 +200,7 @@ TEST(Reactor, DoesNotSleepBeforeWhatWasPutOff) {
   Insatiable insatiable(reactor);
   std::vector<int> order;
   Recorder stop(reactor, order, 1, true);
-  stop.timer.set(reactor.now() + seconds(1));
+  stop.timer.set(reactor.now() + milliseconds(300));
   reactor.run();
   EXPECT_EQ(insatiable.count, 1000);
 }
@@ -272,6 +272,21 @@ Duration cpu_time() {
   timespec time{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
   return seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
+}
+
+// A far deadline comes by a descriptor, and is no reason to look for input all the same.
+TEST(ReactorBusyPoll, BurnsNothingAfterATimer) {
+  Reactor reactor;
+  reactor.set_busy_poll(std::chrono::hours(1));
+  std::vector<int> order;
+  Recorder first(reactor, order, 1, false), last(reactor, order, 2, true);
+  const auto now = Clock::now();
+  first.timer.set(now + milliseconds(150));
+  last.timer.set(now + milliseconds(450));
+  const auto before = cpu_time();
+  reactor.run();
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+  EXPECT_LT(cpu_time() - before, milliseconds(150));
 }
 
 TEST(ReactorBusyPoll, BurnsNothingWhereNothingComes) {
