@@ -197,8 +197,7 @@ TimePoint Channel::limit_of(const Call& call) const {
   return gives_up ? std::min(call.spec.deadline, call.give_up) : call.spec.deadline;
 }
 
-void Channel::expire(TimePoint now) {
-  if (now < earliest_limit_) return;
+void Channel::expire_calls(TimePoint now) {
   earliest_limit_ = kNever;
   for (auto* call : calls_) {
     if (call->ended()) continue;

@@ -81,7 +81,6 @@ class Channel final : private ConnectionEvents {
   void on_call_ended(Call& call, wire::Status status, std::string_view payload) override;
   void on_message(Call& call, std::size_t size) override;
   void on_writable(Call& call) override;
-  std::size_t unread() const override { return unread_; }
 
   // --- calls: channel.cc ---
   std::optional<wire::Status> refuse(const Call& call) const;
@@ -91,7 +90,10 @@ class Channel final : private ConnectionEvents {
   void end_running(Call& call, wire::Status status);
   TimePoint limit_of(const Call& call) const;
   void expect_limit(TimePoint limit) { earliest_limit_ = std::min(earliest_limit_, limit); }
-  void expire(TimePoint now);
+  void expire(TimePoint now) {
+    if (now >= earliest_limit_) expire_calls(now);
+  }
+  void expire_calls(TimePoint now);
   void expire_call(Call& call, TimePoint now);
   void fail_waiting(const wire::Status& status, bool spare_patient);
   void fail_running(Connection& connection, const std::string& why, TimePoint now);
@@ -105,7 +107,14 @@ class Channel final : private ConnectionEvents {
   net::SourcePort source_port();
   void advance(TimePoint now);
   void attempt_failed(const Loss& loss, TimePoint now);
-  void settle(TimePoint now);
+  void settle(TimePoint now) {
+    if (!is_steady()) settle_changes(now);
+  }
+  // There is one connection in use, and nothing has become of it.
+  bool is_steady() const {
+    return state_ == State::kReady && draining_.empty() && !current_->loss() && !current_->leaving();
+  }
+  void settle_changes(TimePoint now);
   void settle_draining(TimePoint now);
   void take_hello(TimePoint now);
   void part(TimePoint now);
@@ -113,7 +122,10 @@ class Channel final : private ConnectionEvents {
   void check_stale(TimePoint now);
   std::string why(const Connection& connection) const;
   short wanted_events(const Connection& connection) const;
-  void sync_poll_set();
+  void sync_poll_set() {
+    if (poll_set_.active()) update_poll_set();
+  }
+  void update_poll_set();
   std::size_t fill_poll(std::span<pollfd> entries) const;
   template <class Visit>
   void for_each_connection(Visit visit) const;
@@ -138,7 +150,6 @@ class Channel final : private ConnectionEvents {
   std::deque<Call*> waiting_;          // kWaiting, in the order of beginning
   std::deque<Call*> pending_;          // with events that their observer has not been told
   TimePoint earliest_limit_ = kNever;  // no call's limit is earlier; may be too early
-  std::size_t unread_ = 0;             // cost of all inboxes
   bool dirty_ = false;                 // flush() has something to do
 };
 

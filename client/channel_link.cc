@@ -127,8 +127,7 @@ short Channel::wanted_events(const Connection& connection) const {
   return connecting ? static_cast<short>(POLLOUT) : connection.wanted_events();
 }
 
-void Channel::sync_poll_set() {
-  if (!poll_set_.active()) return;
+void Channel::update_poll_set() {
   for_each_connection([&](Connection& connection) {
     const auto wanted = wanted_events(connection);
     poll_set_.watch(connection.fd(), std::exchange(connection.watched, wanted), wanted);
@@ -200,7 +199,7 @@ void Channel::attempt_failed(const Loss& loss, TimePoint now) {
 
 // ---------------------------------------------------------------- what became of connections
 
-void Channel::settle(TimePoint now) {
+void Channel::settle_changes(TimePoint now) {
   settle_draining(now);
   if (state_ == State::kHello && current_->hello()) take_hello(now);
   if (state_ == State::kReady && (current_->loss() || current_->leaving())) return part(now);
@@ -250,7 +249,6 @@ void Channel::park(std::unique_ptr<Connection> connection, TimePoint now) {
 }
 
 void Channel::settle_draining(TimePoint now) {
-  if (draining_.empty()) return;
   for (auto& connection : draining_)
     if (connection->loss()) fail_running(*connection, why(*connection), now);
   std::erase_if(draining_, [](const auto& connection) { return connection->open_calls() == 0; });

@@ -1,7 +1,5 @@
 #include "client/connection.h"
 
-#include <poll.h>
-
 #include <algorithm>
 
 #include "client/explain.h"
@@ -94,11 +92,6 @@ void Connection::enter(Session session) {
 
 // ---------------------------------------------------------------- bytes
 
-short Connection::wanted_events() const {
-  const bool writable = !endpoint_.output().empty();
-  return static_cast<short>((may_read() ? POLLIN : 0) | (writable ? POLLOUT : 0));
-}
-
 bool Connection::receive_once(TimePoint now) { return deliver(net::receive(fd_.get(), buffer_.room()), now); }
 
 bool Connection::look() {
@@ -143,6 +136,7 @@ bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
     flush(now);
     return false;
   }
+  leaving_ = hello_ && !endpoint_.can_open();
   return received.value().bytes == ReceiveBuffer::kBytes;
 }
 
@@ -151,7 +145,7 @@ void Connection::read(TimePoint now) {
     if (!receive_once(now)) return;
 }
 
-void Connection::flush(TimePoint now) {
+void Connection::send_output(TimePoint now) {
   constexpr std::size_t kPieces = 16;
   const std::size_t most = net::max_send_bytes(options_.address.family);
   auto& output = endpoint_.output();
@@ -180,10 +174,7 @@ void Connection::restart_beat(TimePoint now) {
   beat_at_ = beats ? now + session_.heartbeat_interval : kNever;
 }
 
-TimePoint Connection::next_beat() const { return open_calls() == 0 ? kNever : beat_at_; }
-
-void Connection::beat(TimePoint now) {
-  if (now < next_beat()) return;
+void Connection::ping(TimePoint now) {
   if (!may_read()) return restart_beat(now);
   if (unanswered_pings_ > kMaxUnansweredPings)
     return lose({"the host gives no sign of life: nothing came for three heartbeats", true});
@@ -194,7 +185,7 @@ void Connection::beat(TimePoint now) {
 
 // ---------------------------------------------------------------- calls
 
-bool Connection::has_room() const { return endpoint_.can_open() && endpoint_.output().bytes() < kMaxUnsentBytes; }
+bool Connection::has_room() const { return !leaving_ && endpoint_.output().bytes() < kMaxUnsentBytes; }
 
 void Connection::start(Call& call, TimePoint now) {
   if (open_calls() == 0) restart_beat(now);
@@ -207,6 +198,7 @@ void Connection::start(Call& call, TimePoint now) {
   call.stream = &stream;
   call.connection = this;
   call.request_end = sent_ + endpoint_.output().bytes();
+  leaving_ = !endpoint_.can_open();
   if (call.send_closed) endpoint_.close_send(stream);
 }
 

@@ -2,6 +2,8 @@
 // calls they are for, and watches for signs of life. It never reconnects: that is Channel's work.
 #pragma once
 
+#include <poll.h>
+
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,10 +40,11 @@ class ConnectionEvents {
   virtual void on_message(Call& call, std::size_t size) = 0;
   virtual void on_writable(Call& call) = 0;
   // Cost of all messages in inboxes.
-  virtual std::size_t unread() const = 0;
+  std::size_t unread() const { return unread_; }
 
  protected:
   ~ConnectionEvents() = default;
+  std::size_t unread_ = 0;
 };
 
 // The longest that Connection::await() waits in one go.
@@ -66,13 +69,16 @@ class Connection final : private wire::EndpointEvents {
   // The host's answer to Hello, once it is there; OK for a plain ttrpc server, too.
   const std::optional<wire::Status>& hello() const { return hello_; }
   const Session& session() const { return session_; }
-  // The host takes no new calls: it said Goaway, or ids have run out.
-  bool leaving() const { return hello_ && !endpoint_.can_open(); }
+  // After Hello: the host takes no new calls, it said Goaway, or ids have run out.
+  bool leaving() const { return leaving_; }
   const Farewell& farewell() const { return farewell_; }
 
   // --- bytes ---
   // poll() bits to wait for.
-  short wanted_events() const;
+  short wanted_events() const {
+    const bool writable = !endpoint_.output().empty();
+    return static_cast<short>((may_read() ? POLLIN : 0) | (writable ? POLLOUT : 0));
+  }
   // False while the owner has more messages to take than may be kept.
   bool may_read() const { return events_.unread() < unread_limit_; }
   // Receives what is there, up to a bound and while it may, and delivers its events. A loss is noted.
@@ -84,14 +90,18 @@ class Connection final : private wire::EndpointEvents {
   bool await();
   void take(TimePoint now);
   // Sends what the socket takes.
-  void flush(TimePoint now);
+  void flush(TimePoint now) {
+    if (!endpoint_.output().empty()) send_output(now);
+  }
 
   // --- liveness ---
   // When beat() is due; kNever while no call is open.
-  TimePoint next_beat() const;
+  TimePoint next_beat() const { return open_calls() == 0 ? kNever : beat_at_; }
   // Sends a Ping when the host has been silent, and gives it up after three intervals. While this side does
   // not read, silence means nothing.
-  void beat(TimePoint now);
+  void beat(TimePoint now) {
+    if (now >= next_beat()) ping(now);
+  }
   bool idle_since(TimePoint when) const { return endpoint_.open_streams() == 0 && last_read_ <= when; }
 
   // --- calls ---
@@ -131,7 +141,9 @@ class Connection final : private wire::EndpointEvents {
   void detach(Call& call);
   bool receive_once(TimePoint now);
   bool deliver(const Result<net::Received>& received, TimePoint now);
+  void send_output(TimePoint now);
   void write_failed(const Error& error, TimePoint now);
+  void ping(TimePoint now);
   void restart_beat(TimePoint now);
 
   UniqueFd fd_;
@@ -149,6 +161,7 @@ class Connection final : private wire::EndpointEvents {
   unsigned unanswered_pings_ = 0;
   bool heard_ = false;   // a byte has come
   bool served_ = false;  // a call was answered
+  bool leaving_ = false;
   Session session_;
   Farewell farewell_;
   std::optional<wire::Status> hello_;

@@ -11,8 +11,7 @@ int PollSet::fd() {
   return epoll_.get();
 }
 
-void PollSet::watch(int fd, short before, short wanted) const {
-  if (before == wanted) return;
+void PollSet::change(int fd, short before, short wanted) const {
   // epoll's bits for input and output have poll's values.
   epoll_event event{};
   event.events = static_cast<std::uint32_t>(wanted);

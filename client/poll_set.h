@@ -12,9 +12,13 @@ class PollSet {
   int fd();
   bool active() const { return static_cast<bool>(epoll_); }
   // Replaces the poll() bits `before` that fd is watched for by `wanted`; 0: not watched.
-  void watch(int fd, short before, short wanted) const;
+  void watch(int fd, short before, short wanted) const {
+    if (before != wanted) change(fd, before, wanted);
+  }
 
  private:
+  void change(int fd, short before, short wanted) const;
+
   UniqueFd epoll_;
 };
 
