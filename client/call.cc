@@ -3,18 +3,6 @@
 #include "client/channel.h"
 
 namespace hostcall::client {
-namespace {
-
-// A larger payload's memory is not kept for the next call.
-constexpr std::size_t kMaxKeptBytes = 64 * 1024;
-
-}  // namespace
-
-void Reply::clear() {
-  status = {};
-  outcome_unknown = false;
-  payload.capacity() > kMaxKeptBytes ? payload.reset() : payload.clear();
-}
 
 Call::~Call() {
   if (channel != nullptr) channel->forget(*this);
@@ -35,7 +23,7 @@ void Call::keep(Buffer memory) {
 }
 
 Buffer Call::take_memory() {
-  if (kept_.capacity() > kMaxKeptBytes) kept_.reset();
+  if (kept_.capacity() > Reply::kMaxKeptBytes) kept_.reset();
   return std::move(kept_);
 }
 

@@ -24,8 +24,17 @@ struct Reply {
   bool outcome_unknown = false;  // the request went out and no answer came
   Buffer payload;
 
-  // Keeps the payload's memory, unless it is large.
-  void clear();
+  // A larger payload's memory is not kept for the next call.
+  static constexpr std::size_t kMaxKeptBytes = 64 * 1024;
+
+  // For the next call; keeps the memory.
+  void clear() {
+    status.code = wire::Code::kOk;
+    status.message.clear();
+    status.retry_after = {};
+    outcome_unknown = false;
+    payload.capacity() > kMaxKeptBytes ? payload.reset() : payload.clear();
+  }
 };
 
 // Events of a call, bits that can be joined.
@@ -88,7 +97,6 @@ class Call {
   unsigned pending = 0;              // events that the observer has not been told
   unsigned repeats = 0;              // times that it was begun again on another connection
   TimePoint give_up = kNever;        // waits no longer for a connection
-  std::size_t request_bytes = 0;     // of the Request message, at most
   std::uint64_t request_end = 0;     // running: place of the request's last byte in the connection's output
   Channel* channel = nullptr;        // set while the channel knows it
   Connection* connection = nullptr;  // running

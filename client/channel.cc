@@ -27,6 +27,13 @@ std::size_t request_bytes(const CallSpec& spec) {
   return wire::request_size(longest, spec.payload.size());
 }
 
+// Whether the Request is within the limit, without working out its exact size: it is never larger than this.
+bool surely_fits(const CallSpec& spec, std::uint32_t limit) {
+  constexpr std::size_t kMaxOverhead = 64;  // tags and lengths of three fields, and the time-out
+  return spec.service.size() + spec.method.size() + kMaxOverhead <= limit &&
+         spec.payload.size() <= limit - (spec.service.size() + spec.method.size() + kMaxOverhead);
+}
+
 bool is_repeatable(const Call& call) { return !call.sent_data && call.repeats < kMaxRepeats; }
 
 }  // namespace
@@ -50,15 +57,24 @@ void Channel::begin(Call& call, TimePoint now) {
   call.index = calls_.size();
   calls_.push_back(&call);
   call.spec.wait_for_ready |= options_.wait_for_ready;
-  call.give_up = deadline_after(now, options_.connect_budget);
-  call.request_bytes = request_bytes(call.spec);
   check_stale(now);
+  if (may_start_at_once(call)) {
+    start(call, now);
+    return expect_limit(call.spec.deadline);
+  }
+  call.give_up = deadline_after(now, options_.connect_budget);
   if (auto status = refuse(call)) return end(call, std::move(*status));
   call.state = Call::State::kWaiting;
   waiting_.push_back(&call);
   connect_if_needed(now);
   pump(now);
   if (!call.ended()) expect_limit(limit_of(call));
+}
+
+// What is usual: the connection stands, nobody waits, and nothing is to be said against the call.
+bool Channel::may_start_at_once(const Call& call) const {
+  return state_ == State::kReady && waiting_.empty() && current_->has_room() && !call.spec.service.empty() &&
+         surely_fits(call.spec, current_->session().max_message_bytes);
 }
 
 // Why the call is not even begun, if so.
@@ -69,7 +85,7 @@ std::optional<wire::Status> Channel::refuse(const Call& call) const {
                         std::to_string(waiting_.size()) + " calls wait already (max_queued_calls)" +
                             (last_failure_.empty() ? "" : ": " + last_failure_),
                         {}};
-  return too_large(call, call.request_bytes, wire::kMaxDataBytes);
+  return too_large(call, request_bytes(call.spec), wire::kMaxDataBytes);
 }
 
 void Channel::cancel(Call& call) {
@@ -141,17 +157,18 @@ void Channel::dispatch() {
 void Channel::pump(TimePoint now) {
   while (state_ == State::kReady && !waiting_.empty() && current_->has_room()) {
     auto& call = *waiting_.front();
-    if (call.spec.service.empty())
+    if (call.spec.service.empty()) {
       end(call, {});
-    else if (auto status = too_large(call, call.request_bytes, current_->session().max_message_bytes))
+    } else if (auto status = too_large(call, request_bytes(call.spec), current_->session().max_message_bytes)) {
       end(call, std::move(*status));
-    else
+    } else {
+      waiting_.pop_front();
       start(call, now);
+    }
   }
 }
 
 void Channel::start(Call& call, TimePoint now) {
-  waiting_.pop_front();
   call.state = Call::State::kRunning;
   current_->start(call, now);
   dirty_ = true;
@@ -175,9 +192,16 @@ void Channel::end_running(Call& call, wire::Status status) {
   end(call, std::move(status), written);
 }
 
-void Channel::on_call_ended(Call& call, wire::Status status, std::string_view payload) {
+// The status of the reply is OK since the call has begun.
+void Channel::on_reply(Call& call, std::string_view payload) {
   backoff_.reset();
   call.reply.payload.append(payload);
+  call.state = Call::State::kEnded;
+  notify(call, kClosed);
+}
+
+void Channel::on_call_failed(Call& call, wire::Status status) {
+  backoff_.reset();
   end(call, std::move(status));
 }
 

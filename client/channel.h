@@ -78,12 +78,14 @@ class Channel final : private ConnectionEvents {
   static constexpr std::size_t kMaxDraining = 4;
   static constexpr std::size_t kMaxConnections = kMaxDraining + 1;
 
-  void on_call_ended(Call& call, wire::Status status, std::string_view payload) override;
+  void on_reply(Call& call, std::string_view payload) override;
+  void on_call_failed(Call& call, wire::Status status) override;
   void on_message(Call& call, std::size_t size) override;
   void on_writable(Call& call) override;
 
   // --- calls: channel.cc ---
   std::optional<wire::Status> refuse(const Call& call) const;
+  bool may_start_at_once(const Call& call) const;
   void pump(TimePoint now);
   void start(Call& call, TimePoint now);
   void end(Call& call, wire::Status status, bool outcome_unknown = false);

@@ -237,16 +237,19 @@ void Connection::say_goaway(TimePoint now) {
 
 // ---------------------------------------------------------------- the engine's events
 
-void Connection::end(Call& call, wire::Status status, std::string_view payload) {
+void Connection::end_ok(Call& call, std::string_view payload) {
   detach(call);
   served_ = true;
-  events_.on_call_ended(call, std::move(status), payload);
+  events_.on_reply(call, payload);
 }
 
 void Connection::on_response(wire::Stream& stream, const wire::ResponseView& response) {
   auto* call = call_of(stream);
   if (call == nullptr) return take_hello(response);
-  end(*call, status_of(response), response.code == wire::Code::kOk ? response.payload : std::string_view());
+  if (response.code == wire::Code::kOk) return end_ok(*call, response.payload);
+  detach(*call);
+  served_ = true;
+  events_.on_call_failed(*call, status_of(response));
 }
 
 // The engine lets Data through to calls that stream replies only; so Hello gets none.
@@ -256,13 +259,13 @@ void Connection::on_data(wire::Stream& stream, std::string_view data) {
   events_.on_message(call, data.size());
 }
 
-void Connection::on_remote_closed(wire::Stream& stream) { end(*call_of(stream), {}, {}); }
+void Connection::on_remote_closed(wire::Stream& stream) { end_ok(*call_of(stream), {}); }
 
 void Connection::on_refused(wire::Stream& stream, wire::Refusal, wire::FrameType) {
   auto* call = call_of(stream);
   if (call == nullptr) return lose({"the answer to Hello is too large", false});
   cancel(*call, wire::Code::kResourceExhausted);
-  events_.on_call_ended(*call, {wire::Code::kResourceExhausted, call->name() + ": a message is too large", {}}, {});
+  events_.on_call_failed(*call, {wire::Code::kResourceExhausted, call->name() + ": a message is too large", {}});
 }
 
 void Connection::on_writable(wire::Stream& stream) { events_.on_writable(*call_of(stream)); }

@@ -34,8 +34,10 @@ struct Farewell {
 // Told by a Connection while the engine works: notes it down, and calls nothing back.
 class ConnectionEvents {
  public:
-  // The host ended the call; it is detached from the connection already.
-  virtual void on_call_ended(Call& call, wire::Status status, std::string_view payload) = 0;
+  // The host ended the call with OK; it is detached from the connection already.
+  virtual void on_reply(Call& call, std::string_view payload) = 0;
+  // The same for a call that has failed.
+  virtual void on_call_failed(Call& call, wire::Status status) = 0;
   // A message of this many bytes is in the call's inbox.
   virtual void on_message(Call& call, std::size_t size) = 0;
   virtual void on_writable(Call& call) = 0;
@@ -137,7 +139,7 @@ class Connection final : private wire::EndpointEvents {
 
   void take_hello(const wire::ResponseView& response);
   void enter(Session session);
-  void end(Call& call, wire::Status status, std::string_view payload);
+  void end_ok(Call& call, std::string_view payload);
   void detach(Call& call);
   bool receive_once(TimePoint now);
   bool deliver(const Result<net::Received>& received, TimePoint now);
