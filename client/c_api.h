@@ -44,6 +44,10 @@ int guarded(hostcall_result* result, Body body) noexcept {
 // wrong, or it asks for what this version does not know.
 template <class Struct>
 bool read_versioned(const Struct* given, Struct& out) {
+  if (given != nullptr && given->size == sizeof(Struct)) {
+    out = *given;
+    return true;
+  }
   out = {};
   if (given == nullptr) return true;
   if (given->size < sizeof given->size) return false;
@@ -60,12 +64,11 @@ struct CallArguments {
   hostcall_payload request;
   const hostcall_call_options* options;
 };
-// Fills `spec`; the error's text otherwise.
-std::optional<std::string> read_call(const Options& defaults, const CallArguments& arguments, TimePoint now,
-                                     CallSpec& spec);
+// Fills `spec` and returns null; the error's text, which is static, otherwise.
+const char* read_call(const Options& defaults, const CallArguments& arguments, TimePoint now, CallSpec& spec);
 // The deadline and readiness part of it.
-std::optional<std::string> read_call_options(const Options& defaults, const hostcall_call_options* options,
-                                             TimePoint now, CallSpec& spec);
+const char* read_call_options(const Options& defaults, const hostcall_call_options* options, TimePoint now,
+                              CallSpec& spec);
 
 // Begins the call and waits for its end; its code.
 int run_call(Channel& channel, Call& call, TimePoint now);

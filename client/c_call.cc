@@ -6,20 +6,20 @@ namespace {
 
 constexpr std::size_t kMaxMethodName = 512;
 
-std::optional<std::string> read_method(const char* method, CallSpec& spec) {
+const char* read_method(const char* method, CallSpec& spec) {
   const std::string_view name = method == nullptr ? std::string_view() : std::string_view(method);
   const auto slash = name.rfind('/');
   if (slash == std::string_view::npos || slash == 0 || slash + 1 == name.size() || name.size() > kMaxMethodName)
     return "method: write \"package.Service/Method\", at most 512 bytes";
   spec.service = name.substr(0, slash);
   spec.method = name.substr(slash + 1);
-  return std::nullopt;
+  return nullptr;
 }
 
 }  // namespace
 
-std::optional<std::string> read_call_options(const Options& defaults, const hostcall_call_options* options,
-                                             TimePoint now, CallSpec& spec) {
+const char* read_call_options(const Options& defaults, const hostcall_call_options* options, TimePoint now,
+                              CallSpec& spec) {
   hostcall_call_options read;
   if (!read_versioned(options, read)) return "hostcall_call_options.size is wrong, or asks for a newer library";
   Duration timeout = defaults.call_timeout;
@@ -27,13 +27,12 @@ std::optional<std::string> read_call_options(const Options& defaults, const host
     timeout = read.timeout_ms == HOSTCALL_NO_TIMEOUT ? Duration::max() : milliseconds(read.timeout_ms);
   spec.deadline = deadline_after(now, timeout);
   spec.wait_for_ready = read.wait_for_ready != 0;
-  return std::nullopt;
+  return nullptr;
 }
 
-std::optional<std::string> read_call(const Options& defaults, const CallArguments& arguments, TimePoint now,
-                                     CallSpec& spec) {
+const char* read_call(const Options& defaults, const CallArguments& arguments, TimePoint now, CallSpec& spec) {
   if (!is_valid(arguments.request)) return "request: source is null, size is not 0";
-  if (auto error = read_method(arguments.method, spec)) return error;
+  if (const auto* error = read_method(arguments.method, spec)) return error;
   spec.payload = to_wire(arguments.request);
   return read_call_options(defaults, arguments.options, now, spec);
 }
@@ -55,16 +54,25 @@ int run_call(Channel& channel, Call& call, TimePoint now) {
 using namespace hostcall::client;
 using hostcall::Clock;
 
+namespace {
+
+int call(Channel& channel, const CallArguments& arguments, hostcall_result& result) {
+  Call call(result.reply);
+  const auto now = Clock::now();
+  if (const auto* error = read_call(channel.options(), arguments, now, call.spec))
+    return fail(&result, HOSTCALL_INVALID_ARGUMENT, error);
+  return run_call(channel, call, now);
+}
+
+}  // namespace
+
 int hostcall_call(hostcall_client* client, const char* method, hostcall_payload request,
                   const hostcall_call_options* options, hostcall_result* result) {
   return guarded(result, [&]() -> int {
     if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
-    Reply unwanted;
-    Call call(result == nullptr ? unwanted : result->reply);
-    const auto now = Clock::now();
-    if (auto error = read_call(client->channel.options(), {method, request, options}, now, call.spec))
-      return fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
-    return run_call(client->channel, call, now);
+    if (result != nullptr) return call(client->channel, {method, request, options}, *result);
+    hostcall_result unwanted;
+    return call(client->channel, {method, request, options}, unwanted);
   });
 }
 

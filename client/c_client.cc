@@ -123,8 +123,8 @@ int hostcall_connect(hostcall_client* client, const hostcall_call_options* optio
     Reply unwanted;
     Call call(result == nullptr ? unwanted : result->reply);
     const auto now = Clock::now();
-    if (auto error = read_call_options(client->channel.options(), options, now, call.spec))
-      return fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
+    if (const auto* error = read_call_options(client->channel.options(), options, now, call.spec))
+      return fail(result, HOSTCALL_INVALID_ARGUMENT, error);
     return run_call(client->channel, call, now);
   });
 }

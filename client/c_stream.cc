@@ -78,8 +78,8 @@ int hostcall_stream_open(hostcall_client* owner, const char* method, int shape, 
     auto opened = std::make_unique<hostcall_stream>();
     auto& call = opened->call;
     const auto now = Clock::now();
-    if (auto error = client::read_call(owner->channel.options(), {method, request, options}, now, call.spec))
-      return client::fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
+    if (const auto* error = client::read_call(owner->channel.options(), {method, request, options}, now, call.spec))
+      return client::fail(result, HOSTCALL_INVALID_ARGUMENT, error);
     call.spec.shape = static_cast<wire::Shape>(shape);
     call.send_closed = !wire::client_streams(call.spec.shape);
     call.keep();

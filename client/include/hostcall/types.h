@@ -209,10 +209,9 @@ inline Status take(const hostcall_result* result, google::protobuf::MessageLite&
 
 template <class Message>
 Reply<Message> take_message(const hostcall_result* result) {
-  Message message;
-  auto status = take(result, message);
-  if (!status.ok()) return status;
-  return message;
+  Reply<Message> reply{Message()};  // filled in place: moving a message is not free
+  if (auto status = take(result, *reply); !status.ok()) reply = std::move(status);
+  return reply;
 }
 
 inline Reply<std::string> take_bytes(const hostcall_result* result) {
