@@ -96,7 +96,7 @@ void Channel::cancel(Call& call) {
 }
 
 void Channel::forget(Call& call) {
-  cancel(call);
+  if (!call.ended()) cancel(call);
   unread_ -= call.inbox.cost();
   calls_[call.index] = calls_.back();
   calls_[call.index]->index = call.index;
@@ -154,7 +154,7 @@ void Channel::dispatch() {
 
 // ---------------------------------------------------------------- beginning and ending
 
-void Channel::pump(TimePoint now) {
+void Channel::start_waiting(TimePoint now) {
   while (state_ == State::kReady && !waiting_.empty() && current_->has_room()) {
     auto& call = *waiting_.front();
     if (call.spec.service.empty()) {

@@ -86,7 +86,10 @@ class Channel final : private ConnectionEvents {
   // --- calls: channel.cc ---
   std::optional<wire::Status> refuse(const Call& call) const;
   bool may_start_at_once(const Call& call) const;
-  void pump(TimePoint now);
+  void pump(TimePoint now) {
+    if (!waiting_.empty()) start_waiting(now);
+  }
+  void start_waiting(TimePoint now);
   void start(Call& call, TimePoint now);
   void end(Call& call, wire::Status status, bool outcome_unknown = false);
   void end_running(Call& call, wire::Status status);
@@ -104,7 +107,10 @@ class Channel final : private ConnectionEvents {
 
   // --- connections: channel_link.cc ---
   void set_state(State state);
-  void connect_if_needed(TimePoint now);
+  void connect_if_needed(TimePoint now) {
+    if (state_ == State::kIdle || state_ == State::kBackoff) connect_or_rest(now);
+  }
+  void connect_or_rest(TimePoint now);
   void connect(TimePoint now);
   net::SourcePort source_port();
   void advance(TimePoint now);

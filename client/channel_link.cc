@@ -53,7 +53,7 @@ void Channel::after_reading(TimePoint now) {
   connect_if_needed(now);
   pump(now);
   // Before the flush: it also takes what observers begin.
-  dispatch();
+  if (!pending_.empty()) dispatch();
   flush(now);
 }
 
@@ -97,15 +97,17 @@ bool Channel::may_await_host() const {
 
 // Waits for them in one system call instead of two, and does what follows. False: too little time is left for that.
 bool Channel::await_host(TimePoint until, TimePoint& now) {
-  bool found = busy_poll_.run(until, [&] { return current_->look(); });
-  while (!found && until >= now + kAwaitLimit) {  // `until` may be TimePoint::min()
-    found = current_->await();
-    now = Clock::now();
+  if (busy_poll_.run(until, [&] { return current_->look(); })) {
+    current_->take(now);
+    after_reading(now);
+    return true;
   }
-  if (!found) return false;
-  current_->take(now);
-  after_reading(now);
-  return true;
+  while (until >= now + kAwaitLimit) {  // `until` may be TimePoint::min()
+    if (!current_->await(now)) continue;
+    after_reading(now);
+    return true;
+  }
+  return false;
 }
 
 void Channel::poll(TimePoint until, TimePoint now) const {
@@ -146,8 +148,7 @@ std::size_t Channel::fill_poll(std::span<pollfd> entries) const {
 
 // ---------------------------------------------------------------- attempts
 
-void Channel::connect_if_needed(TimePoint now) {
-  if (state_ != State::kIdle && state_ != State::kBackoff) return;
+void Channel::connect_or_rest(TimePoint now) {
   if (!waiting_.empty() && now >= not_before_) return connect(now);
   const auto state = waiting_.empty() ? State::kIdle : State::kBackoff;
   if (state != state_) set_state(state);

@@ -12,8 +12,6 @@ namespace {
 constexpr std::size_t kKeptOutputBytes = 256 * 1024;
 // Receives in one turn; a host that never stops sending must not hold the caller for ever.
 constexpr int kReadsPerTurn = 4;
-// New requests wait above this much unsent output.
-constexpr std::size_t kMaxUnsentBytes = 1u << 20;
 // Never trusts a host to fill more memory than this, whatever windows it names.
 constexpr std::uint32_t kMaxTrustedWindow = 16u << 20;
 constexpr std::size_t kMaxStatusText = 8 * 1024;
@@ -99,21 +97,25 @@ bool Connection::look() {
   return !awaited_.ok() || !awaited_.value().would_block;
 }
 
-bool Connection::await() {
-  if (!may_wait_) {
-    const auto allowed = net::allow_waiting(fd_.get(), kAwaitLimit);
-    if (!allowed.ok()) {
-      awaited_ = allowed.error();
-      return true;
-    }
-    may_wait_ = true;
-  }
-  awaited_ = net::receive_waiting(fd_.get(), buffer_.room());
-  return !awaited_.ok() || !awaited_.value().would_block || awaited_.value().interrupted;
+bool Connection::await(TimePoint& now) {
+  if (!may_wait_ && !prepare_to_wait()) return true;
+  const auto received = net::receive_waiting(fd_.get(), buffer_.room());
+  now = Clock::now();
+  if (received.ok() && received.value().would_block) return received.value().interrupted;
+  read_on(received, now);
+  return true;
 }
 
-void Connection::take(TimePoint now) {
-  if (deliver(awaited_, now)) read(now);
+// False: it can't be done, and the connection is lost.
+bool Connection::prepare_to_wait() {
+  const auto allowed = net::allow_waiting(fd_.get(), kAwaitLimit);
+  if (!allowed.ok()) lose({"the connection broke: " + allowed.error().message(), true});
+  return may_wait_ = allowed.ok();
+}
+
+// Delivers what was received, and goes on while there may be more.
+void Connection::read_on(const Result<net::Received>& received, TimePoint now) {
+  if (deliver(received, now)) read(now);
 }
 
 // False: no more is there now.
@@ -184,8 +186,6 @@ void Connection::ping(TimePoint now) {
 }
 
 // ---------------------------------------------------------------- calls
-
-bool Connection::has_room() const { return !leaving_ && endpoint_.output().bytes() < kMaxUnsentBytes; }
 
 void Connection::start(Call& call, TimePoint now) {
   if (open_calls() == 0) restart_beat(now);

@@ -85,12 +85,12 @@ class Connection final : private wire::EndpointEvents {
   bool may_read() const { return events_.unread() < unread_limit_; }
   // Receives what is there, up to a bound and while it may, and delivers its events. A loss is noted.
   void read(TimePoint now);
-  // The same in two steps, for a caller that has nothing to do but to wait for the first bytes. look() asks for them
-  // without waiting, await() waits for kAwaitLimit at most; true: there is something to take(). A signal ends await(),
-  // as if there were.
+  // The same for a caller that has nothing to do but to wait for the first bytes: waits for kAwaitLimit at most, and
+  // sets `now` by the real clock. False: nothing has come. A signal ends it as if something had.
+  bool await(TimePoint& now);
+  // And in two steps: look() asks for bytes without waiting; true: there is something to take().
   bool look();
-  bool await();
-  void take(TimePoint now);
+  void take(TimePoint now) { read_on(awaited_, now); }
   // Sends what the socket takes.
   void flush(TimePoint now) {
     if (!endpoint_.output().empty()) send_output(now);
@@ -108,7 +108,7 @@ class Connection final : private wire::EndpointEvents {
 
   // --- calls ---
   std::size_t open_calls() const { return endpoint_.open_streams(); }
-  bool has_room() const;
+  bool has_room() const { return !leaving_ && endpoint_.output().bytes() < kMaxUnsentBytes; }
   void start(Call& call, TimePoint now);
   // Gives a running call up.
   void cancel(Call& call, wire::Code code);
@@ -128,6 +128,9 @@ class Connection final : private wire::EndpointEvents {
   short watched = 0;  // kept by Channel: what its poll set watches the socket for
 
  private:
+  // New requests wait above this much unsent output.
+  static constexpr std::size_t kMaxUnsentBytes = 1u << 20;
+
   void on_request(wire::Stream&, const wire::RequestView&, bool) override {}  // the engine refuses them to clients
   void on_cancel(wire::Stream&, wire::Code) override {}                       // and these
   void on_response(wire::Stream& stream, const wire::ResponseView& response) override;
@@ -142,6 +145,8 @@ class Connection final : private wire::EndpointEvents {
   void end_ok(Call& call, std::string_view payload);
   void detach(Call& call);
   bool receive_once(TimePoint now);
+  void read_on(const Result<net::Received>& received, TimePoint now);
+  bool prepare_to_wait();
   bool deliver(const Result<net::Received>& received, TimePoint now);
   void send_output(TimePoint now);
   void write_failed(const Error& error, TimePoint now);
@@ -153,7 +158,7 @@ class Connection final : private wire::EndpointEvents {
   ConnectionEvents& events_;
   wire::Endpoint endpoint_;
   ReceiveBuffer buffer_;
-  Result<net::Received> awaited_ = net::Received{};  // of look() and await(), for take()
+  Result<net::Received> awaited_ = net::Received{};  // of look(), for take()
   bool may_wait_ = false;                            // the socket is set up for await()
   std::uint64_t sent_ = 0;                           // bytes given to the kernel
   std::size_t unread_limit_;
