@@ -84,14 +84,29 @@ class Client {
   requires(!Method::kClientStreams && !Method::kServerStreams) Status
       start(const typename Method::Request& request, std::function<void(Reply<typename Method::Response>)> done,
             const CallOptions& options = {}, CallId* id = nullptr) {
-    using Response = typename Method::Response;
-    return begin<Reply<Response>, detail::take_message<Response>>(Method::kFullName, detail::payload_of(request),
-                                                                  std::move(done), options, id);
+    return begin(
+        Method::kFullName, detail::payload_of(request),
+        [done = std::move(done)](const hostcall_result* result) {
+          done(detail::take_message<typename Method::Response>(result));
+        },
+        options, id);
+  }
+  // The same into a message of the caller's, whose memory is reused: it is filled right before `done` runs and not
+  // touched otherwise, so that calls may share one. It must live until then.
+  template <class Method>
+  requires(!Method::kClientStreams && !Method::kServerStreams) Status
+      start(const typename Method::Request& request, typename Method::Response& response,
+            std::function<void(const Status&)> done, const CallOptions& options = {}, CallId* id = nullptr) {
+    return begin(
+        Method::kFullName, detail::payload_of(request),
+        [done = std::move(done), &response](const hostcall_result* result) { done(detail::take(result, response)); },
+        options, id);
   }
   Status start_bytes(const std::string& method, std::string_view request, std::function<void(Reply<std::string>)> done,
                      const CallOptions& options = {}, CallId* id = nullptr) {
-    return begin<Reply<std::string>, detail::take_bytes>(method.c_str(), detail::payload_of(request), std::move(done),
-                                                         options, id);
+    return begin(
+        method.c_str(), detail::payload_of(request),
+        [done = std::move(done)](const hostcall_result* result) { done(detail::take_bytes(result)); }, options, id);
   }
   // `done` runs with CANCELLED, unless the call has ended already.
   void cancel(CallId id) { hostcall_cancel(client_.get(), id); }
@@ -151,14 +166,13 @@ class Client {
     hostcall_call(client_.get(), method, request, &c, result);
   }
 
-  template <class Value, Value (*take)(const hostcall_result*)>
-  Status begin(const char* method, hostcall_payload request, std::function<void(Value)> done,
-               const CallOptions& options, CallId* id) {
-    using Callback = std::function<void(Value)>;
-    auto owned = std::make_unique<Callback>(std::move(done));
+  // `finish` takes the result.
+  template <class Finish>
+  Status begin(const char* method, hostcall_payload request, Finish finish, const CallOptions& options, CallId* id) {
+    auto owned = std::make_unique<Finish>(std::move(finish));
     const auto on_end = [](void* user, const hostcall_result* result) noexcept {
-      const std::unique_ptr<Callback> run(static_cast<Callback*>(user));
-      (*run)(take(result));
+      const std::unique_ptr<Finish> run(static_cast<Finish*>(user));
+      (*run)(result);
     };
     const auto c = detail::to_c(options);
     const int code = hostcall_start(client_.get(), method, request, &c, on_end, owned.get(), id);

@@ -55,16 +55,16 @@ class HostcallClient final : public Client {
   void start(unsigned slot) override {
     auto& client = clients_[clients_.size() == 1 ? 0 : slot];
     if (!processing_) begun_.push_back(&client);
-    require_ok(client.start<Diagnostics::Echo>(request_, [this, slot](Reply<v1::EchoResponse> reply) {
-      require_ok(reply.status());
-      ends_.finished(slot, reply->payload());
+    require_ok(client.start<Diagnostics::Echo>(request_, response_, [this, slot](const Status& status) {
+      require_ok(status);
+      ends_.finished(slot, response_.payload());
     }));
   }
   void start_late() override {
-    require_ok(clients_.front().start<Diagnostics::Echo>(late_, [this](Reply<v1::EchoResponse> reply) {
-      if (reply.status().code == Code::kCancelled) return;  // the measurement is over
-      require_ok(reply.status());
-      check_reply(reply->payload(), payload_);
+    require_ok(clients_.front().start<Diagnostics::Echo>(late_, response_, [this](const Status& status) {
+      if (status.code == Code::kCancelled) return;  // the measurement is over
+      require_ok(status);
+      check_reply(response_.payload(), payload_);
     }));
   }
   void wait() override {

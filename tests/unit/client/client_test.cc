@@ -156,6 +156,19 @@ TEST_F(CppClient, StartedCallsAndTheLoop) {
   EXPECT_GE(client_.fd(), 0);
 }
 
+TEST_F(CppClient, StartedCallsMayShareAResponse) {
+  v1::EchoResponse response;
+  std::vector<std::string> payloads;
+  v1::EchoRequest request;
+  for (const char* payload : {"one", "two"}) {
+    request.set_payload(payload);
+    const auto on_end = [&](const Status& status) { payloads.push_back(status.ok() ? response.payload() : "failed"); };
+    EXPECT_TRUE(client_.start<v1::Diagnostics::Echo>(request, response, on_end).ok());
+  }
+  for (int round = 0; round < 1'000 && payloads.size() < 2; ++round) client_.wait(kNoTimeout);
+  EXPECT_EQ(payloads, (std::vector<std::string>{"one", "two"}));
+}
+
 TEST_F(CppClient, ARefusedStartLeavesNoCallback) {
   auto owned = std::make_shared<int>(1);
   const auto status = client_.start_bytes("no slash", "", [owned](Reply<std::string>) { FAIL(); });
