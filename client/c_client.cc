@@ -153,6 +153,11 @@ int hostcall_fd(hostcall_client* client) {
   return client->channel.fd();
 }
 
+int hostcall_watch(hostcall_client* client, int epoll_fd, std::uint64_t data) {
+  if (client == nullptr || epoll_fd < 0) return HOSTCALL_INVALID_ARGUMENT;
+  return client->channel.watch_in(epoll_fd, data) ? HOSTCALL_OK : HOSTCALL_FAILED_PRECONDITION;
+}
+
 int hostcall_timeout_ms(const hostcall_client* client) {
   if (client == nullptr) return -1;
   const auto when = client->channel.next_timeout();

@@ -68,6 +68,9 @@ class Channel final : private ConnectionEvents {
   TimePoint next_timeout() const;
   // Stays the same for the channel's life; readable when process() has something to do.
   int fd();
+  // Instead: watches the channel's sockets in an epoll set of the owner's, which must outlive the channel, with `data`
+  // in the events. False: there is a set already.
+  bool watch_in(int epoll, std::uint64_t data);
   // Waits for a descriptor or a time-out, `until` at the latest, and processes. Uses the real clock, which said `now`
   // a moment ago, and returns what it says then.
   TimePoint wait(TimePoint until, TimePoint now = Clock::now());

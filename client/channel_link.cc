@@ -79,6 +79,13 @@ int Channel::fd() {
   return fd;
 }
 
+bool Channel::watch_in(int epoll, std::uint64_t data) {
+  if (poll_set_.active()) return false;
+  poll_set_.use(epoll, data);
+  sync_poll_set();
+  return true;
+}
+
 TimePoint Channel::wait(TimePoint until, TimePoint now) {
   if (dirty_) flush(now);
   until = std::min(until, next_timeout());

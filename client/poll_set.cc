@@ -2,22 +2,23 @@
 
 #include <sys/epoll.h>
 
-#include <cstdint>
-
 namespace hostcall::client {
 
 int PollSet::fd() {
-  if (!epoll_) epoll_ = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
-  return epoll_.get();
+  if (!active()) {
+    own_ = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
+    set_ = own_.get();
+  }
+  return own_.get();
 }
 
 void PollSet::change(int fd, short before, short wanted) const {
   // epoll's bits for input and output have poll's values.
   epoll_event event{};
   event.events = static_cast<std::uint32_t>(wanted);
-  event.data.fd = fd;
+  event.data.u64 = data_;
   const int operation = before == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  ::epoll_ctl(epoll_.get(), operation, fd, &event);
+  ::epoll_ctl(set_, operation, fd, &event);
 }
 
 }  // namespace hostcall::client

@@ -131,6 +131,12 @@ class Client {
 
   // --- event loop; see hostcall.h ---
   int fd() { return hostcall_fd(client_.get()); }
+  // Instead of fd(), for a program with an epoll set: as hostcall_watch().
+  Status watch(int epoll_fd, std::uint64_t data) {
+    const auto code = static_cast<Code>(hostcall_watch(client_.get(), epoll_fd, data));
+    if (code == Code::kOk) return {};
+    return {code, "the client is watched already, or epoll_fd is no descriptor", {}, false};
+  }
   // Nothing: for ever.
   std::optional<std::chrono::milliseconds> timeout() const {
     const int ms = hostcall_timeout_ms(client_.get());

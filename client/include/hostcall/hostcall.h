@@ -307,6 +307,12 @@ HOSTCALL_API int hostcall_stream_set_callback(hostcall_stream* stream, hostcall_
 /* A descriptor for poll, epoll or sd-event that stays the same for the client's life, across all its connections.
  * Only wait on it; the client owns it. -1: it could not be made (no descriptors left), ask again later. */
 HOSTCALL_API int hostcall_fd(hostcall_client* client);
+/* For a loop that has many clients in an epoll set: instead of a descriptor of its own, which would be a set within the
+ * set, the client keeps its sockets in the caller's by itself, level-triggered and with `data` in the events. Such an
+ * event means hostcall_process(); one client may have several in one turn. The time-out counts as before. The set must
+ * stay open as long as the client lives; hostcall_fd() gives -1 from then on.
+ * Errors: INVALID_ARGUMENT; FAILED_PRECONDITION: hostcall_fd() or this was called before. */
+HOSTCALL_API int hostcall_watch(hostcall_client* client, int epoll_fd, uint64_t data);
 /* How long the loop may wait at most, ms, rounded up; -1: for ever. */
 HOSTCALL_API int hostcall_timeout_ms(const hostcall_client* client);
 /* Does what can be done now, runs callbacks, never blocks. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */

@@ -1,5 +1,5 @@
-// hostcall by its public C++ interface: Diagnostics of a real daemon. For many connections each client's descriptor is
-// in one epoll set, as a program with an event loop of its own would have it.
+// hostcall by its public C++ interface: Diagnostics of a real daemon. Many connections are in one epoll set, as a
+// program with an event loop of its own would have them.
 #include <hostcall/client.h>
 #include <sys/epoll.h>
 
@@ -46,10 +46,7 @@ class HostcallClient final : public Client {
     for (unsigned i = 0; i < connections; ++i) {
       clients_.push_back(make_client(i));
       require_ok(clients_.back().connect());
-      epoll_event event{};
-      event.events = EPOLLIN;
-      event.data.u32 = i;
-      ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, clients_.back().fd(), &event);
+      require_ok(clients_.back().watch(epoll_.get(), i));
     }
   }
   void start(unsigned slot) override {
@@ -73,7 +70,7 @@ class HostcallClient final : public Client {
     begun_.clear();
     epoll_event events[kEvents];
     const int count = ::epoll_wait(epoll_.get(), events, kEvents, -1);
-    for (int i = 0; i < count; ++i) process(clients_[events[i].data.u32]);
+    for (int i = 0; i < count; ++i) process(clients_[events[i].data.u64]);
   }
 
   void download() override {

@@ -49,6 +49,7 @@ TEST_F(CApi, NullHandlesAreRefusedNotUsed) {
   EXPECT_EQ(hostcall_process(nullptr), HOSTCALL_INVALID_ARGUMENT);
   EXPECT_EQ(hostcall_wait(nullptr, 0), HOSTCALL_INVALID_ARGUMENT);
   EXPECT_EQ(hostcall_fd(nullptr), -1);
+  EXPECT_EQ(hostcall_watch(nullptr, 0, 0), HOSTCALL_INVALID_ARGUMENT);
   EXPECT_EQ(hostcall_timeout_ms(nullptr), -1);
   EXPECT_EQ(hostcall_result_code(nullptr), HOSTCALL_OK);
   EXPECT_STREQ(hostcall_result_message(nullptr), "");

@@ -199,5 +199,45 @@ TEST_F(CLoop, WorksInsideAnEpollLoop) {
   EXPECT_EQ(outcome.last, "e");
 }
 
+TEST_F(CLoop, WatchesItsSocketsInTheCallersEpollSet) {
+  start();
+  constexpr std::uint64_t kData = 0x1'2345'6789;
+  const auto epoll = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
+  ASSERT_EQ(hostcall_watch(client_, epoll.get(), kData), HOSTCALL_OK);
+  Outcome dropped, echoed;
+  const auto run = [&](const Outcome& outcome) {
+    for (int round = 0; round < 1'000 && outcome.codes.empty(); ++round) {
+      epoll_event event{};
+      const int ready = ::epoll_wait(epoll.get(), &event, 1, hostcall_timeout_ms(client_));
+      EXPECT_EQ(event.data.u64, ready == 1 ? kData : 0);
+      hostcall_process(client_);
+    }
+  };
+  hostcall_start(client_, "t.T/Drop", text(""), nullptr, Outcome::note, &dropped, nullptr);
+  run(dropped);
+  EXPECT_EQ(dropped.codes, std::vector<int>{HOSTCALL_UNAVAILABLE});
+  hostcall_start(client_, "t.T/Echo", text("again"), nullptr, Outcome::note, &echoed, nullptr);
+  run(echoed);
+  EXPECT_EQ(echoed.last, "again") << "on another socket";
+  epoll_event event{};
+  EXPECT_EQ(::epoll_wait(epoll.get(), &event, 1, 0), 0) << "nothing to do, nothing told";
+}
+
+TEST_F(CLoop, IsWatchedInOnePlaceOnly) {
+  start();
+  const auto epoll = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
+  ASSERT_EQ(hostcall_watch(client_, epoll.get(), 0), HOSTCALL_OK);
+  EXPECT_EQ(hostcall_watch(client_, epoll.get(), 0), HOSTCALL_FAILED_PRECONDITION);
+  EXPECT_EQ(hostcall_fd(client_), -1);
+}
+
+TEST_F(CLoop, HasADescriptorOrACallersEpollSet) {
+  start();
+  const auto epoll = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
+  ASSERT_GE(hostcall_fd(client_), 0);
+  EXPECT_EQ(hostcall_watch(client_, epoll.get(), 0), HOSTCALL_FAILED_PRECONDITION);
+  EXPECT_EQ(hostcall_watch(client_, -1, 0), HOSTCALL_INVALID_ARGUMENT);
+}
+
 }  // namespace
 }  // namespace hostcall::test
