@@ -83,6 +83,7 @@ void Connection::enter(Session session) {
   session_ = std::move(session);
   hello_ = wire::Status{};
   endpoint_.enable(session_.extension);
+  leaving_ = !endpoint_.can_open();
   if (endpoint_.has(wire::kFeatureWindow))
     unread_limit_ = std::max<std::size_t>(
         unread_limit_, std::min(session_.extension.connection_window, kMaxTrustedWindow) + wire::kMaxDataBytes);
@@ -138,7 +139,6 @@ bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
     flush(now);
     return false;
   }
-  leaving_ = hello_ && !endpoint_.can_open();
   return received.value().bytes == ReceiveBuffer::kBytes;
 }
 
@@ -271,6 +271,7 @@ void Connection::on_refused(wire::Stream& stream, wire::Refusal, wire::FrameType
 void Connection::on_writable(wire::Stream& stream) { events_.on_writable(*call_of(stream)); }
 
 void Connection::on_goaway(const wire::Goaway& goaway) {
+  leaving_ = true;
   farewell_ = {.last_stream = goaway.last_stream,
                .retry_after = std::min<Duration>(milliseconds(goaway.retry_after_ms), kMaxRetryAfter),
                .text = std::string(goaway.text)};
