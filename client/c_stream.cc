@@ -38,6 +38,7 @@ int take(client::Call& call, const void** data, std::size_t* size) {
 
 int try_receive(hostcall_stream& stream, const void** data, std::size_t* size) {
   if (!stream.call.inbox.empty()) return take(stream.call, data, size);
+  stream.call.inbox.release();
   return stream.call.ended() ? HOSTCALL_STREAM_END : HOSTCALL_WOULD_BLOCK;
 }
 

@@ -30,9 +30,9 @@ class Inbox {
     messages_.push_back(std::move(message));
     cost_ += cost_of(bytes.size());
   }
-  // The oldest message, valid until the next take(). Needs a message.
+  // The oldest message, valid until the next take() or release(). Needs a message.
   std::string_view take() {
-    recycle(taken_.copy);
+    release();
     taken_ = std::exchange(messages_[head_++], {});
     if (empty()) {
       messages_.clear();
@@ -43,6 +43,11 @@ class Inbox {
     }
     cost_ -= cost_of(taken_.bytes.size());
     return taken_.bytes;
+  }
+  // Nobody looks at the taken message any more: its memory can take what comes next.
+  void release() {
+    recycle(taken_.copy);
+    taken_ = {};
   }
   static std::size_t cost_of(std::size_t size) { return static_cast<std::size_t>(wire::data_cost(size)); }
 

@@ -267,9 +267,9 @@ HOSTCALL_API int hostcall_stream_try_send(hostcall_stream* stream, hostcall_payl
 /* This side sends no more. Repeating it does nothing. */
 HOSTCALL_API int hostcall_stream_close_send(hostcall_stream* stream);
 
-/* Waits for the next message; *data is valid until the next receive on this stream, or its end of life. Returns
- * HOSTCALL_OK with a message, else HOSTCALL_STREAM_END; messages that came before the end are given first. Taking a
- * message is what lets the host send more. */
+/* Waits for the next message; *data is valid until the next receive on this stream, whatever that returns, or its end
+ * of life. Returns HOSTCALL_OK with a message, else HOSTCALL_STREAM_END; messages that came before the end are given
+ * first. Taking a message is what lets the host send more. */
 HOSTCALL_API int hostcall_stream_recv(hostcall_stream* stream, const void** data, size_t* size);
 /* The same without waiting: HOSTCALL_WOULD_BLOCK, and a HOSTCALL_READABLE event later. */
 HOSTCALL_API int hostcall_stream_try_recv(hostcall_stream* stream, const void** data, size_t* size);

@@ -28,7 +28,8 @@ class ByteStream {
   // This side sends no more.
   void close_send() { hostcall_stream_close_send(stream_.get()); }
 
-  // Waits for the next message, a view that is valid until the next receive. False: there are no more, see finish().
+  // Waits for the next message, a view that is valid until the next receive, whatever that returns. False: there are no
+  // more, see finish().
   bool recv(std::string_view& message) { return receive_with(hostcall_stream_recv, message) == Progress::kDone; }
   Progress try_recv(std::string_view& message) { return receive_with(hostcall_stream_try_recv, message); }
 

@@ -50,6 +50,18 @@ TEST(Inbox, DoesNotCopyAMessageWhoseBlockItHolds) {
   EXPECT_EQ(inbox.cost(), 0u);
 }
 
+TEST(Inbox, ReleasesTheTakenMessage) {
+  Inbox inbox;
+  const std::shared_ptr<const char[]> block = std::make_shared<char[]>(100);
+  inbox.push({block.get(), 20}, block);
+  inbox.push("copied");
+  inbox.take();
+  inbox.release();
+  EXPECT_EQ(block.use_count(), 1) << "the block can take what comes next";
+  inbox.release();
+  EXPECT_EQ(inbox.take(), "copied") << "only what was taken is gone";
+}
+
 TEST(Inbox, UsesTheMemoryOfTakenMessagesAgain) {
   Inbox inbox;
   const std::string large(50'000, 'm');
