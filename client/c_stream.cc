@@ -1,4 +1,6 @@
 // hostcall.h: streams.
+#include <algorithm>
+
 #include "client/c_api.h"
 
 namespace client = hostcall::client;
@@ -42,16 +44,28 @@ int try_receive(hostcall_stream& stream, const void** data, std::size_t* size) {
   return stream.call.ended() ? HOSTCALL_STREAM_END : HOSTCALL_WOULD_BLOCK;
 }
 
-int try_send(hostcall_stream& stream, const hostcall_payload& message) {
+int try_send(hostcall_stream& stream, const wire::Payload& message) {
   auto& call = stream.call;
   if (call.ended()) return HOSTCALL_STREAM_END;
   if (call.send_closed) return HOSTCALL_FAILED_PRECONDITION;
-  switch (channel_of(stream)->send(call, client::to_wire(message))) {
+  switch (channel_of(stream)->send(call, message)) {
     case wire::SendOutcome::kSent: return HOSTCALL_OK;
     case wire::SendOutcome::kBlocked: return HOSTCALL_WOULD_BLOCK;
     case wire::SendOutcome::kEnded: break;
   }
   return HOSTCALL_STREAM_END;
+}
+
+bool are_valid(const iovec* pieces, std::size_t count) {
+  if (count > HOSTCALL_MAX_PIECES || (count != 0 && pieces == nullptr)) return false;
+  return std::all_of(pieces, pieces + count,
+                     [](const iovec& piece) { return piece.iov_len == 0 || piece.iov_base != nullptr; });
+}
+
+wire::Pieces to_wire(const iovec* pieces, std::size_t count) {
+  wire::Pieces message{{pieces, count}};
+  for (const auto& piece : message.list) message.size += piece.iov_len;
+  return message;
 }
 
 // Repeats `attempt` until it no longer would block.
@@ -62,6 +76,12 @@ int block(hostcall_stream& stream, Attempt attempt) {
     if (code != HOSTCALL_WOULD_BLOCK) return code;
     channel_of(stream)->wait(hostcall::kNever);
   }
+}
+
+int send(hostcall_stream& stream, const wire::Payload& message) {
+  const int code = block(stream, [&] { return try_send(stream, message); });
+  if (code == HOSTCALL_OK) channel_of(stream)->flush(Clock::now());
+  return code;
 }
 
 }  // namespace
@@ -94,16 +114,22 @@ int hostcall_stream_open(hostcall_client* owner, const char* method, int shape, 
 
 int hostcall_stream_try_send(hostcall_stream* stream, hostcall_payload message) {
   if (stream == nullptr || !client::is_valid(message)) return HOSTCALL_INVALID_ARGUMENT;
-  return guarded(nullptr, [&] { return try_send(*stream, message); });
+  return guarded(nullptr, [&] { return try_send(*stream, client::to_wire(message)); });
+}
+
+int hostcall_stream_try_sendv(hostcall_stream* stream, const iovec* pieces, size_t count) {
+  if (stream == nullptr || !are_valid(pieces, count)) return HOSTCALL_INVALID_ARGUMENT;
+  return guarded(nullptr, [&] { return try_send(*stream, to_wire(pieces, count)); });
 }
 
 int hostcall_stream_send(hostcall_stream* stream, hostcall_payload message) {
   if (stream == nullptr || !client::is_valid(message)) return HOSTCALL_INVALID_ARGUMENT;
-  return guarded(nullptr, [&] {
-    const int code = block(*stream, [&] { return try_send(*stream, message); });
-    if (code == HOSTCALL_OK) channel_of(*stream)->flush(Clock::now());
-    return code;
-  });
+  return guarded(nullptr, [&] { return send(*stream, client::to_wire(message)); });
+}
+
+int hostcall_stream_sendv(hostcall_stream* stream, const iovec* pieces, size_t count) {
+  if (stream == nullptr || !are_valid(pieces, count)) return HOSTCALL_INVALID_ARGUMENT;
+  return guarded(nullptr, [&] { return send(*stream, to_wire(pieces, count)); });
 }
 
 int hostcall_stream_close_send(hostcall_stream* stream) {

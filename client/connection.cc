@@ -22,10 +22,11 @@ constexpr milliseconds kMaxRetryAfter = std::chrono::minutes(1);
 // A connection that lasted so long was of use even if no call was answered on it.
 constexpr seconds kSoundAge{1};
 
-wire::EndpointOptions engine_options(const Options& options) {
+wire::EndpointOptions engine_options(const Options& options, wire::DirectSender& sender) {
   wire::EndpointOptions engine;
   engine.role = wire::EndpointOptions::Role::kClient;
   engine.first_stream = options.first_stream;
+  engine.sender = &sender;
   return engine;
 }
 
@@ -43,7 +44,7 @@ Connection::Connection(UniqueFd fd, const Options& options, ConnectionEvents& ev
     : fd_(std::move(fd)),
       options_(options),
       events_(events),
-      endpoint_(engine_options(options), *this),
+      endpoint_(engine_options(options, *this), *this),
       unread_limit_(options.max_unread_bytes),
       begun_(now),
       last_read_(now) {
@@ -160,6 +161,13 @@ void Connection::send_output(TimePoint now) {
     output.consume(sent.value());
   }
   endpoint_.output_drained();
+}
+
+std::size_t Connection::send_now(std::span<iovec> pieces) {
+  const auto sent = net::send_all(fd_.get(), pieces, net::max_send_bytes(options_.address.family));
+  if (!sent.ok()) return 0;
+  sent_ += sent.value();
+  return sent.value();
 }
 
 // The host may have said why before it closed: answers and Goaway still lie in the socket.

@@ -52,7 +52,7 @@ class ConnectionEvents {
 // The longest that Connection::await() waits in one go.
 inline constexpr milliseconds kAwaitLimit{100};
 
-class Connection final : private wire::EndpointEvents {
+class Connection final : private wire::EndpointEvents, private wire::DirectSender {
  public:
   // `options` and `events` must outlive it.
   Connection(UniqueFd fd, const Options& options, ConnectionEvents& events, TimePoint now);
@@ -139,6 +139,7 @@ class Connection final : private wire::EndpointEvents {
   void on_refused(wire::Stream& stream, wire::Refusal refusal, wire::FrameType type) override;
   void on_writable(wire::Stream& stream) override;
   void on_goaway(const wire::Goaway& goaway) override;
+  std::size_t send_now(std::span<iovec> pieces) override;
 
   void take_hello(const wire::ResponseView& response);
   void enter(Session session);

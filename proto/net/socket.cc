@@ -290,6 +290,36 @@ Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most
 
 namespace {
 
+// Takes the first `bytes` away.
+std::span<iovec> drop_front(std::span<iovec> pieces, std::size_t bytes) {
+  while (!pieces.empty() && bytes >= pieces.front().iov_len) {
+    bytes -= pieces.front().iov_len;
+    pieces = pieces.subspan(1);
+  }
+  if (!pieces.empty()) {
+    pieces.front().iov_base = static_cast<char*>(pieces.front().iov_base) + bytes;
+    pieces.front().iov_len -= bytes;
+  }
+  return pieces;
+}
+
+}  // namespace
+
+Result<std::size_t> send_all(int fd, std::span<iovec> pieces, std::size_t most) {
+  std::size_t total = 0;
+  while (!pieces.empty()) {
+    const auto sent = send(fd, pieces, most);
+    if (!sent.ok() && total == 0) return sent;
+    if (!sent.ok() || sent.value() == 0) break;
+    total += sent.value();
+    pieces = drop_front(pieces, sent.value());
+    if (sent.value() < most) break;
+  }
+  return total;
+}
+
+namespace {
+
 inline Result<Received> receive_with(int fd, std::span<char> buffer, int flags) {
   const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), flags);
   if (got > 0) return Received{.bytes = static_cast<std::size_t>(got)};

@@ -90,6 +90,10 @@ bool is_retriable_connect_error(int code);
 // socket is full.
 Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most = kMaxSendBytes);
 
+// Sends up to 64 pieces, at most `most` bytes with each system call, until all are gone or the socket is full. Returns
+// the bytes taken. May change the list, not the bytes. An error after some bytes were taken comes with the next send.
+Result<std::size_t> send_all(int fd, std::span<iovec> pieces, std::size_t most = kMaxSendBytes);
+
 // Outcome of one receive.
 struct Received {
   std::size_t bytes = 0;

@@ -2,6 +2,7 @@
 #include "proto/wire/endpoint.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <cstring>
 #include <utility>
@@ -11,6 +12,8 @@
 namespace hostcall::wire {
 namespace {
 
+// Data from this size on is worth a system call of its own if that saves copying it.
+constexpr std::size_t kInPlaceBytes = 16 * 1024;
 constexpr std::uint32_t kLastClientStream = 0xFFFFFFFDu;  // the largest odd id but one: never wraps
 
 }  // namespace
@@ -18,6 +21,7 @@ constexpr std::uint32_t kLastClientStream = 0xFFFFFFFDu;  // the largest odd id 
 Endpoint::Endpoint(const EndpointOptions& options, EndpointEvents& events)
     : events_(events),
       reader_(options.max_message_bytes, options.budget),
+      sender_(options.sender),
       output_watermark_(options.output_watermark),
       pause_output_bytes_(options.pause_output_bytes),
       next_local_(options.first_stream),
@@ -178,12 +182,34 @@ SendOutcome Endpoint::send_data(Stream& stream, const Payload& payload) {
     send_window_.pay(cost);
     stream.send_window.pay(cost);
   }
-  write_frame({.length = static_cast<std::uint32_t>(payload.size()),
-               .stream = stream.id(),
-               .type = FrameType::kData,
-               .flags = 0},
-              [&](char* out) { payload.write(out); });
+  const FrameHeader header{.length = static_cast<std::uint32_t>(payload.size()),
+                           .stream = stream.id(),
+                           .type = FrameType::kData,
+                           .flags = 0};
+  if (!send_in_place(header, payload)) write_frame(header, [&](char* out) { payload.write(out); });
   return SendOutcome::kSent;
+}
+
+// Sends a large frame from where its data lies. False: nothing is done.
+bool Endpoint::send_in_place(const FrameHeader& header, const Payload& payload) {
+  if (sender_ == nullptr || payload.size() < kInPlaceBytes) return false;
+  std::array<iovec, OutQueue::kMaxFramePieces> pieces;
+  const auto count = payload.locate(std::span(pieces).subspan(1, pieces.size() - 2));
+  if (count == 0) return false;
+  char head[kHeaderBytes];
+  char trailer[kCrcBytes];
+  encode_header(header, head);
+  pieces[0] = {head, sizeof head};
+  auto frame = std::span(pieces).first(1 + count);
+  if (has(kFeatureCrc32c)) {
+    std::uint32_t crc = 0;
+    for (const auto& piece : frame) crc = crc32c(crc, {static_cast<const char*>(piece.iov_base), piece.iov_len});
+    store_be32(trailer, crc);
+    pieces[frame.size()] = {trailer, sizeof trailer};
+    frame = std::span(pieces).first(frame.size() + 1);
+  }
+  output_.send(*sender_, frame);
+  return true;
 }
 
 void Endpoint::consumed(Stream& stream, std::size_t data_bytes) {

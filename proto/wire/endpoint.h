@@ -55,6 +55,7 @@ struct EndpointOptions {
   // receive() stops between two frames when more output than this is unsent.
   std::size_t pause_output_bytes = SIZE_MAX;
   Budget* budget = nullptr;        // charged for incomplete frames; may be null
+  DirectSender* sender = nullptr;  // for large Data, inside send_data(); null: all goes through output()
   std::uint32_t first_stream = 1;  // client: the id of the first call, odd
 };
 
@@ -167,12 +168,14 @@ class Endpoint {
   // Writes a frame whose data `fill(char*)` puts in place.
   template <class Fill>
   void write_frame(FrameHeader header, Fill fill);
+  bool send_in_place(const FrameHeader& header, const Payload& payload);
   void write_window(std::uint32_t stream, std::uint32_t credit);
   void write_ping(FrameType type, std::string_view token);
 
   EndpointEvents& events_;
   FrameReader reader_;
   OutQueue output_;
+  DirectSender* sender_;
   StreamTable streams_;
   std::vector<std::uint32_t> blocked_;  // streams with wants_writable, in the order of asking
   Extension extension_;

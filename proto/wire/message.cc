@@ -1,5 +1,6 @@
 #include "proto/wire/message.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -198,6 +199,16 @@ std::size_t pair_size(const Metadata& pair) {
   return delimited_size(pair.key.size()) + delimited_size(pair.value.size());
 }
 
+void write_bytes(const void* source, std::size_t size, char* out) { std::memcpy(out, source, size); }
+
+void write_pieces(const void* source, std::size_t, char* out) {
+  for (const auto& piece : static_cast<const Pieces*>(source)->list) {
+    if (piece.iov_len == 0) continue;  // may lie nowhere
+    std::memcpy(out, piece.iov_base, piece.iov_len);
+    out += piece.iov_len;
+  }
+}
+
 bool has_retry(const Status& status) { return status.retry_after > Duration::zero(); }
 
 // Nothing is written of it.
@@ -225,10 +236,22 @@ void write_retry(Duration retry_after, FieldWriter& out) {
 
 }  // namespace
 
-Payload::Payload(std::string_view bytes)
-    : source_(bytes.data()),
-      size_(bytes.size()),
-      write_([](const void* source, std::size_t size, char* out) { std::memcpy(out, source, size); }) {}
+Payload::Payload(std::string_view bytes) : source_(bytes.data()), size_(bytes.size()), write_(write_bytes) {}
+
+Payload::Payload(const Pieces& pieces) : source_(&pieces), size_(pieces.size), write_(write_pieces) {}
+
+std::size_t Payload::locate(std::span<iovec> places) const {
+  if (write_ == write_bytes && !places.empty()) {
+    // Only read, although iovec has no const.
+    places[0] = {const_cast<void*>(source_), size_};
+    return 1;
+  }
+  if (write_ != write_pieces) return 0;
+  const auto& list = static_cast<const Pieces*>(source_)->list;
+  if (list.size() > places.size()) return 0;
+  std::ranges::copy(list, places.begin());
+  return list.size();
+}
 
 std::optional<std::string_view> RequestView::metadata(std::string_view key) const {
   FieldReader field(data);

@@ -2,6 +2,8 @@
 // the frame's data. Writing them needs their size first, so that a frame is laid out in one go.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -13,19 +15,29 @@
 
 namespace hostcall::wire {
 
-// A payload that can write itself to a place of `size` bytes: bytes as they are, or a message
+// Bytes that lie in several places, in their order.
+struct Pieces {
+  std::span<const iovec> list;
+  std::size_t size = 0;  // of all together
+};
+
+// A payload that can write itself to a place of `size` bytes: bytes as they are, in one piece or several, or a message
 // that is serialised straight into the output. Does not own its source.
 class Payload {
  public:
   using Write = void (*)(const void* source, std::size_t size, char* out);
   Payload() = default;
   Payload(std::string_view bytes);
+  Payload(const Pieces& pieces);
   Payload(const void* source, std::size_t size, Write write) : source_(source), size_(size), write_(write) {}
 
   std::size_t size() const { return size_; }
   void write(char* out) const {
     if (size_ != 0) write_(source_, size_, out);
   }
+  // Fills `places` with where the bytes lie, first to last, and returns how many; 0: they lie nowhere before they are
+  // written, or in more places than these.
+  std::size_t locate(std::span<iovec> places) const;
 
  private:
   const void* source_ = nullptr;

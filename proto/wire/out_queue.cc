@@ -1,6 +1,9 @@
 #include "proto/wire/out_queue.h"
 
+#include <algorithm>
+#include <array>
 #include <cassert>
+#include <cstring>
 
 namespace hostcall::wire {
 namespace {
@@ -40,6 +43,39 @@ void OutQueue::retire(Buffer& chunk) {
 void OutQueue::keep_memory(std::size_t bytes) {
   spares_ = std::make_unique<Spares>();
   spares_->room = bytes;
+}
+
+void OutQueue::send(DirectSender& sender, std::span<const iovec> frame) {
+  std::size_t sent = send_directly(sender, frame);
+  std::size_t left = 0;
+  for (const auto& piece : frame) left += piece.iov_len;
+  left -= sent;
+  if (left == 0) return;
+  char* out = extend(left);
+  for (const auto& piece : frame) {
+    const std::size_t skip = std::min(sent, piece.iov_len);
+    if (skip == piece.iov_len) {
+      sent -= skip;
+      continue;
+    }
+    std::memcpy(out, static_cast<const char*>(piece.iov_base) + skip, piece.iov_len - skip);
+    out += piece.iov_len - skip;
+    sent -= skip;
+  }
+}
+
+// Returns how many bytes of the frame were sent. All that waits goes before it.
+std::size_t OutQueue::send_directly(DirectSender& sender, std::span<const iovec> frame) {
+  constexpr std::size_t kMaxWaiting = 16;
+  std::array<iovec, kMaxWaiting + kMaxFramePieces> pieces;
+  assert(frame.size() <= kMaxFramePieces);
+  if (chunks_.size() - head_ > kMaxWaiting) return 0;
+  const std::size_t waiting = gather(pieces);
+  std::ranges::copy(frame, pieces.begin() + static_cast<std::ptrdiff_t>(waiting));
+  const std::size_t sent = sender.send_now({pieces.data(), waiting + frame.size()});
+  const std::size_t of_waiting = std::min(sent, bytes_);
+  consume(of_waiting);
+  return sent - of_waiting;
 }
 
 std::size_t OutQueue::gather(std::span<iovec> pieces) const {

@@ -20,6 +20,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #if defined(__GNUC__)
 #define HOSTCALL_API __attribute__((visibility("default")))
@@ -263,6 +264,13 @@ HOSTCALL_API int hostcall_stream_open(hostcall_client* client, const char* metho
 HOSTCALL_API int hostcall_stream_send(hostcall_stream* stream, hostcall_payload message);
 /* The same without waiting: HOSTCALL_WOULD_BLOCK, and a HOSTCALL_WRITABLE event later. */
 HOSTCALL_API int hostcall_stream_try_send(hostcall_stream* stream, hostcall_payload message);
+
+/* The same for a message that lies in `count` pieces of memory, one behind the other. Large ones are sent from where
+ * they lie, as far as the socket takes them; the rest is copied before the function returns. INVALID_ARGUMENT for more
+ * than HOSTCALL_MAX_PIECES. */
+#define HOSTCALL_MAX_PIECES 8
+HOSTCALL_API int hostcall_stream_sendv(hostcall_stream* stream, const struct iovec* pieces, size_t count);
+HOSTCALL_API int hostcall_stream_try_sendv(hostcall_stream* stream, const struct iovec* pieces, size_t count);
 
 /* This side sends no more. Repeating it does nothing. */
 HOSTCALL_API int hostcall_stream_close_send(hostcall_stream* stream);

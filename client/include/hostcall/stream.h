@@ -2,10 +2,12 @@
 // Client (client.h); include that instead.
 #pragma once
 
+#include <hostcall/message_pieces.h>
 #include <hostcall/types.h>
 
 #include <functional>
 #include <iterator>
+#include <span>
 
 namespace hostcall {
 
@@ -24,6 +26,13 @@ class ByteStream {
   bool send_payload(hostcall_payload payload) { return hostcall_stream_send(stream_.get(), payload) == HOSTCALL_OK; }
   Progress try_send_payload(hostcall_payload payload) {
     return progress(hostcall_stream_try_send(stream_.get(), payload));
+  }
+  // A message that lies in several pieces of memory, HOSTCALL_MAX_PIECES at most.
+  bool send_pieces(std::span<const iovec> pieces) {
+    return hostcall_stream_sendv(stream_.get(), pieces.data(), pieces.size()) == HOSTCALL_OK;
+  }
+  Progress try_send_pieces(std::span<const iovec> pieces) {
+    return progress(hostcall_stream_try_sendv(stream_.get(), pieces.data(), pieces.size()));
   }
   // This side sends no more.
   void close_send() { hostcall_stream_close_send(stream_.get()); }
@@ -87,10 +96,14 @@ class Stream {
 
   // As ByteStream's.
   bool send(const Request& message) requires Method::kClientStreams {
-    return stream_.send_payload(detail::payload_of(message));
+    const auto payload = detail::payload_of(message);
+    if (payload.size < detail::MessagePieces::kWorthwhileBytes) return stream_.send_payload(payload);
+    return stream_.send_pieces(detail::MessagePieces(message, payload.size).view());
   }
   Progress try_send(const Request& message) requires Method::kClientStreams {
-    return stream_.try_send_payload(detail::payload_of(message));
+    const auto payload = detail::payload_of(message);
+    if (payload.size < detail::MessagePieces::kWorthwhileBytes) return stream_.try_send_payload(payload);
+    return stream_.try_send_pieces(detail::MessagePieces(message, payload.size).view());
   }
   void close_send() requires Method::kClientStreams { stream_.close_send(); }
 

@@ -235,6 +235,28 @@ TEST_F(CApi, StreamsOfThreeShapes) {
   for (auto* stream : {echo, sink, source}) hostcall_stream_free(stream);
 }
 
+TEST_F(CApi, SendsAMessageThatLiesInPieces) {
+  start();
+  auto* echo = open("t.T/EchoStream", HOSTCALL_BIDI_STREAM);
+  std::string head = "head ", body(100'000, 'b');
+  const iovec pieces[] = {{head.data(), head.size()}, {nullptr, 0}, {body.data(), body.size()}};
+  for (const auto send : {hostcall_stream_sendv, hostcall_stream_try_sendv}) {
+    EXPECT_EQ(send(echo, pieces, 3), HOSTCALL_OK);
+    EXPECT_EQ(received(echo, hostcall_stream_recv), head + body);
+    EXPECT_EQ(send(echo, pieces, 1), HOSTCALL_OK);
+    EXPECT_EQ(received(echo, hostcall_stream_recv), head);
+    EXPECT_EQ(send(echo, nullptr, 0), HOSTCALL_OK);
+    EXPECT_EQ(received(echo, hostcall_stream_recv), "");
+    EXPECT_EQ(send(nullptr, pieces, 3), HOSTCALL_INVALID_ARGUMENT);
+    EXPECT_EQ(send(echo, nullptr, 1), HOSTCALL_INVALID_ARGUMENT);
+    const iovec nowhere{nullptr, 1};
+    EXPECT_EQ(send(echo, &nowhere, 1), HOSTCALL_INVALID_ARGUMENT);
+    const iovec many[HOSTCALL_MAX_PIECES + 1]{};
+    EXPECT_EQ(send(echo, many, HOSTCALL_MAX_PIECES + 1), HOSTCALL_INVALID_ARGUMENT);
+  }
+  hostcall_stream_free(echo);
+}
+
 TEST_F(CApi, AMessageThatIsTooLargeEndsTheStream) {
   start();
   auto* sink = open("t.T/Sink", HOSTCALL_CLIENT_STREAM);

@@ -187,6 +187,28 @@ TEST(Socket, SendsNoMorePiecesThanTheKernelTakesWithoutAllocating) {
   EXPECT_EQ(must(send(pair.left.get(), std::vector<iovec>(1000, piece(byte)))), 64u);
 }
 
+TEST(Socket, SendsAllInAsManyCallsAsItTakes) {
+  SocketPair pair;
+  std::string first(1'000, 'a'), second(50'000, 'b');
+  std::vector<iovec> pieces{piece(first), {}, piece(second)};
+  ASSERT_EQ(must(send_all(pair.left.get(), pieces, 20'000)), 51'000u);
+  std::string got(60'000, ' ');
+  got.resize(must(receive(pair.right.get(), got)).bytes);
+  EXPECT_EQ(got, first + second);
+}
+
+TEST(Socket, SendsAllUntilTheSocketIsFull) {
+  SocketPair pair;
+  std::string much(10'000'000, 'm');
+  std::vector<iovec> pieces{piece(much)};
+  const auto taken = must(send_all(pair.left.get(), pieces, kMaxUnixSendBytes));
+  EXPECT_GT(taken, 0u);
+  EXPECT_LT(taken, much.size());
+  EXPECT_EQ(must(send_all(pair.left.get(), pieces)), 0u);
+  pair.right.reset();
+  EXPECT_FALSE(send_all(pair.left.get(), pieces).ok());
+}
+
 TEST(Socket, AFullSocketTakesNothing) {
   const SocketPair pair;
   std::string bytes(kMaxSendBytes, 'x');

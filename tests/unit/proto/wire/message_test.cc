@@ -177,5 +177,22 @@ TEST(PayloadWriter, WritesThroughItsFunctionInPlace) {
   EXPECT_EQ(parse_request(bytes)->payload, "777");
 }
 
+TEST(Payload, LiesWhereItsBytesAre) {
+  iovec places[3];
+  std::string text = "text", more = "more";
+  ASSERT_EQ(Payload(std::string_view(text)).locate(places), 1u);
+  EXPECT_EQ(places[0].iov_base, text.data());
+  const iovec list[] = {{text.data(), 4}, {nullptr, 0}, {more.data(), 4}};
+  const Pieces pieces{list, 8};
+  const Payload payload(pieces);
+  ASSERT_EQ(payload.locate(places), 3u);
+  EXPECT_EQ(places[2].iov_base, more.data());
+  EXPECT_EQ(payload.locate(std::span(places).first(2)), 0u) << "in more places than these";
+  std::string written(payload.size(), ' ');
+  payload.write(written.data());
+  EXPECT_EQ(written, "textmore");
+  EXPECT_EQ(Payload(&text, 4, [](const void*, std::size_t, char*) {}).locate(places), 0u) << "still to be written";
+}
+
 }  // namespace
 }  // namespace hostcall::wire

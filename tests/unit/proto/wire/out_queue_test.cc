@@ -89,6 +89,69 @@ TEST(OutQueue, GathersOnlyAsManyPiecesAsThereIsRoomFor) {
   EXPECT_EQ(front(queue, 2), std::string(40'000, 'a') + std::string(40'000, 'b'));
 }
 
+// Takes as many bytes as it is told to.
+struct Sender final : DirectSender {
+  std::size_t send_now(std::span<iovec> pieces) override {
+    ++calls;
+    std::string offered;
+    for (const auto& piece : pieces) offered.append(static_cast<const char*>(piece.iov_base), piece.iov_len);
+    const auto taken = offered.substr(0, room);
+    room -= taken.size();
+    sent += taken;
+    return taken.size();
+  }
+  std::size_t room = 0;
+  int calls = 0;
+  std::string sent;
+};
+
+TEST(OutQueue, DoesNotCopyWhatIsSentDirectly) {
+  struct TakesAll final : DirectSender {
+    std::size_t send_now(std::span<iovec> pieces) override { return pieces[0].iov_len + pieces[1].iov_len; }
+  } sender;
+  OutQueue queue;
+  std::string head = "head", body(100'000, 'b');
+  const iovec frame[] = {{head.data(), head.size()}, {body.data(), body.size()}};
+  test::forget_allocations();
+  queue.send(sender, frame);
+  EXPECT_EQ(test::largest_allocation(), 0u);
+  EXPECT_TRUE(queue.empty());
+}
+
+TEST(OutQueue, KeepsWhatIsNotSentDirectlyWhereverThatEnds) {
+  std::string waiting = "waiting", head = "head", body = "body";
+  const iovec frame[] = {{head.data(), head.size()}, {nullptr, 0}, {body.data(), body.size()}};
+  const auto all = waiting + head + body;
+  for (std::size_t room = 0; room <= all.size(); ++room) {
+    OutQueue queue;
+    Sender sender;
+    sender.room = room;
+    append(queue, waiting);
+    queue.send(sender, frame);
+    EXPECT_EQ(sender.sent, all.substr(0, room));
+    EXPECT_EQ(queue.bytes(), all.size() - room);
+    EXPECT_EQ(front(queue, 4), all.substr(room)) << room;
+  }
+}
+
+TEST(OutQueue, SendsNothingDirectlyWhenTooMuchWaits) {
+  OutQueue queue;
+  Sender sender;
+  sender.room = 10'000'000;
+  const std::string large(40'000, 'l');
+  std::string bytes = "frame";
+  const iovec frame[] = {{bytes.data(), bytes.size()}};
+  for (int i = 0; i < 17; ++i) append(queue, large);
+  queue.send(sender, frame);
+  EXPECT_EQ(sender.calls, 0);
+  EXPECT_EQ(queue.bytes(), 17 * large.size() + bytes.size());
+  queue.consume(2 * large.size());
+  queue.send(sender, frame);
+  EXPECT_EQ(sender.calls, 1);
+  EXPECT_TRUE(queue.empty());
+  EXPECT_TRUE(sender.sent.ends_with("frameframe"));
+}
+
 // The same bytes as a plain string, whatever the sizes of writing and sending are.
 TEST(OutQueue, KeepsTheOrderUnderRandomUse) {
   std::minstd_rand random(7);
