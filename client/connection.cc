@@ -134,13 +134,15 @@ bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
   heard_ = true;
   last_read_ = now;
   restart_beat(now);
+  const auto frames = endpoint_.frames_received();
   if (!endpoint_.receive({buffer_.data(), received.value().bytes})) {
     lose({"the host broke the protocol: " + endpoint_.violation()->text, false});
     endpoint_.send_goaway(wire::GoawayReason::kProtocolError, 0, endpoint_.violation()->text);
     flush(now);
     return false;
   }
-  return received.value().bytes == ReceiveBuffer::kBytes;
+  buffer_.saw(received.value().bytes, endpoint_.frames_received() - frames, endpoint_.mid_frame());
+  return buffer_.was_filled(received.value().bytes);
 }
 
 void Connection::read(TimePoint now) {

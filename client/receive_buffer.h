@@ -8,19 +8,26 @@
 #include <span>
 #include <string_view>
 
+#include "proto/wire/read_size.h"
+
 namespace hostcall::client {
 
 class ReceiveBuffer {
  public:
-  // A full stream window of messages of 64 KiB with their headers, so that the last one has come whole.
+  // Four messages of 64 KiB with their headers.
   static constexpr std::size_t kBytes = 260 * 1024;
 
   // For the next receive: a block that no message lies in any more.
   std::span<char> room() {
     if (blocks_[current_].use_count() > 1) current_ ^= 1;
     if (!blocks_[current_]) blocks_[current_] = std::make_shared_for_overwrite<char[]>(kBytes);
-    return {blocks_[current_].get(), kBytes};
+    asked_ = size_.next(kBytes);
+    return {blocks_[current_].get(), asked_};
   }
+  // Whether a receive of so many bytes has filled the room: there may be more.
+  bool was_filled(std::size_t bytes) const { return bytes == asked_; }
+  // What was received; see ReadSize::saw().
+  void saw(std::size_t bytes, std::uint64_t frames, bool mid_frame) { size_.saw(bytes, frames, mid_frame); }
   // What the last receive has filled.
   const char* data() const { return blocks_[current_].get(); }
   // Keeps the block that the message lies in for as long as the result lives. Null: the message must be copied, because
@@ -37,6 +44,8 @@ class ReceiveBuffer {
 
   std::array<std::shared_ptr<char[]>, 2> blocks_;  // at most one of them is held
   std::size_t current_ = 0;
+  std::size_t asked_ = 0;
+  wire::ReadSize size_;
 };
 
 }  // namespace hostcall::client

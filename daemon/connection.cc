@@ -68,16 +68,19 @@ void Connection::read_input() {
   environment_.stats.bytes_in += bytes.size();
   last_received_ = environment_.reactor.now();
   pings_unanswered_ = 0;
-  const auto frames = session_.endpoint().frames_received();
+  const auto& endpoint = session_.endpoint();
+  const auto before = endpoint.frames_received();
   take(bytes);
-  bulk_ = !unread_ && bytes.size() >= (session_.endpoint().frames_received() - frames + 1) * kBulkFrameBytes;
+  const auto frames = endpoint.frames_received() - before;
+  bulk_ = !unread_ && bytes.size() >= (frames + 1) * kBulkFrameBytes;
+  read_size_.saw(bytes.size(), frames, endpoint.mid_frame());
 }
 
 // A turn's work is bounded by frames and by bytes: large frames are little work for their bytes, and a read that has
 // most of them whole copies less.
 std::span<char> Connection::input_room() const {
   const auto buffer = environment_.reactor.buffer();
-  return bulk_ ? buffer : buffer.first(kReadBytes);
+  return buffer.first(bulk_ ? read_size_.next(buffer.size()) : kReadBytes);
 }
 
 // Feeds the engine until it has taken all, or the peer has to read first.

@@ -10,6 +10,7 @@
 #include "daemon/environment.h"
 #include "daemon/session.h"
 #include "proto/base/buffer.h"
+#include "proto/wire/read_size.h"
 
 namespace hostcall::daemon {
 
@@ -88,6 +89,7 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint32_t interest_ = 0;
+  wire::ReadSize read_size_;
   bool bulk_ = false;  // what came last was few large frames
   std::uint8_t pings_unanswered_ = 0;
   State state_ = State::kOpen;

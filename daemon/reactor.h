@@ -108,7 +108,7 @@ class Alarm final : public IoHandler {
 
 class Reactor {
  public:
-  // A stream window of messages of 64 KiB with their headers.
+  // Four messages of 64 KiB with their headers.
   static constexpr std::size_t kBufferBytes = 260 * 1024;
 
   // Throws std::runtime_error when the kernel refuses.

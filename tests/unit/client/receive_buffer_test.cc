@@ -36,6 +36,16 @@ TEST(ReceiveBuffer, HoldsSeveralMessagesOfABlock) {
   EXPECT_TRUE(one && other);
 }
 
+TEST(ReceiveBuffer, AsksForWholeFramesAndKnowsWhenItGotThem) {
+  ReceiveBuffer buffer;
+  EXPECT_EQ(buffer.room().size(), ReceiveBuffer::kBytes);
+  EXPECT_FALSE(buffer.was_filled(kLarge));
+  buffer.saw(kLarge, 1, false);
+  const auto whole = ReceiveBuffer::kBytes / kLarge * kLarge;
+  EXPECT_EQ(buffer.room().size(), whole);
+  EXPECT_TRUE(buffer.was_filled(whole));
+}
+
 TEST(ReceiveBuffer, HoldsNothingThatIsSmallOrElsewhere) {
   ReceiveBuffer buffer;
   const auto room = buffer.room();
