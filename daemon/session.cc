@@ -8,7 +8,7 @@
 namespace hostcall::daemon {
 namespace {
 
-constexpr std::uint32_t kStreamWindow = 256 * 1024;
+constexpr std::uint32_t kStreamWindow = 384 * 1024;
 constexpr std::uint32_t kConnectionWindow = 1024 * 1024;
 constexpr std::size_t kMaxHelloField = 64;
 // A refused caller may send one small request, kept nowhere.

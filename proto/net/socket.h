@@ -72,8 +72,8 @@ Result<std::uint32_t> bind_source(int fd, const SourcePort& source);
 
 // Lets a Unix socket take a stream window of messages at once; otherwise both sides wake in the middle of it. Memory is
 // used only while the peer does not read, at most kStreamRoomBytes, or the machine's default if that is more. Best
-// effort.
-inline constexpr int kStreamRoomBytes = 320 * 1024;
+// effort; this much is what net.core.wmem_max allows where nobody has changed it.
+inline constexpr int kStreamRoomBytes = 416 * 1024;
 void make_room_for_streams(int fd);
 
 // Starts to connect on a fresh socket. The connection stands, or has failed, once the
