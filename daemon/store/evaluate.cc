@@ -1,0 +1,177 @@
+#include "daemon/store/evaluate.h"
+
+#include <compare>
+#include <set>
+
+#include "daemon/store/key.h"
+
+namespace hostcall::daemon::store {
+namespace {
+
+std::string quoted(std::string_view key) { return "\"" + std::string(key) + "\""; }
+
+std::string check_put(const Transaction& transaction, const Operation& put) {
+  if (put.lifetime == Lifetime::kBoot && transaction.boot_holder.empty())
+    return "key " + quoted(put.key) + " can't live until the next boot: the session has no boot id";
+  if (put.lifetime == Lifetime::kSession && transaction.session_holder.empty())
+    return "key " + quoted(put.key) + " can't live until the session ends: there is no session";
+  return {};
+}
+
+std::string check_operations(const Transaction& transaction, const std::vector<Operation>& operations) {
+  std::set<std::string_view> written;
+  for (const auto& operation : operations) {
+    if (namespace_of(operation.key).empty()) return "key " + quoted(operation.key) + " is in no namespace";
+    if (operation.kind == Operation::Kind::kGet) continue;
+    if (!written.insert(operation.key).second) return "key " + quoted(operation.key) + " is written twice";
+    if (operation.kind == Operation::Kind::kPut)
+      if (auto wrong = check_put(transaction, operation); !wrong.empty()) return wrong;
+  }
+  return {};
+}
+
+std::string check_idempotency(const Idempotency& idempotency) {
+  const auto too_long = [](const std::string& text) { return text.size() > kMaxIdempotencyKey; };
+  if (idempotency.key.empty() || too_long(idempotency.key) || too_long(idempotency.fingerprint))
+    return "an idempotency key has 1 to " + std::to_string(kMaxIdempotencyKey) + " bytes";
+  return {};
+}
+
+bool holds(Relation relation, std::strong_ordering order) {
+  switch (relation) {
+    case Relation::kEqual: return order == 0;
+    case Relation::kNotEqual: return order != 0;
+    case Relation::kGreater: return order > 0;
+    case Relation::kLess: return order < 0;
+  }
+  return false;
+}
+
+bool holds(const Compare& compare, const Ref& record) {
+  const auto number = [&](auto member) { return record == nullptr ? 0 : ((*record).*member)(); };
+  switch (compare.target) {
+    case Compare::Target::kVersion: return holds(compare.relation, number(&Record::version) <=> compare.number);
+    case Compare::Target::kCreateRevision:
+      return holds(compare.relation, number(&Record::create_revision) <=> compare.number);
+    case Compare::Target::kModRevision:
+      return holds(compare.relation, number(&Record::mod_revision) <=> compare.number);
+    case Compare::Target::kValue: break;
+  }
+  const auto value = record == nullptr ? std::string_view() : record->value();
+  return holds(compare.relation, value <=> std::string_view(compare.value));
+}
+
+bool all_hold(const std::vector<Compare>& compares, const State& state) {
+  for (const auto& compare : compares)
+    if (!holds(compare, state.find(compare.key))) return false;
+  return true;
+}
+
+std::string_view holder_of(const Transaction& transaction, Lifetime lifetime) {
+  if (lifetime == Lifetime::kBoot) return transaction.boot_holder;
+  return lifetime == Lifetime::kSession ? std::string_view(transaction.session_holder) : std::string_view();
+}
+
+Ref new_record(const Transaction& transaction, const Operation& put, const Ref& previous, Revision revision) {
+  const auto vm = vm_of(put.key);
+  return make_record({.key = put.key,
+                      .value = put.value,
+                      .owner = vm.empty() ? std::string_view(transaction.writer) : vm,
+                      .holder = holder_of(transaction, put.lifetime),
+                      .create_revision = previous == nullptr ? revision : previous->create_revision(),
+                      .mod_revision = revision,
+                      .version = previous == nullptr ? 1 : previous->version() + 1,
+                      .lifetime = put.lifetime});
+}
+
+void perform(const Transaction& transaction, const Operation& operation, Draft& draft, Outcome& outcome) {
+  auto found = draft.find(operation.key);
+  outcome.results.push_back({operation.kind, found});
+  const auto revision = draft.revision() + 1;
+  if (operation.kind == Operation::Kind::kPut) {
+    auto now = new_record(transaction, operation, found, revision);
+    draft.change(std::move(now), std::move(found));
+  } else if (operation.kind == Operation::Kind::kDelete && found != nullptr) {
+    draft.change(make_tombstone(operation.key, revision), std::move(found));
+  }
+}
+
+Outcome refused(Verdict verdict, std::string reason) { return {.verdict = verdict, .reason = std::move(reason)}; }
+
+std::size_t changed_bytes(const Draft& draft) {
+  std::size_t bytes = 0;
+  for (const auto& event : draft.events())
+    bytes += event.now->value().size() + (event.previous == nullptr ? 0 : event.previous->value().size());
+  return bytes;
+}
+
+// A writer that is over its limits already, because they were lowered, may still do what does not add to it.
+std::optional<Outcome> over_limits(const Transaction& transaction, const Usage& before, const Usage& after) {
+  if (!transaction.limits) return std::nullopt;
+  const auto& limits = *transaction.limits;
+  if (after.keys > limits.keys && after.keys > before.keys)
+    return refused(Verdict::kKeysLimit, "would have " + std::to_string(after.keys) + " keys, but at most " +
+                                            std::to_string(limits.keys) + " are allowed");
+  if (after.bytes > limits.bytes && after.bytes > before.bytes)
+    return refused(Verdict::kBytesLimit, "would have " + std::to_string(after.bytes) +
+                                             " bytes of keys and values, but at most " + std::to_string(limits.bytes) +
+                                             " are allowed");
+  return std::nullopt;
+}
+
+bool has_writes(const std::vector<Operation>& operations) {
+  for (const auto& operation : operations)
+    if (operation.kind != Operation::Kind::kGet) return true;
+  return false;
+}
+
+std::size_t bytes_of(const std::vector<Operation>& operations) {
+  std::size_t bytes = 0;
+  for (const auto& operation : operations) bytes += sizeof operation + operation.key.size() + operation.value.size();
+  return bytes;
+}
+
+}  // namespace
+
+bool may_write(const Transaction& transaction) {
+  return has_writes(transaction.then) || has_writes(transaction.otherwise);
+}
+
+std::size_t bytes_of(const Transaction& transaction) {
+  std::size_t bytes = sizeof transaction + bytes_of(transaction.then) + bytes_of(transaction.otherwise);
+  for (const auto& compare : transaction.compare) bytes += sizeof compare + compare.key.size() + compare.value.size();
+  return bytes;
+}
+
+Ref make_tombstone(std::string_view key, Revision revision) {
+  return make_record({.key = key, .value = {}, .owner = {}, .holder = {}, .mod_revision = revision, .deleted = true});
+}
+
+std::string check(const Transaction& transaction) {
+  const auto steps = transaction.compare.size() + transaction.then.size() + transaction.otherwise.size();
+  if (steps > kMaxSteps)
+    return std::to_string(steps) + " comparisons and operations, but at most " + std::to_string(kMaxSteps) +
+           " are allowed";
+  if (transaction.idempotency)
+    if (auto wrong = check_idempotency(*transaction.idempotency); !wrong.empty()) return wrong;
+  if (auto wrong = check_operations(transaction, transaction.then); !wrong.empty()) return wrong;
+  return check_operations(transaction, transaction.otherwise);
+}
+
+Outcome evaluate(const Transaction& transaction, Draft& draft) {
+  if (auto wrong = check(transaction); !wrong.empty()) return refused(Verdict::kInvalid, std::move(wrong));
+  Outcome outcome;
+  outcome.succeeded = all_hold(transaction.compare, draft);
+  const auto before = draft.usage(transaction.writer);
+  for (const auto& operation : outcome.succeeded ? transaction.then : transaction.otherwise)
+    perform(transaction, operation, draft, outcome);
+  if (changed_bytes(draft) > kMaxChangedBytes)
+    return refused(Verdict::kInvalid, std::to_string(changed_bytes(draft)) +
+                                          " bytes of values written and replaced, but at most " +
+                                          std::to_string(kMaxChangedBytes) + " are allowed");
+  if (auto refusal = over_limits(transaction, before, draft.usage(transaction.writer))) return *refusal;
+  outcome.revision = draft.revision() + (draft.events().empty() ? 0 : 1);
+  return outcome;
+}
+
+}  // namespace hostcall::daemon::store

@@ -1,0 +1,67 @@
+// Model: the committed state in memory. Belongs to the reactor's thread, which changes it only by what is on disk.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "daemon/store/answers.h"
+#include "daemon/store/batch.h"
+#include "daemon/store/history.h"
+#include "daemon/store/record.h"
+#include "daemon/store/state.h"
+
+namespace hostcall::daemon::store {
+
+// By what ends them; then by key.
+struct HolderOrder {
+  struct Point {
+    Lifetime lifetime;
+    std::string_view holder;
+  };
+  using is_transparent = void;
+  bool operator()(const Ref& a, const Ref& b) const;
+  bool operator()(const Ref& a, const Point& b) const;
+  bool operator()(const Point& a, const Ref& b) const;
+};
+using HolderIndex = std::set<Ref, HolderOrder>;
+
+class Model final : public State {
+ public:
+  explicit Model(const HistoryLimits& limits) : history_(limits) {}
+
+  Ref find(std::string_view key) const override;
+  Usage usage(const std::string& owner) const override;
+  Revision revision() const override { return revision_; }
+  const Index& index() const { return index_; }
+  // Keys that end with a boot or a session.
+  const HolderIndex& holders() const { return holders_; }
+  const History& history() const { return history_; }
+  const Answers& answers() const { return answers_; }
+  // Keys and values of all records.
+  std::uint64_t bytes() const { return bytes_; }
+
+  // The batch is committed.
+  void apply(const Batch& batch);
+
+  // For loading, before anything is applied: keys in their order, events and answers in theirs, then the rest.
+  void restore(const Ref& record);
+  void restore_event(const Event& event) { history_.append(event); }
+  void restore_answer(const AnswerRef& answer) { answers_.add(answer); }
+  void finish_restore(Revision revision, Revision compact_revision);
+
+ private:
+  void remove(const Ref& record);
+  void account(const Record& record, bool add);
+  Index index_;
+  HolderIndex holders_;
+  History history_;
+  Answers answers_;
+  std::map<std::string, Usage, std::less<>> usage_;
+  std::uint64_t bytes_ = 0;
+  Revision revision_ = 0;
+};
+
+}  // namespace hostcall::daemon::store

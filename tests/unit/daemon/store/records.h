@@ -1,0 +1,46 @@
+// Records and transactions for tests of the store, in few words.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/store/evaluate.h"
+#include "daemon/store/model.h"
+
+namespace hostcall::daemon::store {
+
+inline Operation put_of(std::string key, std::string value, Lifetime lifetime = Lifetime::kPersistent) {
+  return {Operation::Kind::kPut, std::move(key), std::move(value), lifetime};
+}
+inline Operation delete_of(std::string key) { return {.kind = Operation::Kind::kDelete, .key = std::move(key)}; }
+inline Operation get_of(std::string key) { return {.kind = Operation::Kind::kGet, .key = std::move(key)}; }
+
+// As VM "a", in its boot "b1" and its session "s1", without limits.
+inline Transaction of_vm_a(std::vector<Operation> operations) {
+  Transaction transaction;
+  transaction.then = std::move(operations);
+  transaction.writer = "a";
+  transaction.boot_holder = "a/b1";
+  transaction.session_holder = "s1";
+  return transaction;
+}
+
+// Evaluates and, if it is not refused, commits.
+inline Outcome commit(Model& model, const Transaction& transaction) {
+  auto draft = Draft::on(model);
+  auto outcome = evaluate(transaction, draft);
+  if (outcome.verdict != Verdict::kDone || draft.events().empty()) return outcome;
+  Batch batch;
+  batch.events = draft.events();
+  batch.revision = outcome.revision;
+  model.apply(batch);
+  return outcome;
+}
+
+inline std::string value_of(const State& state, std::string_view key) {
+  const auto record = state.find(key);
+  return record == nullptr ? "(none)" : std::string(record->value());
+}
+
+}  // namespace hostcall::daemon::store
