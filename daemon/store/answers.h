@@ -29,6 +29,7 @@ class Answers {
   void add(const AnswerRef& answer);
   void forget_owner(const std::string& owner);
 
+  bool knows(const std::string& owner) const { return owners_.contains(owner); }
   std::int64_t next_number() const { return next_number_; }
   std::size_t size() const;
   // Numbers of those forgotten by add(), which the disk still has.

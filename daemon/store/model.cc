@@ -65,7 +65,6 @@ void Model::apply(const Batch& batch) {
     }
     history_.append(event);
   }
-  history_.trim();
   revision_ = batch.revision;
   answers_.clear_stale();
   for (const auto& owner : batch.forgotten_owners) answers_.forget_owner(owner);

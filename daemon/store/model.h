@@ -10,6 +10,7 @@
 #include "daemon/store/answers.h"
 #include "daemon/store/batch.h"
 #include "daemon/store/history.h"
+#include "daemon/store/key.h"
 #include "daemon/store/record.h"
 #include "daemon/store/state.h"
 
@@ -36,6 +37,10 @@ class Model final : public State {
   Usage usage(const std::string& owner) const override;
   Revision revision() const override { return revision_; }
   const Index& index() const { return index_; }
+  // Goes through what the prefix means, in order, from the first key greater than `after` (empty: from the first),
+  // until visit() returns false.
+  template <class Visit>
+  void scan(std::string_view prefix, std::string_view after, Visit visit) const;
   // Keys that end with a boot or a session.
   const HolderIndex& holders() const { return holders_; }
   const History& history() const { return history_; }
@@ -45,6 +50,8 @@ class Model final : public State {
 
   // The batch is committed.
   void apply(const Batch& batch);
+  // Bounds the history; after watches were offered what apply() added.
+  void trim_history() { history_.trim(); }
 
   // For loading, before anything is applied: keys in their order, events and answers in theirs, then the rest.
   void restore(const Ref& record);
@@ -63,5 +70,11 @@ class Model final : public State {
   std::uint64_t bytes_ = 0;
   Revision revision_ = 0;
 };
+
+template <class Visit>
+void Model::scan(std::string_view prefix, std::string_view after, Visit visit) const {
+  auto at = after > prefix ? index_.upper_bound(after) : index_.lower_bound(prefix);
+  while (at != index_.end() && covers(prefix, (*at)->key()) && visit(*at)) ++at;
+}
 
 }  // namespace hostcall::daemon::store

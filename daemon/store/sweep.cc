@@ -43,10 +43,9 @@ class Step {
 };
 
 bool offer_below(const Sweep& sweep, const Model& model, Step& step) {
-  const auto prefix = vm_prefix(sweep.text);
-  for (auto at = model.index().lower_bound(prefix); at != model.index().end() && covers(prefix, (*at)->key()); ++at)
-    if (!step.offer(*at)) return false;
-  return true;
+  bool room = true;
+  model.scan(vm_prefix(sweep.text), {}, [&](const Ref& record) { return room = step.offer(record); });
+  return room;
 }
 
 bool offer_held(const Sweep& sweep, const Model& model, Step& step) {

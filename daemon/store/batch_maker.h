@@ -1,0 +1,55 @@
+// BatchMaker: evaluates transactions one after the other, and collects what they change for one commit.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/store/batch.h"
+#include "daemon/store/draft.h"
+#include "daemon/store/model.h"
+#include "daemon/store/sweep.h"
+#include "daemon/store/transaction.h"
+
+namespace hostcall::daemon::store {
+
+class BatchMaker {
+ public:
+  // Whatever one commit has at most, so that it does not keep the others waiting: passed by the last one that is added.
+  static constexpr std::size_t kMaxTransactions = 512;
+  static constexpr std::size_t kMaxEvents = 4096;
+  static constexpr std::size_t kMaxBytes = 4 * 1024 * 1024;
+
+  // The model must not change while there is a maker on it. Read-only: what would change something is refused.
+  BatchMaker(const Model& model, bool read_only)
+      : model_(model), draft_(Draft::on(model)), next_number_(model.answers().next_number()), read_only_(read_only) {}
+
+  // The outcome holds when the batch is committed; at once if there is nothing to commit.
+  Outcome add(const Transaction& transaction);
+  // As many steps as there is room for. False: there are more to come.
+  bool add(const Sweep& sweep);
+
+  bool full() const {
+    return added_ >= kMaxTransactions || draft_.events().size() >= kMaxEvents || bytes_ >= kMaxBytes;
+  }
+  // Whether there is something to commit.
+  bool has_changes() const { return !draft_.events().empty() || !answers_.empty() || !forgotten_owners_.empty(); }
+  Batch take() const;
+
+ private:
+  Outcome evaluate_new(const Transaction& transaction);
+  AnswerRef find_answer(const Idempotency& idempotency) const;
+  void count_bytes(std::size_t first_event);
+  const Model& model_;
+  Draft draft_;
+  std::vector<AnswerRef> answers_;
+  std::map<std::pair<std::string, std::string>, AnswerRef> answers_by_key_;
+  std::vector<std::string> forgotten_owners_;
+  std::int64_t next_number_;
+  std::size_t added_ = 0;
+  std::size_t bytes_ = 0;
+  bool read_only_;
+};
+
+}  // namespace hostcall::daemon::store

@@ -1,0 +1,219 @@
+#include "daemon/store/database.h"
+
+#include <unordered_map>
+
+#include "daemon/store/key.h"
+#include "daemon/store/schema.h"
+#include "daemon/store/transaction.h"
+
+namespace hostcall::daemon::store {
+namespace {
+
+// The write-ahead log is cut to this when it was longer.
+constexpr auto kLogBytes = "PRAGMA journal_size_limit=16777216";
+// In KiB.
+constexpr auto kCacheSize = "PRAGMA cache_size=-16384";
+
+constexpr auto kSelectKeys =
+    "SELECT key, value, owner, holder, lifetime, create_revision, mod_revision, version FROM kv ORDER BY key";
+constexpr auto kSelectHistory =
+    "SELECT id, key, value, owner, holder, lifetime, create_revision, version, deleted FROM history ORDER BY id";
+constexpr auto kSelectAnswers = "SELECT number, owner, key, fingerprint, answer FROM idempotency ORDER BY number";
+
+constexpr int kNumberBits = 8;
+static_assert(kMaxSteps <= 1 << kNumberBits);
+
+Lifetime lifetime_of(std::int64_t number, const std::string& path) {
+  if (number < 0 || number > static_cast<std::int64_t>(Lifetime::kSession))
+    throw DamageError(path, "a key has lifetime " + std::to_string(number));
+  return static_cast<Lifetime>(number);
+}
+
+std::int64_t number_of(Lifetime lifetime) { return static_cast<std::int64_t>(lifetime); }
+
+}  // namespace
+
+struct Database::Statements {
+  explicit Statements(Connection& connection)
+      : begin(connection, "BEGIN IMMEDIATE"),
+        commit(connection, "COMMIT"),
+        put(connection, "INSERT OR REPLACE INTO kv VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
+        remove(connection, "DELETE FROM kv WHERE key = ?1"),
+        add_event(connection, "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
+        compact(connection, "DELETE FROM history WHERE id < ?1"),
+        add_answer(connection, "INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5)"),
+        remove_answer(connection, "DELETE FROM idempotency WHERE number = ?1"),
+        forget_owner(connection, "DELETE FROM idempotency WHERE owner = ?1"),
+        finish(connection, "UPDATE meta SET revision = ?1, compact_revision = ?2, keys = ?3") {}
+  Statement begin, commit, put, remove, add_event, compact, add_answer, remove_answer, forget_owner, finish;
+};
+
+Database::Database(const std::string& path, const std::string& synchronous) : path_(path), synchronous_(synchronous) {
+  if (!store_file_exists(path)) create_store_file(path);
+  try {
+    open();
+  } catch (const SqliteError& error) {
+    if (error.is_damage()) throw DamageError(path, error.what());
+    throw std::runtime_error("can't open the store " + path + ": " + error.what());
+  }
+}
+
+Database::~Database() {
+  statements_.reset();
+  if (failed_) {
+    // What is in the log is all that is known of what was written; the next start looks at it.
+    connection_->keep_log_at_close();
+    return;
+  }
+  try {
+    connection_->run("UPDATE meta SET clean = 1");
+  } catch (const SqliteError&) {
+    // The next start looks closer, that is all.
+  }
+}
+
+void Database::open() {
+  connection_ = std::make_unique<Connection>(path_);
+  // Before anything is read, so that no shared memory file comes into being.
+  connection_->run("PRAGMA locking_mode=EXCLUSIVE");
+  check_version(*connection_, path_, schema_steps());
+  if (connection_->text("PRAGMA journal_mode=WAL") != "wal")
+    throw std::runtime_error("the store " + path_ + " can't have a write-ahead log");
+  connection_->run("PRAGMA synchronous=" + synchronous_);
+  connection_->run(kLogBytes);
+  connection_->run(kCacheSize);
+  if (const auto found = connection_->text("PRAGMA quick_check(1)"); found != "ok") throw DamageError(path_, found);
+  migrate(*connection_, schema_steps());
+  begin_use();
+  statements_ = std::make_unique<Statements>(*connection_);
+}
+
+void Database::begin_use() {
+  try {
+    connection_->run("UPDATE meta SET clean = 0");
+    // What is read is on the disk from here on, even what a sync had failed for before.
+    connection_->run("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch (const SqliteError& error) {
+    // Reads and watches work on a full disk, too.
+    if (!error.is_full()) throw;
+  }
+}
+
+void Database::load(Model& model) {
+  try {
+    Statement meta(*connection_, "SELECT revision, compact_revision, keys FROM meta");
+    if (!meta.step()) throw DamageError(path_, "its table meta is empty");
+    const auto revision = meta.integer(0);
+    const auto compact_revision = meta.integer(1);
+    load_keys(model, meta.integer(2));
+    load_history(model);
+    load_answers(model);
+    model.finish_restore(revision, compact_revision);
+  } catch (const SqliteError& error) {
+    throw DamageError(path_, error.what());
+  }
+}
+
+void Database::load_keys(Model& model, std::int64_t expected) {
+  Statement row(*connection_, kSelectKeys);
+  while (row.step()) {
+    const auto record = make_record({.key = row.bytes(0),
+                                     .value = row.bytes(1),
+                                     .owner = row.bytes(2),
+                                     .holder = row.bytes(3),
+                                     .create_revision = row.integer(5),
+                                     .mod_revision = row.integer(6),
+                                     .version = row.integer(7),
+                                     .lifetime = lifetime_of(row.integer(4), path_)});
+    if (namespace_of(record->key()).empty()) throw DamageError(path_, "a key is in no namespace");
+    model.restore(record);
+  }
+  if (static_cast<std::int64_t>(model.index().size()) != expected)
+    throw DamageError(
+        path_, "it has " + std::to_string(model.index().size()) + " keys, but should have " + std::to_string(expected));
+}
+
+void Database::load_history(Model& model) {
+  Statement row(*connection_, kSelectHistory);
+  std::unordered_map<std::string_view, Ref> latest;  // of each key; the views are into the records
+  while (row.step()) {
+    const Revision revision = row.integer(0) >> kNumberBits;
+    auto now = model.find(row.bytes(1));
+    if (now == nullptr || now->mod_revision() != revision)
+      now = make_record({.key = row.bytes(1),
+                         .value = row.bytes(2),
+                         .owner = row.bytes(3),
+                         .holder = row.bytes(4),
+                         .create_revision = row.integer(6),
+                         .mod_revision = revision,
+                         .version = row.integer(7),
+                         .lifetime = lifetime_of(row.integer(5), path_),
+                         .deleted = row.integer(8) != 0});
+    Ref previous;
+    if (const auto at = latest.find(now->key()); at != latest.end()) {
+      if (!at->second->deleted()) previous = at->second;
+      latest.erase(at);
+    }
+    latest.emplace(now->key(), now);
+    model.restore_event({now, previous});
+  }
+}
+
+void Database::load_answers(Model& model) {
+  Statement row(*connection_, kSelectAnswers);
+  while (row.step())
+    model.restore_answer(
+        std::make_shared<const Answer>(Answer{row.integer(0), std::string(row.bytes(1)), std::string(row.bytes(2)),
+                                              std::string(row.bytes(3)), std::string(row.bytes(4))}));
+}
+
+WriteResult Database::write(const Batch& batch) {
+  try {
+    statements_->begin.run();
+    write_events(batch);
+    write_answers(batch);
+    statements_->compact.bind((batch.compact_revision + 1) << kNumberBits).run();
+    statements_->finish.bind(batch.revision, batch.compact_revision, static_cast<std::int64_t>(batch.keys)).run();
+    statements_->commit.run();
+    return {};
+  } catch (const SqliteError& error) {
+    try {
+      if (connection_->in_transaction()) connection_->run("ROLLBACK");
+    } catch (const SqliteError&) {
+      failed_ = true;
+    }
+    failed_ = failed_ || !error.is_full();
+    return {failed_ ? WriteResult::Kind::kFailed : WriteResult::Kind::kFull, error.what()};
+  }
+}
+
+void Database::write_events(const Batch& batch) {
+  Revision revision = 0;
+  std::int64_t number = 0;
+  for (const auto& [now, previous] : batch.events) {
+    number = now->mod_revision() == revision ? number + 1 : 0;
+    revision = now->mod_revision();
+    const auto& record = *now;
+    const auto lifetime = number_of(record.lifetime());
+    if (record.deleted())
+      statements_->remove.bind(record.key()).run();
+    else
+      statements_->put
+          .bind(record.key(), record.value(), record.owner(), record.holder(), lifetime, record.create_revision(),
+                revision, record.version())
+          .run();
+    statements_->add_event
+        .bind(revision << kNumberBits | number, record.key(), record.value(), record.owner(), record.holder(), lifetime,
+              record.create_revision(), record.version(), std::int64_t{record.deleted()})
+        .run();
+  }
+}
+
+void Database::write_answers(const Batch& batch) {
+  for (const auto number : batch.stale_answers) statements_->remove_answer.bind(number).run();
+  for (const auto& owner : batch.forgotten_owners) statements_->forget_owner.bind(owner).run();
+  for (const auto& answer : batch.answers)
+    statements_->add_answer.bind(answer->number, answer->owner, answer->key, answer->fingerprint, answer->bytes).run();
+}
+
+}  // namespace hostcall::daemon::store

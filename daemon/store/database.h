@@ -1,0 +1,53 @@
+// Database: the store on disk. Opened and read by the thread that starts, then used by the writer thread alone.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "daemon/store/batch.h"
+#include "daemon/store/model.h"
+#include "daemon/store/sqlite.h"
+
+namespace hostcall::daemon::store {
+
+struct WriteResult {
+  enum class Kind {
+    kCommitted,
+    kFull,    // nothing was written
+    kFailed,  // nobody knows; the database must not be written any more
+  };
+  Kind kind = Kind::kCommitted;
+  std::string what;  // if not committed
+};
+
+class Database {
+ public:
+  // Opens the store, or makes a new one where there is nothing. `synchronous` is SQLite's, FULL but in tests of power
+  // loss. Throws DamageError or std::runtime_error, with a text for the operator.
+  Database(const std::string& path, const std::string& synchronous);
+  // Notes a clean end, unless a write has failed.
+  ~Database();
+
+  // Fills a fresh model. Throws DamageError.
+  void load(Model& model);
+  // One commit.
+  WriteResult write(const Batch& batch);
+
+ private:
+  struct Statements;
+  void open();
+  void begin_use();
+  void load_keys(Model& model, std::int64_t expected);
+  void load_history(Model& model);
+  void load_answers(Model& model);
+  void write_events(const Batch& batch);
+  void write_answers(const Batch& batch);
+
+  const std::string path_;
+  const std::string synchronous_;
+  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<Statements> statements_;
+  bool failed_ = false;
+};
+
+}  // namespace hostcall::daemon::store

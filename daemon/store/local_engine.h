@@ -1,0 +1,98 @@
+// LocalEngine: the Engine that keeps its own database on this host.
+//
+// A transaction waits in the queue until the writer thread is idle. Then process() evaluates what waits, in order,
+// against the committed state and what those before it in this batch did, and gives the batch to the writer. When that
+// has committed it, process() applies it to the model, tells watches, and answers. So there is never more than one
+// batch on its way, reads see only what is on disk, and writes that come together share a commit.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/store/engine.h"
+#include "daemon/store/model.h"
+#include "daemon/store/sweep.h"
+#include "daemon/store/watch_hub.h"
+#include "daemon/store/writer.h"
+#include "proto/base/clock.h"
+
+namespace hostcall::daemon::store {
+
+struct StoreOptions {
+  std::string path;
+  HistoryLimits history;
+  // SQLite's; anything but FULL loses acknowledged writes with the power. For the test that shows it.
+  std::string synchronous = "FULL";
+};
+
+class LocalEngine final : public Engine {
+ public:
+  // Opens the store, makes a new one where there is none, and deletes what sessions held that are over. Throws
+  // std::runtime_error with a text for the operator. `owner` must outlive the engine, and may be told things from here.
+  LocalEngine(const StoreOptions& options, EngineOwner& owner);
+  // Commits what is with the writer; what waits is dropped. No callback comes. Watches must be gone.
+  ~LocalEngine() override;
+
+  Ref get(std::string_view key) const override { return model_.find(key); }
+  void scan(std::string_view prefix, std::string_view after, const Visit& visit) const override;
+  Revision revision() const override { return model_.revision(); }
+  Usage usage(const std::string& owner) const override { return model_.usage(owner); }
+  Outcome read(const Transaction& transaction) const override;
+  [[nodiscard]] std::unique_ptr<Ticket> submit(Transaction transaction, OnOutcome on_outcome) override;
+  std::size_t snapshot_bytes(std::string_view prefix) const override;
+  std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher) override;
+  void end_session(const std::string& session_holder) override;
+  void end_boots(const std::string& vm, const std::string& current_boot_id) override;
+  void purge(const std::string& vm, std::function<void(Verdict)> done) override;
+  int fd() const override { return writer_.fd(); }
+  void process() override;
+  EngineStats stats() const override;
+
+ private:
+  struct Waiting;
+  class LocalTicket;
+  struct Settled {
+    std::shared_ptr<Waiting> waiting;
+    Outcome outcome;
+  };
+  // What the writer has, and whom to answer.
+  struct InFlight {
+    std::shared_ptr<const Batch> batch;
+    std::vector<Settled> settled;
+    std::vector<std::shared_ptr<Waiting>> unfinished;  // sweeps with more steps to come
+  };
+
+  void enqueue(std::shared_ptr<Waiting> waiting);
+  void enqueue_sweep(Sweep sweep);
+  void wake();
+  // These return who is to be answered.
+  std::vector<Settled> begin_batch();
+  std::vector<Settled> finish_batch(const WriteResult& result);
+  std::vector<Settled> fail_batch(InFlight failed, WriteResult::Kind kind);
+  void apply(const InFlight& committed);
+  void note_disk(const WriteResult& result);
+  void defer(std::shared_ptr<Waiting> sweep);
+  void retry_deferred();
+  static void answer(const std::vector<Settled>& settled);
+  void end_old_sessions();
+  static std::unique_ptr<Database> open(const StoreOptions& options, Model& model);
+
+  EngineOwner& owner_;
+  Model model_;
+  WatchHub hub_{model_};
+  Writer writer_;
+  std::deque<std::shared_ptr<Waiting>> queue_;
+  std::optional<InFlight> in_flight_;
+  std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk
+  TimePoint retry_at_ = kNever;                     // when those are tried again
+  bool woken_ = false;                              // process() will come
+  bool disk_full_ = false;
+  bool read_only_ = false;
+  std::uint64_t commits_ = 0;
+  std::uint64_t transactions_ = 0;
+};
+
+}  // namespace hostcall::daemon::store

@@ -1,0 +1,133 @@
+#include "daemon/store/schema.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+
+#include "proto/base/unique_fd.h"
+
+namespace hostcall::daemon::store {
+namespace {
+
+// Keys, values and other texts from outside are blobs, so that they are compared byte by byte. lifetime is Lifetime's
+// number. history.id is revision << 8 | number within the revision. meta has one row; `keys` counts kv's.
+constexpr const char* kSteps[] = {
+    R"(CREATE TABLE meta (
+         id INTEGER PRIMARY KEY CHECK (id = 1),
+         revision INTEGER NOT NULL, compact_revision INTEGER NOT NULL, keys INTEGER NOT NULL, clean INTEGER NOT NULL);
+       INSERT INTO meta VALUES (1, 0, 0, 0, 1);
+       CREATE TABLE kv (
+         key BLOB PRIMARY KEY, value BLOB NOT NULL, owner BLOB NOT NULL, holder BLOB NOT NULL, lifetime INTEGER NOT NULL,
+         create_revision INTEGER NOT NULL, mod_revision INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;
+       CREATE TABLE history (
+         id INTEGER PRIMARY KEY, key BLOB NOT NULL, value BLOB NOT NULL, owner BLOB NOT NULL, holder BLOB NOT NULL,
+         lifetime INTEGER NOT NULL, create_revision INTEGER NOT NULL, version INTEGER NOT NULL, deleted INTEGER NOT NULL);
+       CREATE TABLE idempotency (
+         number INTEGER PRIMARY KEY, owner BLOB NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL,
+         answer BLOB NOT NULL);
+       CREATE INDEX idempotency_owner ON idempotency (owner);)",
+};
+
+constexpr std::string_view kMagic("SQLite format 3\0", 16);
+
+[[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
+
+void sync_directory(const std::string& path) {
+  const auto directory = std::filesystem::path(path).parent_path();
+  const auto fd =
+      UniqueFd::adopt(::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) fail("can't sync the directory of the store " + path);
+}
+
+void fill(const std::string& path) {
+  Connection connection(path);
+  connection.run("PRAGMA application_id=" + std::to_string(kApplicationId));
+  migrate(connection, kSteps);
+}
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+std::int64_t size_of(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? status.st_size : 0;
+}
+
+// SQLite would take what is missing for zeros. With a log, a page may have been on its way into the file. The header
+// has the page size in two bytes; 65,536 as 1.
+bool ends_in_page(const std::string& path, char high, char low) {
+  const auto size = static_cast<unsigned char>(high) << 8 | static_cast<unsigned char>(low);
+  return size > 1 && size_of(path) % size != 0 && size_of(path + "-wal") == 0;
+}
+
+}  // namespace
+
+SchemaSteps schema_steps() { return kSteps; }
+
+DamageError::DamageError(const std::string& path, const std::string& what)
+    : std::runtime_error("the store " + path + " is damaged: " + what + "; restore " + path + " and " + path +
+                         "-wal from a copy, or move both away to begin with an empty store") {}
+
+void create_store_file(const std::string& path) {
+  const auto unfinished = path + ".new";
+  for (const auto* suffix : {"", "-journal", "-wal"}) std::remove((unfinished + suffix).c_str());
+  {
+    const auto fd = UniqueFd::adopt(::open(unfinished.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd) fail("can't create the store " + unfinished);
+    try {
+      fill(unfinished);
+    } catch (const SqliteError& error) {
+      throw std::runtime_error("can't create the store " + unfinished + ": " + error.what());
+    }
+    if (::fsync(fd.get()) != 0) fail("can't sync the new store " + unfinished);
+  }
+  if (std::rename(unfinished.c_str(), path.c_str()) != 0) fail("can't rename the new store to " + path);
+  sync_directory(path);
+}
+
+bool store_file_exists(const std::string& path) {
+  const auto fd = UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd && errno != ENOENT) fail("can't open the store " + path);
+  if (!fd) {
+    if (exists(path + "-wal")) throw DamageError(path, "it is missing, but its write-ahead log is there");
+    return false;
+  }
+  std::array<char, kMagic.size() + 2> header{};
+  const auto got = ::pread(fd.get(), header.data(), header.size(), 0);
+  if (got < 0) fail("can't read the store " + path);
+  if (got == 0) throw DamageError(path, "it is empty");
+  if (static_cast<std::size_t>(got) < header.size() ||
+      !std::string_view(header.data(), header.size()).starts_with(kMagic))
+    throw DamageError(path, "it is no SQLite database");
+  if (ends_in_page(path, header[kMagic.size()], header[kMagic.size() + 1]))
+    throw DamageError(path, "it ends in the middle of a page");
+  return true;
+}
+
+void check_version(Connection& connection, const std::string& path, SchemaSteps steps) {
+  if (connection.integer("PRAGMA application_id") != kApplicationId)
+    throw DamageError(path, "it is a database of another application");
+  const auto version = connection.integer("PRAGMA user_version");
+  if (version <= 0) throw DamageError(path, "it has no schema version");
+  if (version > static_cast<std::int64_t>(steps.size()))
+    throw std::runtime_error("the store " + path + " has schema version " + std::to_string(version) +
+                             ", but this hostcalld knows only those up to " + std::to_string(steps.size()) +
+                             "; install the version of hostcall that wrote it, or a newer one");
+}
+
+void migrate(Connection& connection, SchemaSteps steps) {
+  for (auto version = connection.integer("PRAGMA user_version"); version < static_cast<std::int64_t>(steps.size());
+       ++version) {
+    connection.run("BEGIN IMMEDIATE");
+    connection.run(steps[static_cast<std::size_t>(version)]);
+    connection.run("PRAGMA user_version=" + std::to_string(version + 1));
+    connection.run("COMMIT");
+  }
+}
+
+}  // namespace hostcall::daemon::store

@@ -1,0 +1,297 @@
+// The engine on a real file: order, batches, tickets, idempotency, charges and lifetimes, all of it after a reload,
+// too.
+#include "daemon/store/local_engine.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/daemon/store/engine_fixture.h"
+
+namespace hostcall::daemon::store {
+namespace {
+
+class LocalEngineTest : public EngineTest {
+ protected:
+  // A transaction whose answer is its revision.
+  static Transaction once(std::string key, std::vector<Operation> operations, std::string fingerprint = "f") {
+    auto transaction = of_vm_a(std::move(operations));
+    transaction.idempotency = Idempotency{"a", std::move(key), std::move(fingerprint),
+                                          [](const Outcome& outcome) { return std::to_string(outcome.revision); }};
+    return transaction;
+  }
+  std::vector<std::string> keys(std::string_view prefix) const {
+    std::vector<std::string> keys;
+    engine->scan(prefix, "", [&](const Ref& record) {
+      keys.emplace_back(record->key());
+      return true;
+    });
+    return keys;
+  }
+};
+
+TEST_F(LocalEngineTest, IsThereAfterAReload) {
+  EXPECT_EQ(engine->revision(), 0);
+  EXPECT_EQ(put("/vm/a/x", std::string("\0\xFF", 2)).revision, 1);
+  EXPECT_EQ(put("/vm/a/x", "2", Lifetime::kBoot).revision, 2);
+  EXPECT_EQ(put("/shared/empty", "").revision, 3);
+  EXPECT_EQ(put("/vm/a/gone", "").revision, 4);
+  EXPECT_EQ(remove("/vm/a/gone").revision, 5);
+  const auto before = engine->usage("a");
+  open();
+  EXPECT_EQ(engine->revision(), 5);
+  const auto record = engine->get("/vm/a/x");
+  ASSERT_NE(record, nullptr);
+  EXPECT_EQ(record->value(), "2");
+  EXPECT_EQ(record->create_revision(), 1);
+  EXPECT_EQ(record->mod_revision(), 2);
+  EXPECT_EQ(record->version(), 2);
+  EXPECT_EQ(record->lifetime(), Lifetime::kBoot);
+  EXPECT_EQ(record->holder(), "a/b1");
+  EXPECT_EQ(record->owner(), "a");
+  EXPECT_EQ(value_of(*engine, "/shared/empty"), "");
+  EXPECT_EQ(engine->get("/vm/a/gone"), nullptr);
+  EXPECT_EQ(engine->usage("a"), before);
+  EXPECT_EQ(before, (Usage{2, 8 + 13}));
+  EXPECT_EQ(put("/vm/a/y", "").revision, 6);
+}
+
+TEST_F(LocalEngineTest, NothingIsSeenBeforeItIsCommitted) {
+  std::optional<Outcome> outcome;
+  const auto ticket = engine->submit(of_vm_a({put_of("/vm/a/x", "1")}), [&](const Outcome& got) { outcome = got; });
+  EXPECT_EQ(engine->get("/vm/a/x"), nullptr);
+  engine->process();
+  EXPECT_FALSE(outcome.has_value()) << "it is with the writer";
+  EXPECT_EQ(engine->get("/vm/a/x"), nullptr);
+  EXPECT_EQ(engine->revision(), 0);
+  ASSERT_TRUE(run_until(*engine, [&] { return outcome.has_value(); }));
+  EXPECT_EQ(value_of(*engine, "/vm/a/x"), "1");
+}
+
+TEST_F(LocalEngineTest, WritesThatComeTogetherShareACommit) {
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  std::vector<Revision> revisions;
+  for (int i = 0; i < 100; ++i)
+    tickets.push_back(engine->submit(of_vm_a({put_of("/vm/a/" + std::to_string(i % 10), std::to_string(i))}),
+                                     [&](const Outcome& outcome) { revisions.push_back(outcome.revision); }));
+  ASSERT_TRUE(run_until(*engine, [&] { return revisions.size() == 100; }));
+  EXPECT_EQ(engine->stats().commits, 1u);
+  EXPECT_EQ(engine->stats().transactions, 100u);
+  for (Revision i = 0; i < 100; ++i) EXPECT_EQ(revisions[static_cast<std::size_t>(i)], i + 1) << "in order";
+  open();
+  EXPECT_EQ(value_of(*engine, "/vm/a/7"), "97");
+  EXPECT_EQ(engine->get("/vm/a/7")->version(), 10);
+  EXPECT_EQ(engine->stats().history_events, 100u);
+}
+
+TEST_F(LocalEngineTest, ABatchIsBounded) {
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  std::size_t answers = 0;
+  for (int i = 0; i < 513; ++i)
+    tickets.push_back(engine->submit(of_vm_a({put_of("/vm/a/x", "")}), [&](const Outcome&) { ++answers; }));
+  ASSERT_TRUE(run_until(*engine, [&] { return answers == 513; }));
+  EXPECT_EQ(engine->stats().commits, 2u);
+}
+
+TEST_F(LocalEngineTest, WithoutAChangeThereIsNoCommit) {
+  EXPECT_EQ(remove("/vm/a/none").revision, 0);
+  EXPECT_EQ(write(*engine, of_vm_a({get_of("/vm/a/none")})).verdict, Verdict::kDone);
+  EXPECT_EQ(engine->stats().commits, 0u);
+}
+
+TEST_F(LocalEngineTest, ReadsAreAnsweredAtOnce) {
+  put("/vm/a/x", "1");
+  auto transaction = of_vm_a({get_of("/vm/a/x")});
+  transaction.compare = {{.key = "/vm/a/x", .number = 1}};
+  const auto outcome = engine->read(transaction);
+  EXPECT_TRUE(outcome.succeeded);
+  EXPECT_EQ(outcome.revision, 1);
+  ASSERT_EQ(outcome.results.size(), 1u);
+  EXPECT_EQ(outcome.results[0].record->value(), "1");
+}
+
+TEST_F(LocalEngineTest, ATicketDestroyedEarlyDropsTheTransaction) {
+  bool called = false;
+  engine->submit(of_vm_a({put_of("/vm/a/x", "1")}), [&](const Outcome&) { called = true; }).reset();
+  settle(*engine);
+  put("/vm/a/y", "1");
+  EXPECT_EQ(engine->get("/vm/a/x"), nullptr);
+  EXPECT_FALSE(called);
+}
+
+TEST_F(LocalEngineTest, ATicketDestroyedLateOnlyForgetsTheCallback) {
+  bool called = false;
+  auto ticket = engine->submit(of_vm_a({put_of("/vm/a/x", "1")}), [&](const Outcome&) { called = true; });
+  engine->process();
+  ticket.reset();
+  settle(*engine);
+  EXPECT_EQ(value_of(*engine, "/vm/a/x"), "1");
+  EXPECT_FALSE(called);
+}
+
+TEST_F(LocalEngineTest, ACallbackMayDestroyItsTicketAndSubmitMore) {
+  std::unique_ptr<Ticket> first, second;
+  bool done = false;
+  first = engine->submit(of_vm_a({put_of("/vm/a/x", "1")}), [&](const Outcome&) {
+    second = engine->submit(of_vm_a({put_of("/vm/a/x", "2")}), [&](const Outcome&) { done = true; });
+    first.reset();
+  });
+  ASSERT_TRUE(run_until(*engine, [&] { return done; }));
+  EXPECT_EQ(value_of(*engine, "/vm/a/x"), "2");
+}
+
+TEST_F(LocalEngineTest, ARepetitionGetsTheFirstAnswer) {
+  EXPECT_EQ(write(*engine, once("k", {put_of("/vm/a/x", "1")})).answer, "1");
+  put("/vm/a/x", "other");
+  auto again = write(*engine, once("k", {put_of("/vm/a/x", "1")}));
+  EXPECT_TRUE(again.replayed);
+  EXPECT_EQ(again.answer, "1");
+  EXPECT_EQ(value_of(*engine, "/vm/a/x"), "other") << "not done twice";
+  EXPECT_EQ(write(*engine, once("k", {put_of("/vm/a/x", "3")}, "g")).verdict, Verdict::kKeyReused);
+  open();
+  again = write(*engine, once("k", {put_of("/vm/a/x", "1")}));
+  EXPECT_TRUE(again.replayed) << "after a restart, too";
+  EXPECT_EQ(again.answer, "1");
+  EXPECT_EQ(engine->revision(), 2);
+}
+
+TEST_F(LocalEngineTest, ARepetitionInTheSameBatchIsNotDoneTwice) {
+  std::vector<Outcome> outcomes;
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  for (int i = 0; i < 2; ++i)
+    tickets.push_back(engine->submit(once("k", {put_of("/vm/a/x", "1")}),
+                                     [&](const Outcome& outcome) { outcomes.push_back(outcome); }));
+  ASSERT_TRUE(run_until(*engine, [&] { return outcomes.size() == 2; }));
+  EXPECT_EQ(outcomes[1].answer, "1");
+  EXPECT_TRUE(outcomes[1].replayed);
+  EXPECT_EQ(engine->get("/vm/a/x")->version(), 1);
+}
+
+TEST_F(LocalEngineTest, AnEmptyOutcomeIsRememberedToo) {
+  EXPECT_EQ(write(*engine, once("k", {delete_of("/vm/a/x")})).answer, "0");
+  put("/vm/a/x", "1");
+  open();
+  EXPECT_TRUE(write(*engine, once("k", {delete_of("/vm/a/x")})).replayed);
+  EXPECT_EQ(value_of(*engine, "/vm/a/x"), "1") << "the first time there was nothing to delete";
+}
+
+TEST_F(LocalEngineTest, ForgottenAnswersGoFromTheDisk) {
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  for (std::size_t i = 0; i < kMaxAnswers + 10; ++i)
+    tickets.push_back(engine->submit(once(std::to_string(i), {put_of("/vm/a/x", "")}), {}));
+  settle(*engine);
+  EXPECT_EQ(engine->stats().answers, kMaxAnswers);
+  put("/vm/a/y", "");
+  open();
+  EXPECT_EQ(engine->stats().answers, kMaxAnswers);
+  EXPECT_FALSE(write(*engine, once("0", {put_of("/vm/a/x", "")})).replayed);
+  EXPECT_TRUE(write(*engine, once("1000", {put_of("/vm/a/x", "")})).replayed);
+}
+
+TEST_F(LocalEngineTest, ALongAnswerIsRefused) {
+  auto transaction = once("k", {put_of("/vm/a/x", "")});
+  transaction.idempotency->encode = [](const Outcome&) { return std::string(kMaxAnswerBytes + 1, 'x'); };
+  EXPECT_EQ(write(*engine, transaction).verdict, Verdict::kInvalid);
+  EXPECT_EQ(engine->revision(), 0);
+}
+
+TEST_F(LocalEngineTest, LimitsHoldWithinABatchAndAfterAReload) {
+  const auto limited = [](const std::string& key) {
+    auto transaction = of_vm_a({put_of(key, "")});
+    transaction.limits = OwnerLimits{2, 1000};
+    return transaction;
+  };
+  std::vector<Verdict> verdicts;
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  for (const auto* key : {"/vm/a/1", "/shared/2", "/vm/a/3"})
+    tickets.push_back(
+        engine->submit(limited(key), [&](const Outcome& outcome) { verdicts.push_back(outcome.verdict); }));
+  ASSERT_TRUE(run_until(*engine, [&] { return verdicts.size() == 3; }));
+  EXPECT_EQ(verdicts, (std::vector<Verdict>{Verdict::kDone, Verdict::kDone, Verdict::kKeysLimit}));
+  open();
+  EXPECT_EQ(engine->usage("a"), (Usage{2, 7 + 9}));
+  EXPECT_EQ(write(*engine, limited("/vm/a/3")).verdict, Verdict::kKeysLimit);
+  remove("/shared/2");
+  EXPECT_EQ(write(*engine, limited("/vm/a/3")).verdict, Verdict::kDone);
+}
+
+TEST_F(LocalEngineTest, ScansPrefixesInOrder) {
+  for (const auto* key : {"/vm/a/x", "/vm/a/x/1", "/vm/a/x-y", "/vm/ab/x", "/vm/a/y"}) put(key, "");
+  EXPECT_EQ(keys("/vm/a/"), (std::vector<std::string>{"/vm/a/x", "/vm/a/x-y", "/vm/a/x/1", "/vm/a/y"}));
+  EXPECT_EQ(keys("/vm/a/x/"), std::vector<std::string>{"/vm/a/x/1"});
+  EXPECT_EQ(keys("/vm/a/x"), std::vector<std::string>{"/vm/a/x"});
+  EXPECT_EQ(keys("/").size(), 5u);
+  std::vector<std::string> page;
+  engine->scan("/vm/a/", "/vm/a/x-y", [&](const Ref& record) {
+    page.emplace_back(record->key());
+    return false;
+  });
+  EXPECT_EQ(page, std::vector<std::string>{"/vm/a/x/1"});
+}
+
+TEST_F(LocalEngineTest, SessionsAndBootsEnd) {
+  put("/vm/a/session", "", Lifetime::kSession);
+  put("/vm/a/boot", "", Lifetime::kBoot);
+  put("/vm/a/stays", "");
+  engine->end_session("s1");
+  settle(*engine);
+  EXPECT_EQ(keys("/"), (std::vector<std::string>{"/vm/a/boot", "/vm/a/stays"}));
+  engine->end_boots("a", "b1");
+  settle(*engine);
+  EXPECT_NE(engine->get("/vm/a/boot"), nullptr) << "it is still this boot";
+  engine->end_boots("a", "b2");
+  settle(*engine);
+  EXPECT_EQ(keys("/"), std::vector<std::string>{"/vm/a/stays"});
+}
+
+TEST_F(LocalEngineTest, WhatSessionsHeldIsGoneAtTheStart) {
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  for (int i = 0; i < 200; ++i)
+    tickets.push_back(
+        engine->submit(of_vm_a({put_of("/vm/a/session" + std::to_string(i), "", Lifetime::kSession)}), {}));
+  settle(*engine);
+  put("/vm/a/boot", "", Lifetime::kBoot);
+  open();
+  EXPECT_EQ(keys("/"), std::vector<std::string>{"/vm/a/boot"});
+  EXPECT_EQ(engine->revision(), 203) << "two steps, which watches see";
+  EXPECT_EQ(engine->stats().history_events, 401u);
+}
+
+TEST_F(LocalEngineTest, PurgeTakesManyKeysAndForgetsAnswers) {
+  for (int i = 0; i < 50; ++i) {
+    std::vector<Operation> operations;
+    for (int k = 0; k < 100; ++k) operations.push_back(put_of("/vm/a/" + std::to_string(i * 100 + k), ""));
+    write(*engine, of_vm_a(operations));
+  }
+  write(*engine, once("k", {put_of("/shared/x", "")}));
+  put("/vm/ab/x", "");
+  std::optional<Verdict> verdict;
+  engine->purge("a", [&](Verdict got) { verdict = got; });
+  ASSERT_TRUE(run_until(*engine, [&] { return verdict.has_value(); }));
+  EXPECT_EQ(verdict, Verdict::kDone);
+  EXPECT_EQ(keys("/"), (std::vector<std::string>{"/shared/x", "/vm/ab/x"}));
+  EXPECT_EQ(engine->stats().answers, 0u);
+  open();
+  EXPECT_EQ(keys("/"), (std::vector<std::string>{"/shared/x", "/vm/ab/x"}));
+  EXPECT_EQ(engine->stats().answers, 0u);
+}
+
+TEST_F(LocalEngineTest, TheHistoryIsBoundedOnDiskToo) {
+  open({.events = 20});
+  for (int i = 0; i < 50; ++i) put("/vm/a/x", std::to_string(i));
+  EXPECT_EQ(engine->stats().history_events, 20u);
+  EXPECT_EQ(engine->stats().compact_revision, 30);
+  open({.events = 1000});
+  EXPECT_LE(engine->stats().history_events, 21u) << "the disk follows by one commit";
+  EXPECT_GE(engine->stats().compact_revision, 29);
+}
+
+TEST_F(LocalEngineTest, ASecondProcessIsRefused) {
+  try {
+    LocalEngine second(StoreOptions{.path = dir / "store.db"}, owner);
+    FAIL() << "it must not open";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("locked"), std::string::npos) << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace hostcall::daemon::store
