@@ -60,16 +60,8 @@ Database::Database(const std::string& path, const std::string& synchronous) : pa
 
 Database::~Database() {
   statements_.reset();
-  if (failed_) {
-    // What is in the log is all that is known of what was written; the next start looks at it.
-    connection_->keep_log_at_close();
-    return;
-  }
-  try {
-    connection_->run("UPDATE meta SET clean = 1");
-  } catch (const SqliteError&) {
-    // The next start looks closer, that is all.
-  }
+  // What is in the log is all that is known of what was written; the next start looks at it.
+  if (failed_) connection_->keep_log_at_close();
 }
 
 void Database::open() {
@@ -84,14 +76,13 @@ void Database::open() {
   connection_->run(kCacheSize);
   if (const auto found = connection_->text("PRAGMA quick_check(1)"); found != "ok") throw DamageError(path_, found);
   migrate(*connection_, schema_steps());
-  begin_use();
+  empty_log();
   statements_ = std::make_unique<Statements>(*connection_);
 }
 
-void Database::begin_use() {
+// What is read is on the disk from here on, even what a sync had failed for before.
+void Database::empty_log() {
   try {
-    connection_->run("UPDATE meta SET clean = 0");
-    // What is read is on the disk from here on, even what a sync had failed for before.
     connection_->run("PRAGMA wal_checkpoint(TRUNCATE)");
   } catch (const SqliteError& error) {
     // Reads and watches work on a full disk, too.

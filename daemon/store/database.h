@@ -25,7 +25,6 @@ class Database {
   // Opens the store, or makes a new one where there is nothing. `synchronous` is SQLite's, FULL but in tests of power
   // loss. Throws DamageError or std::runtime_error, with a text for the operator.
   Database(const std::string& path, const std::string& synchronous);
-  // Notes a clean end, unless a write has failed.
   ~Database();
 
   // Fills a fresh model. Throws DamageError.
@@ -36,7 +35,7 @@ class Database {
  private:
   struct Statements;
   void open();
-  void begin_use();
+  void empty_log();
   void load_keys(Model& model, std::int64_t expected);
   void load_history(Model& model);
   void load_answers(Model& model);

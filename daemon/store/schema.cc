@@ -20,8 +20,8 @@ namespace {
 constexpr const char* kSteps[] = {
     R"(CREATE TABLE meta (
          id INTEGER PRIMARY KEY CHECK (id = 1),
-         revision INTEGER NOT NULL, compact_revision INTEGER NOT NULL, keys INTEGER NOT NULL, clean INTEGER NOT NULL);
-       INSERT INTO meta VALUES (1, 0, 0, 0, 1);
+         revision INTEGER NOT NULL, compact_revision INTEGER NOT NULL, keys INTEGER NOT NULL);
+       INSERT INTO meta VALUES (1, 0, 0, 0);
        CREATE TABLE kv (
          key BLOB PRIMARY KEY, value BLOB NOT NULL, owner BLOB NOT NULL, holder BLOB NOT NULL, lifetime INTEGER NOT NULL,
          create_revision INTEGER NOT NULL, mod_revision INTEGER NOT NULL, version INTEGER NOT NULL) WITHOUT ROWID;

@@ -1,0 +1,208 @@
+// Crashes, power losses, full and broken disks: a process under load (store_process.cc) suffers them, and what it had
+// acknowledged is compared with what is there afterwards.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <random>
+#include <sstream>
+#include <thread>
+
+#include "tests/support/process.h"
+#include "tests/support/sanitized.h"
+#include "tests/unit/daemon/store/engine_fixture.h"
+#include "tests/unit/daemon/store/load.h"
+
+namespace hostcall::daemon::store {
+namespace {
+
+constexpr seconds kPatience{20};
+
+int rounds(const char* variable, int normally) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? normally : std::atoi(text);
+}
+
+std::size_t count(const std::string& text, const std::string& what) {
+  std::size_t found = 0;
+  for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++found;
+  return found;
+}
+
+class Faults : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directory(dir / "store");
+    std::filesystem::create_directory(dir / "images");
+    control("none");
+  }
+
+  std::map<std::string, std::string> faults() const {
+    return {{"LD_PRELOAD", DISK_FAULTS},
+            {"DISK_FAULTS_DIRECTORY", dir / "store"},
+            {"DISK_FAULTS_CONTROL", dir / "control"},
+            {"DISK_FAULTS_IMAGES", dir / "images"}};
+  }
+  std::unique_ptr<test::Process> start(const std::map<std::string, std::string>& environment = {},
+                                       const std::string& synchronous = "FULL") const {
+    auto process = std::make_unique<test::Process>(std::vector<std::string>{STORE_PROCESS, path, synchronous},
+                                                   test::ProcessOptions{.environment = environment, .input = {}});
+    EXPECT_TRUE(process->wait_for_error_text("ready\n", kPatience)) << process->errors();
+    return process;
+  }
+  // In one step, as the process may read it at any time.
+  void control(const std::string& word) const {
+    std::filesystem::rename(dir.write("control.new", word), dir / "control");
+  }
+  // Lets it work for a while, kills it, and notes what it has acknowledged.
+  void run_and_kill(test::Process& process, milliseconds time) {
+    std::this_thread::sleep_for(time);
+    process.signal(SIGKILL);
+    ASSERT_EQ(process.wait(kPatience), 128 + SIGKILL) << process.errors();
+    std::istringstream lines(process.errors());
+    for (std::string line; std::getline(lines, line);) {
+      int writer = 0;
+      long number = 0;
+      if (std::sscanf(line.c_str(), "ack %d %ld", &writer, &number) == 2) acknowledged[writer] = number;
+    }
+  }
+  // What is wrong with the store; empty: nothing. Opening it does quick_check.
+  std::string check() {
+    try {
+      LocalEngine engine({.path = path}, owner);
+      for (int i = 0; i < kLoadWriters; ++i)
+        if (auto wrong = check_writer(engine, i); !wrong.empty()) return "writer " + std::to_string(i) + ": " + wrong;
+      return {};
+    } catch (const std::runtime_error& error) {
+      return error.what();
+    }
+  }
+  std::string check_writer(const Engine& engine, int i) {
+    const long number = number_at(engine, first_key(i));
+    if (number < acknowledged[i])
+      return "has " + std::to_string(number) + ", but " + std::to_string(acknowledged[i]) + " was acknowledged";
+    if (number > acknowledged[i] + 1) return "has " + std::to_string(number) + ", which was never submitted";
+    acknowledged[i] = number;  // what is there now must stay
+    if (number_at(engine, second_key(i)) != number) return "a transaction is there by half";
+    for (long back = 0; back < std::min<long>(number, kLoadSlots); ++back)
+      if (number_at(engine, slot_key(i, number - back)) != number - back) return "a slot is not what it should be";
+    return {};
+  }
+  // The machine starts: what is there is on the disk.
+  void power_on() {
+    std::filesystem::remove_all(dir / "images");
+    std::filesystem::copy(dir / "store", dir / "images");
+  }
+  // What a power loss leaves: of each file what was synced, or more; files that were never synced are empty or gone.
+  void lose_power() {
+    for (const auto& entry : std::filesystem::directory_iterator(dir / "store")) {
+      const auto image = dir / ("images/" + entry.path().filename().string());
+      if (random() % 4 == 0) continue;  // all of it had reached the disk
+      if (std::filesystem::exists(image))
+        std::filesystem::copy_file(image, entry.path(), std::filesystem::copy_options::overwrite_existing);
+      else
+        std::filesystem::remove(entry.path());
+    }
+  }
+  milliseconds random_time() { return milliseconds(1 + random() % 60); }
+
+  test::TempDir dir;
+  const std::string path = dir / "store/store.db";
+  OwnerLog owner;
+  std::map<int, long> acknowledged;
+  std::mt19937 random{std::random_device()()};
+};
+
+TEST_F(Faults, KilledAtAnyTime) {
+  const int kRounds = rounds("HOSTCALL_CRASH_ROUNDS", 200);
+  for (int round = 0; round < kRounds; ++round) {
+    ASSERT_NO_FATAL_FAILURE(run_and_kill(*start(), random_time()));
+    ASSERT_EQ(check(), "") << "round " << round;
+  }
+  long total = 0;
+  for (const auto& [writer, number] : acknowledged) total += number;
+  EXPECT_GT(total, kRounds) << "there must be something to lose";
+  std::printf("%d rounds, %ld writes acknowledged\n", kRounds, total);
+}
+
+class DiskFaults : public Faults {
+ protected:
+  void SetUp() override {
+    if (test::kSanitized) GTEST_SKIP() << "a sanitizer's runtime must be loaded first";
+    Faults::SetUp();
+  }
+};
+
+TEST_F(DiskFaults, PowerLossKeepsWhatWasAcknowledged) {
+  const int kRounds = rounds("HOSTCALL_POWER_ROUNDS", 30);
+  for (int round = 0; round < kRounds; ++round) {
+    power_on();
+    ASSERT_NO_FATAL_FAILURE(run_and_kill(*start(faults()), 3 * random_time()));
+    lose_power();
+    ASSERT_EQ(check(), "") << "round " << round;
+  }
+  EXPECT_GT(acknowledged[0], 10);
+}
+
+class LessThanFull : public DiskFaults, public testing::WithParamInterface<const char*> {};
+
+// With fewer syncs the same test must fail; else it shows nothing.
+TEST_P(LessThanFull, LosesWhatWasAcknowledged) {
+  std::string wrong;
+  for (int round = 0; round < 20 && wrong.empty(); ++round) {
+    power_on();
+    ASSERT_NO_FATAL_FAILURE(run_and_kill(*start(faults(), GetParam()), 3 * random_time()));
+    lose_power();
+    wrong = check();
+  }
+  EXPECT_NE(wrong, "");
+  std::printf("synchronous=%s: %s\n", GetParam(), wrong.c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, LessThanFull, testing::Values("OFF", "NORMAL"));
+
+TEST_F(DiskFaults, AFullDiskRefusesWritesAndRecovers) {
+  const auto process = start(faults());
+  ASSERT_TRUE(process->wait_for_error_text("ack 3 5\n", kPatience));
+  control("full");
+  const auto begin = Clock::now();
+  ASSERT_TRUE(process->wait_for_error_text("refused full", kPatience)) << process->errors();
+  EXPECT_LT(Clock::now() - begin, seconds(1));
+  process->wait(milliseconds(200));
+  const auto so_far = process->errors();
+  EXPECT_EQ(count(so_far, "owner full"), 1u) << "told once";
+  EXPECT_EQ(count(so_far.substr(so_far.find("owner full")), "ack"), 0u);
+  EXPECT_GT(count(so_far, "refused full"), 16u) << "each write is refused at once";
+  control("none");
+  ASSERT_TRUE(process->wait_for_error_text("owner recovered", kPatience));
+  const auto text = process->errors();
+  EXPECT_EQ(count(text, "refused full 0\n"), 0u) << "reads go on meanwhile";
+  ASSERT_NO_FATAL_FAILURE(run_and_kill(*process, milliseconds(100)));
+  const auto after = process->errors().substr(text.find("owner recovered"));
+  EXPECT_GT(count(after, "ack 0"), 0u);
+  EXPECT_GT(count(after, "event"), 0u) << "and watches";
+  EXPECT_EQ(check(), "");
+}
+
+class BrokenDisk : public DiskFaults, public testing::WithParamInterface<const char*> {};
+
+TEST_P(BrokenDisk, AcknowledgesNothingMoreAndStaysReadOnly) {
+  const auto process = start(faults());
+  ASSERT_TRUE(process->wait_for_error_text("ack 3 5\n", kPatience));
+  control(GetParam());
+  ASSERT_TRUE(process->wait_for_error_text("refused read-only", kPatience)) << process->errors();
+  control("none");
+  ASSERT_NO_FATAL_FAILURE(run_and_kill(*process, milliseconds(100)));
+  const auto text = process->errors();
+  EXPECT_EQ(count(text, "owner failed"), 1u) << "an alert, once";
+  EXPECT_GT(count(text, "refused failed"), 0u);
+  EXPECT_EQ(count(text.substr(text.find("owner failed")), "ack"), 0u) << "also when the disk seems well again";
+  EXPECT_EQ(count(text, "refused read-only 0\n"), 0u) << "reads go on";
+  EXPECT_EQ(check(), "") << "what was acknowledged before is there";
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, BrokenDisk, testing::Values("write", "sync"));
+
+}  // namespace
+}  // namespace hostcall::daemon::store

@@ -1,0 +1,125 @@
+// A process with an engine under load, to be killed: store-process PATH SYNCHRONOUS. Writes lines to standard error:
+// "ready"; "ack WRITER COUNT" when a write is acknowledged; "refused VERDICT READ" when it is not, with a number that
+// was read at that moment; "owner …" for what the engine's owner is told; "event" for each revision that a watch
+// delivers.
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <random>
+#include <thread>
+
+#include "daemon/store/local_engine.h"
+#include "tests/unit/daemon/store/load.h"
+
+namespace hostcall::daemon::store {
+namespace {
+
+// At once, and as a whole: what is not written is lost when the process is killed.
+void say(const std::string& line) {
+  const auto text = line + "\n";
+  if (::write(STDERR_FILENO, text.data(), text.size()) < 0) std::abort();
+}
+
+struct LoudOwner final : EngineOwner {
+  void on_disk_full(const std::string&) override { say("owner full"); }
+  void on_disk_recovered() override { say("owner recovered"); }
+  void on_disk_failed(const std::string&) override { say("owner failed"); }
+};
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kDone: return "done";
+    case Verdict::kDiskFull: return "full";
+    case Verdict::kDiskFailed: return "failed";
+    case Verdict::kReadOnly: return "read-only";
+    default: return "other";
+  }
+}
+
+class LoudWatcher final : public Watcher {
+ public:
+  explicit LoudWatcher(Engine& engine) : watch_(engine.watch({.prefix = first_key(0)}, *this)) {}
+  void on_ready() override {
+    while (watch_->next(1 << 20).kind != Delivery::Kind::kNothing) {
+      watch_->taken();
+      say("event");
+    }
+  }
+
+ private:
+  std::unique_ptr<Watch> watch_;
+};
+
+class Load {
+ public:
+  explicit Load(Engine& engine) : engine_(engine) {
+    for (int i = 0; i < kLoadWriters; ++i) {
+      writers_[i].count = number_at(engine, first_key(i));
+      submit(i);
+    }
+  }
+
+ private:
+  struct Writer {
+    long count = 0;
+    std::unique_ptr<Ticket> ticket;
+  };
+
+  // Mostly small, now and then as large as a value may be.
+  std::string value(long count) {
+    const std::size_t size = random_() % 50 == 0 ? 65000 : random_() % 2000;
+    return std::to_string(count) + " " + std::string(size, 'x');
+  }
+
+  void submit(int i) {
+    auto& writer = writers_[i];
+    const long count = writer.count + 1;
+    Transaction transaction;
+    for (const auto& key : {first_key(i), second_key(i), slot_key(i, count)})
+      transaction.then.push_back({Operation::Kind::kPut, key, value(count), Lifetime::kPersistent});
+    writer.ticket = engine_.submit(std::move(transaction), [this, i](const Outcome& outcome) { settled(i, outcome); });
+  }
+
+  void settled(int i, const Outcome& outcome) {
+    auto& writer = writers_[i];
+    if (outcome.verdict == Verdict::kDone) {
+      say("ack " + std::to_string(i) + " " + std::to_string(++writer.count));
+    } else {
+      say(std::string("refused ") + name_of(outcome.verdict) + " " + std::to_string(number_at(engine_, first_key(i))));
+      std::this_thread::sleep_for(milliseconds(5));
+    }
+    submit(i);
+  }
+
+  Engine& engine_;
+  Writer writers_[kLoadWriters];
+  std::mt19937 random_{std::random_device()()};
+};
+
+int run(const std::string& path, const std::string& synchronous) {
+  LoudOwner owner;
+  LocalEngine engine({.path = path, .synchronous = synchronous}, owner);
+  LoudWatcher watcher(engine);
+  say("ready");
+  Load load(engine);
+  for (;;) {
+    pollfd ready{.fd = engine.fd(), .events = POLLIN, .revents = 0};
+    ::poll(&ready, 1, -1);
+    engine.process();
+  }
+}
+
+}  // namespace
+}  // namespace hostcall::daemon::store
+
+int main(int argc, char** argv) {
+  if (argc != 3) return 2;
+  try {
+    return hostcall::daemon::store::run(argv[1], argv[2]);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
+}
