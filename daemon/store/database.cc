@@ -74,6 +74,7 @@ void Database::open() {
   connection_->run("PRAGMA synchronous=" + synchronous_);
   connection_->run(kLogBytes);
   connection_->run(kCacheSize);
+  connection_->run("PRAGMA temp_store=MEMORY");
   if (const auto found = connection_->text("PRAGMA quick_check(1)"); found != "ok") throw DamageError(path_, found);
   migrate(*connection_, schema_steps());
   empty_log();

@@ -13,14 +13,11 @@ std::size_t bytes_of(const Event& event) {
 
 void History::append(const Event& event) {
   const auto key = event.now->key();
-  if (event.previous != nullptr) {
-    // Changes of the same revision are of other keys, and each revision has few.
-    for (auto position = find(event.previous->mod_revision()); position < end(); ++position) {
-      auto& entry = entries_[position - first_];
-      if (entry.event.revision() != event.previous->mod_revision()) break;
-      if (entry.event.now->key() == key) entry.superseded = event.revision();
-    }
+  if (const auto before = latest_.find(key); before != latest_.end()) {
+    entries_[before->second - first_].superseded = event.revision();
+    latest_.erase(before);  // its key goes with that event
   }
+  latest_.emplace(key, end());
   lanes_[std::string(namespace_of(key))].push_back(end());
   bytes_ += bytes_of(event);
   entries_.push_back({event});
@@ -43,6 +40,7 @@ void History::drop_first() {
   const auto lane = lanes_.find(namespace_of(event.now->key()));
   lane->second.pop_front();
   if (lane->second.empty()) lanes_.erase(lane);
+  if (const auto latest = latest_.find(event.now->key()); latest->second == first_) latest_.erase(latest);
   bytes_ -= bytes_of(event);
   entries_.pop_front();
   ++first_;

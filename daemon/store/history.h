@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 #include "daemon/store/record.h"
 
@@ -63,6 +64,8 @@ class History {
   Revision compact_revision_ = 0;
   // Positions by namespace, so that a watch of one VM's keys does not wade through those of all others.
   std::map<std::string, Lane, std::less<>> lanes_;
+  // Of each key; the views are into the events.
+  std::unordered_map<std::string_view, Position> latest_;
 };
 
 template <class Visit>

@@ -73,7 +73,7 @@ class Model final : public State {
 
 template <class Visit>
 void Model::scan(std::string_view prefix, std::string_view after, Visit visit) const {
-  auto at = after > prefix ? index_.upper_bound(after) : index_.lower_bound(prefix);
+  auto at = after >= prefix ? index_.upper_bound(after) : index_.lower_bound(prefix);
   while (at != index_.end() && covers(prefix, (*at)->key()) && visit(*at)) ++at;
 }
 

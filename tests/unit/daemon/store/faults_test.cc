@@ -45,9 +45,11 @@ class Faults : public testing::Test {
             {"DISK_FAULTS_IMAGES", dir / "images"}};
   }
   std::unique_ptr<test::Process> start(const std::map<std::string, std::string>& environment = {},
-                                       const std::string& synchronous = "FULL") const {
-    auto process = std::make_unique<test::Process>(std::vector<std::string>{STORE_PROCESS, path, synchronous},
-                                                   test::ProcessOptions{.environment = environment, .input = {}});
+                                       const std::vector<std::string>& arguments = {"FULL"}) const {
+    std::vector<std::string> command{STORE_PROCESS, path};
+    command.insert(command.end(), arguments.begin(), arguments.end());
+    auto process =
+        std::make_unique<test::Process>(command, test::ProcessOptions{.environment = environment, .input = {}});
     EXPECT_TRUE(process->wait_for_error_text("ready\n", kPatience)) << process->errors();
     return process;
   }
@@ -152,7 +154,7 @@ TEST_P(LessThanFull, LosesWhatWasAcknowledged) {
   std::string wrong;
   for (int round = 0; round < 20 && wrong.empty(); ++round) {
     power_on();
-    ASSERT_NO_FATAL_FAILURE(run_and_kill(*start(faults(), GetParam()), 3 * random_time()));
+    ASSERT_NO_FATAL_FAILURE(run_and_kill(*start(faults(), {GetParam()}), 3 * random_time()));
     lose_power();
     wrong = check();
   }
@@ -183,6 +185,22 @@ TEST_F(DiskFaults, AFullDiskRefusesWritesAndRecovers) {
   EXPECT_GT(count(after, "ack 0"), 0u);
   EXPECT_GT(count(after, "event"), 0u) << "and watches";
   EXPECT_EQ(check(), "");
+}
+
+// Nobody writes; so the engine must try again by itself.
+TEST_F(DiskFaults, WhatSessionsHeldGoesWhenThereIsRoomAgain) {
+  {
+    LocalEngine engine({.path = path}, owner);
+    auto transaction = of_vm_a({put_of(first_key(0), "1", Lifetime::kSession)});
+    ASSERT_EQ(write(engine, transaction).verdict, Verdict::kDone);
+  }
+  control("full");
+  const auto process = start(faults(), {"FULL", "idle"});
+  EXPECT_EQ(count(process->errors(), "owner full"), 1u);
+  EXPECT_FALSE(process->wait_for_error_text("event", milliseconds(1500)));
+  control("none");
+  EXPECT_TRUE(process->wait_for_error_text("event", kPatience));
+  EXPECT_EQ(count(process->errors(), "owner recovered"), 1u);
 }
 
 class BrokenDisk : public DiskFaults, public testing::WithParamInterface<const char*> {};

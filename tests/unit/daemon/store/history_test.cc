@@ -47,6 +47,19 @@ TEST(History, KnowsWhatSupersededAChange) {
   EXPECT_EQ(history.at(2).superseded, 0);
 }
 
+TEST(History, ADeletionIsSupersededByANewKeyOfThatName) {
+  History history({.events = 2});
+  history.append(
+      {make_record({.key = "/shared/a", .value = {}, .owner = {}, .holder = {}, .mod_revision = 1, .deleted = true}),
+       nullptr});
+  history.append(change("/shared/a", 2));
+  EXPECT_EQ(history.at(0).superseded, 2);
+  history.append(change("/shared/b", 3));
+  history.trim();
+  history.append(change("/shared/a", 4));
+  EXPECT_EQ(history.at(1).superseded, 4) << "also when what was before is dropped";
+}
+
 TEST(History, DropsWholeRevisionsAboveTheCount) {
   History history({.events = 3});
   for (const auto* key : {"/shared/a", "/shared/b", "/vm/a/c"}) history.append(change(key, 1));

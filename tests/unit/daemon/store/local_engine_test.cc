@@ -225,6 +225,12 @@ TEST_F(LocalEngineTest, ScansPrefixesInOrder) {
     return false;
   });
   EXPECT_EQ(page, std::vector<std::string>{"/vm/a/x/1"});
+  page.clear();
+  engine->scan("/vm/a/x", "/vm/a/x", [&](const Ref& record) {
+    page.emplace_back(record->key());
+    return true;
+  });
+  EXPECT_EQ(page, std::vector<std::string>{}) << "a single key has no second page";
 }
 
 TEST_F(LocalEngineTest, SessionsAndBootsEnd) {

@@ -1,12 +1,13 @@
-// A process with an engine under load, to be killed: store-process PATH SYNCHRONOUS. Writes lines to standard error:
-// "ready"; "ack WRITER COUNT" when a write is acknowledged; "refused VERDICT READ" when it is not, with a number that
-// was read at that moment; "owner …" for what the engine's owner is told; "event" for each revision that a watch
-// delivers.
+// A process with an engine under load, to be killed: store-process PATH SYNCHRONOUS [idle]; idle: without load. Writes
+// lines to standard error: "ready"; "ack WRITER COUNT" when a write is acknowledged; "refused VERDICT READ" when it is
+// not, with a number that was read at that moment; "owner …" for what the engine's owner is told; "event" for each
+// revision that a watch delivers.
 #include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -98,12 +99,13 @@ class Load {
   std::mt19937 random_{std::random_device()()};
 };
 
-int run(const std::string& path, const std::string& synchronous) {
+int run(const std::string& path, const std::string& synchronous, bool idle) {
   LoudOwner owner;
   LocalEngine engine({.path = path, .synchronous = synchronous}, owner);
   LoudWatcher watcher(engine);
   say("ready");
-  Load load(engine);
+  std::optional<Load> load;
+  if (!idle) load.emplace(engine);
   for (;;) {
     pollfd ready{.fd = engine.fd(), .events = POLLIN, .revents = 0};
     ::poll(&ready, 1, -1);
@@ -115,9 +117,9 @@ int run(const std::string& path, const std::string& synchronous) {
 }  // namespace hostcall::daemon::store
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc < 3) return 2;
   try {
-    return hostcall::daemon::store::run(argv[1], argv[2]);
+    return hostcall::daemon::store::run(argv[1], argv[2], argc > 3);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;

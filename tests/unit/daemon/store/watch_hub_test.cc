@@ -189,6 +189,14 @@ TEST_F(WatchTest, FarBehindGetsTheLatestOfEachKey) {
   EXPECT_EQ(drain(*slow), Lines{"events 1004 1004:/vm/a/x=2"}) << "and then every change again";
 }
 
+TEST_F(WatchTest, AKeyThatCameBackIsCoalescedOnce) {
+  auto slow = watch({.prefix = "/vm/a/"});
+  fill(static_cast<int>(kMaxBehind));
+  remove("/vm/a/x");
+  put("/vm/a/x", "back");
+  EXPECT_EQ(drain(*slow), Lines{"coalesced 1002 1002:/vm/a/x=back"});
+}
+
 TEST_F(WatchTest, AThousandBehindIsStillExact) {
   auto slow = watch({.prefix = "/vm/a/"});
   fill(static_cast<int>(kMaxBehind));
