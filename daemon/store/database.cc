@@ -97,7 +97,11 @@ void Database::load(Model& model) {
     if (!meta.step()) throw DamageError(path_, "its table meta is empty");
     const auto revision = meta.integer(0);
     const auto compact_revision = meta.integer(1);
-    load_keys(model, meta.integer(2));
+    load_keys(model, revision);
+    const auto keys = static_cast<std::int64_t>(model.index().size());
+    if (keys != meta.integer(2))
+      throw DamageError(path_,
+                        "it has " + std::to_string(keys) + " keys, but should have " + std::to_string(meta.integer(2)));
     load_history(model);
     load_answers(model);
     model.finish_restore(revision, compact_revision);
@@ -106,7 +110,7 @@ void Database::load(Model& model) {
   }
 }
 
-void Database::load_keys(Model& model, std::int64_t expected) {
+void Database::load_keys(Model& model, Revision revision) {
   Statement row(*connection_, kSelectKeys);
   while (row.step()) {
     const auto record = make_record({.key = row.bytes(0),
@@ -118,11 +122,9 @@ void Database::load_keys(Model& model, std::int64_t expected) {
                                      .version = row.integer(7),
                                      .lifetime = lifetime_of(row.integer(4), path_)});
     if (namespace_of(record->key()).empty()) throw DamageError(path_, "a key is in no namespace");
+    if (record->mod_revision() > revision) throw DamageError(path_, "a key is newer than the store's revision");
     model.restore(record);
   }
-  if (static_cast<std::int64_t>(model.index().size()) != expected)
-    throw DamageError(
-        path_, "it has " + std::to_string(model.index().size()) + " keys, but should have " + std::to_string(expected));
 }
 
 void Database::load_history(Model& model) {

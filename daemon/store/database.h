@@ -36,7 +36,7 @@ class Database {
   struct Statements;
   void open();
   void empty_log();
-  void load_keys(Model& model, std::int64_t expected);
+  void load_keys(Model& model, Revision revision);
   void load_history(Model& model);
   void load_answers(Model& model);
   void write_events(const Batch& batch);

@@ -166,6 +166,12 @@ TEST_F(DatabaseTest, KeysThatCanNotBe) {
   EXPECT_NE(refusal().find("a key is in no namespace"), std::string::npos);
 }
 
+TEST_F(DatabaseTest, ARevisionThatWentBack) {
+  fill();
+  sql("UPDATE meta SET revision = 999");
+  EXPECT_NE(refusal().find("a key is newer than the store's revision"), std::string::npos);
+}
+
 TEST_F(DatabaseTest, LostTables) {
   fill();
   sql("DROP TABLE kv");
