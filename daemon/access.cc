@@ -41,8 +41,15 @@ Duration VmAccess::take_rate(const Rule& rule, TimePoint now) {
   return rates_.try_emplace(rule.index, rule.rate, rule.burst).first->second.take(now);
 }
 
-VmAccess::Decision VmAccess::decide(const Method& method, bool privileged_port, TimePoint now) {
-  const CallQuery query{.method = method.name, .resource = {}, .privileged_port = privileged_port};
+bool VmAccess::allows(const Method& method, std::string_view resource, bool privileged_port) {
+  return policy_for(method)
+      .decide({.method = method.name, .resource = resource, .privileged_port = privileged_port})
+      .allowed;
+}
+
+VmAccess::Decision VmAccess::decide(const Method& method, std::string_view resource, bool privileged_port,
+                                    TimePoint now) {
+  const CallQuery query{.method = method.name, .resource = resource, .privileged_port = privileged_port};
   const auto verdict = policy_for(method).decide(query);
   if (!verdict.allowed) return {denial(query, verdict), verdict};
   if (verdict.rule->rate == 0) return {{}, verdict};
@@ -90,25 +97,30 @@ void VmAccess::list_allowed(const Router& router, bool privileged_port, v1::List
 
 namespace {
 
-std::uint64_t left_of(const Vm& vm, const LimitInfo& info, TimePoint now) {
+std::uint64_t left_of(const Vm& vm, const store::Usage& stored, const LimitInfo& info, TimePoint now) {
+  const auto limit = vm.quota.limits().*info.member;
   if (info.member == &Limits::connections) return vm.quota.left(Resource::kConnections);
   if (info.member == &Limits::streams) return vm.quota.left(Resource::kStreams);
   if (info.member == &Limits::memory_bytes) return vm.quota.left(Resource::kMemory);
   if (info.member == &Limits::outbound_bytes) return vm.quota.left(Resource::kOutbound);
   if (info.member == &Limits::connect_burst) return static_cast<std::uint64_t>(vm.connect_rate.left(now));
-  return vm.quota.limits().*info.member;
+  if (info.member == &Limits::store_watches) return vm.quota.left(Resource::kWatches);
+  if (info.member == &Limits::store_write_burst) return static_cast<std::uint64_t>(vm.store_write_rate.left(now));
+  if (info.member == &Limits::store_keys) return limit - std::min(limit, stored.keys);
+  if (info.member == &Limits::store_bytes) return limit - std::min(limit, stored.bytes);
+  return limit;
 }
 
 }  // namespace
 
-std::vector<v1::Limit> limits_left(const Vm& vm, TimePoint now) {
+std::vector<v1::Limit> limits_left(const Vm& vm, const store::Usage& stored, TimePoint now) {
   std::vector<v1::Limit> limits;
   for (const auto& info : all_limits()) {
     auto& limit = limits.emplace_back();
     limit.set_name(std::string(info.name));
     limit.set_unit(std::string(info.unit));
     limit.set_limit(vm.quota.limits().*info.member);
-    limit.set_left(left_of(vm, info, now));
+    limit.set_left(left_of(vm, stored, info, now));
   }
   return limits;
 }

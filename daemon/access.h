@@ -10,6 +10,7 @@
 #include "daemon/policy.h"
 #include "daemon/registry.h"
 #include "daemon/router.h"
+#include "daemon/store/record.h"
 #include "hostcall/v1/session.pb.h"
 
 namespace hostcall::daemon {
@@ -25,8 +26,10 @@ class VmAccess {
     Status status;    // OK: go on
     Verdict verdict;  // PERMISSION_DENIED: what decided
   };
-  // Decides a call and, if allowed, takes it off the rule's rate.
-  Decision decide(const Method& method, bool privileged_port, TimePoint now);
+  // Decides a call and, if allowed, takes it off the rule's rate. `resource`: empty where the method has none.
+  Decision decide(const Method& method, std::string_view resource, bool privileged_port, TimePoint now);
+  // Whether policy allows the call; takes nothing off.
+  bool allows(const Method& method, std::string_view resource, bool privileged_port);
   // Methods for guests that some call may be allowed to, with their conditions, sorted by name.
   void list_allowed(const Router& router, bool privileged_port, v1::ListServicesResponse& response);
 
@@ -45,8 +48,9 @@ class VmAccess {
   std::unordered_map<std::uint32_t, TokenBucket> rates_;  // by rule index
 };
 
-// The VM's limits with what is left of each, sorted by name; those that are not used up are left whole.
-std::vector<v1::Limit> limits_left(const Vm& vm, TimePoint now);
+// The VM's limits with what is left of each, sorted by name; those that are not used up are left whole. `stored`: what
+// the VM has in the store.
+std::vector<v1::Limit> limits_left(const Vm& vm, const store::Usage& stored, TimePoint now);
 
 class Access {
  public:

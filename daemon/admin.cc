@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/store/key.h"
+
 namespace hostcall::daemon {
 namespace {
 
@@ -64,6 +66,41 @@ void fill_session(const Connection& connection, TimePoint now, v1::SessionState&
   state.set_bytes_out(connection.bytes_out());
 }
 
+std::uint64_t count_keys(const store::Engine& engine, const std::string& vm) {
+  std::uint64_t keys = 0;
+  if (is_name(vm))
+    engine.scan(store::vm_prefix(vm), {}, [&](const store::Ref&) {
+      ++keys;
+      return true;
+    });
+  return keys;
+}
+
+// Answers when the VM's keys are gone from the disk.
+class Purge final : public Operation {
+ public:
+  Purge(ServerCall& server_call, store::Engine& engine, std::string vm, v1::VmRemoveResponse response)
+      : Operation(server_call), engine_(engine), vm_(std::move(vm)), response_(std::move(response)) {}
+  void start() override {
+    engine_.purge(vm_, [here = std::weak_ptr<Purge*>(here_)](store::Verdict verdict) {
+      if (const auto self = here.lock()) (*self)->answer(verdict);
+    });
+  }
+
+ private:
+  void answer(store::Verdict verdict) {
+    if (verdict == store::Verdict::kDone) return call().reply(response_);
+    call().finish(
+        {Code::kUnavailable, "VM \"" + vm_ + "\" is removed, but its keys are not: the store's disk has failed"});
+  }
+
+  store::Engine& engine_;
+  const std::string vm_;
+  const v1::VmRemoveResponse response_;
+  // The purge goes on when the call does not.
+  const std::shared_ptr<Purge*> here_ = std::make_shared<Purge*>(this);
+};
+
 }  // namespace
 
 void Admin::fill_state(const Vm& vm, v1::VmState& state) const {
@@ -87,7 +124,8 @@ Status Admin::vm_show(const v1::VmShowRequest& request, v1::VmShowResponse& resp
   const auto vm = parts_.registry.find(request.name());
   if (!vm) return no_vm(request.name());
   fill_state(*vm, *response.mutable_vm());
-  for (const auto& limit : limits_left(*vm, parts_.reactor.now())) *response.add_limits() = limit;
+  for (const auto& limit : limits_left(*vm, parts_.store.usage(vm->record.name), parts_.reactor.now()))
+    *response.add_limits() = limit;
   return {};
 }
 
@@ -103,10 +141,16 @@ Status Admin::vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& respons
   return {};
 }
 
-Status Admin::vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response) {
+Status Admin::vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response, Later& later) {
   const auto outcome = parts_.registry.remove(request.name());
-  if (!outcome.vm) return status_of(outcome.refusal);
-  response.set_sessions_ended(static_cast<std::uint32_t>(server_.vm_removed(*outcome.vm)));
+  const auto keys = count_keys(parts_.store, request.name());
+  // A VM that is not registered any more may have left keys.
+  const bool only_keys = outcome.refusal.kind == Registry::Refusal::Kind::kNotFound && request.purge() && keys != 0;
+  if (!outcome.vm && !only_keys) return status_of(outcome.refusal);
+  if (outcome.vm) response.set_sessions_ended(static_cast<std::uint32_t>(server_.vm_removed(*outcome.vm)));
+  if (!request.purge()) return {};
+  response.set_keys_deleted(keys);
+  later.begin<Purge>(parts_.store, request.name(), response);
   return {};
 }
 
@@ -166,6 +210,7 @@ Status Admin::session_close(const v1::SessionCloseRequest& request) {
 
 Status Admin::stats(v1::StatsResponse& response) const {
   const auto& stats = parts_.stats;
+  const auto store = parts_.store.stats();
   // Sorted by name.
   const std::pair<const char*, std::uint64_t> counters[] = {
       {"bytes_in", stats.bytes_in},
@@ -182,6 +227,15 @@ Status Admin::stats(v1::StatsResponse& response) const {
       {"policy_rules", parts_.access.policy().rules().size()},
       {"reloads", stats.reloads},
       {"reloads_failed", stats.reloads_failed},
+      {"store_bytes", store.bytes},
+      {"store_commits", store.commits},
+      {"store_compact_revision", static_cast<std::uint64_t>(store.compact_revision)},
+      {"store_history_events", store.history_events},
+      {"store_keys", store.keys},
+      {"store_revision", static_cast<std::uint64_t>(store.revision)},
+      {"store_transactions", store.transactions},
+      {"store_waiting", store.queue},
+      {"store_watches", store.watches},
       {"violations", stats.violations},
       {"vms", parts_.registry.all().size()},
   };
@@ -199,7 +253,9 @@ void Admin::register_methods(Router& router) {
   add(A::VmList{}, [this](const auto&, const auto&, auto& response) { return vm_list(response); });
   add(A::VmShow{}, [this](const auto&, const auto& request, auto& response) { return vm_show(request, response); });
   add(A::VmAdd{}, [this](const auto&, const auto& request, auto& response) { return vm_add(request, response); });
-  add(A::VmRemove{}, [this](const auto&, const auto& request, auto& response) { return vm_remove(request, response); });
+  add(A::VmRemove{}, [this](const auto&, const auto& request, auto& response, Later& later) {
+    return vm_remove(request, response, later);
+  });
   add(A::PolicyCheck{},
       [this](const auto&, const auto& request, auto& response) { return policy_check(request, response); });
   add(A::PolicyExplain{},

@@ -16,7 +16,7 @@ class Admin {
   Status vm_list(v1::VmListResponse& response) const;
   Status vm_show(const v1::VmShowRequest& request, v1::VmShowResponse& response) const;
   Status vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& response);
-  Status vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response);
+  Status vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response, Later& later);
   Status policy_check(const v1::PolicyCheckRequest& request, v1::PolicyCheckResponse& response) const;
   Status policy_explain(const v1::PolicyExplainRequest& request, v1::PolicyExplainResponse& response) const;
   Status reload(v1::ReloadResponse& response);

@@ -20,6 +20,7 @@
 
 namespace hostcall::daemon {
 
+class Method;
 using wire::Code;
 using wire::Status;
 
@@ -29,6 +30,11 @@ class SessionFacts {
   virtual Status agree(const v1::HelloRequest& request, v1::HelloResponse& response) = 0;
   virtual std::uint64_t session_id() const = 0;
   virtual void list_allowed(v1::ListServicesResponse& response) const = 0;
+  // Asks policy about one more resource of a call, as if it were the method's own: takes it off the rate of the rule
+  // that decides, and a denial is audited.
+  virtual Status authorize(const Method& method, std::string_view resource) = 0;
+  // Whether policy allows it, for what is else left out of an answer.
+  virtual bool may(const Method& method, std::string_view resource) const = 0;
 
  protected:
   ~SessionFacts() = default;
@@ -79,6 +85,8 @@ class Operation {
   virtual void on_remote_closed() {}
   // send() may be tried again.
   virtual void on_writable() {}
+  // The daemon stops: a call that would last ends here; others have some time to finish.
+  virtual void on_drain() {}
 
  protected:
   ServerCall& call() { return call_; }

@@ -247,6 +247,7 @@ void Connection::beat() {
 void Connection::drain(std::string_view text) {
   if (state_ != State::kOpen) return;
   session_.stop_accepting(wire::GoawayReason::kShutdown, 0, text);
+  session_.drain_calls();
   if (session_.open_calls() == 0) finish_soon();
 }
 

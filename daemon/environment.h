@@ -14,6 +14,7 @@
 #include "daemon/registry.h"
 #include "daemon/router.h"
 #include "daemon/stats.h"
+#include "daemon/store/engine.h"
 
 namespace hostcall::daemon {
 
@@ -41,6 +42,7 @@ struct Parts {
   Registry& registry;
   Config& config;
   Stats& stats;
+  store::Engine& store;
 };
 
 // What the server adds for its connections.

@@ -63,6 +63,9 @@ const char* Journal::message_id(Event event) {
     case Event::kLimitReached: return "96192e0984da36a62b1fb2da1767360c";
     case Event::kViolation: return "2e82c0a3d911fd7a28d3920a25b3e527";
     case Event::kRecordsLost: return "b44866a9bb0f8b7818dca4769275c88b";
+    case Event::kStoreDiskFull: return "5b1fb3c06d0a4f4f9d8d6c1f3a9e7b21";
+    case Event::kStoreRecovered: return "c2f7a4de83b94f0b8e5d17a6b0934c5f";
+    case Event::kStoreFailed: return "9e0d6b7a41c84a3c97f25b8e1d60fa34";
     case Event::kSystemError: return "d35607566bc2911b0a5b4bef2e318c5e";
   }
   std::abort();

@@ -15,7 +15,7 @@
 namespace hostcall::daemon {
 
 // syslog's numbers.
-enum class Level : std::uint8_t { kError = 3, kWarning = 4, kNotice = 5, kInfo = 6, kDebug = 7 };
+enum class Level : std::uint8_t { kAlert = 1, kError = 3, kWarning = 4, kNotice = 5, kInfo = 6, kDebug = 7 };
 
 // The name in the configuration; nothing for an unknown one.
 std::optional<Level> level_of(std::string_view name);
@@ -36,6 +36,9 @@ enum class Event : std::uint8_t {
   kLimitReached,
   kViolation,  // a peer broke the protocol
   kRecordsLost,
+  kStoreDiskFull,
+  kStoreRecovered,
+  kStoreFailed,  // read-only from now on
   kSystemError,
 };
 

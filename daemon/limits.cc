@@ -24,6 +24,14 @@ constexpr std::array kLimits{
     LimitInfo{"message_bytes", "bytes", &Limits::message_bytes, 4 * kKiB, wire::kMaxDataBytes,
               "one message from the VM"},
     LimitInfo{"outbound_bytes", "bytes", &Limits::outbound_bytes, 64 * kKiB, 64 * kGiB, "replies waiting to be sent"},
+    LimitInfo{"store_bytes", "bytes", &Limits::store_bytes, kKiB, 64 * kGiB, "keys and values in the store"},
+    LimitInfo{"store_key_bytes", "bytes", &Limits::store_key_bytes, 16, kKiB, "one key of the store"},
+    LimitInfo{"store_keys", "count", &Limits::store_keys, 1, 10'000'000, "keys in the store"},
+    LimitInfo{"store_value_bytes", "bytes", &Limits::store_value_bytes, 1, 64 * kKiB, "one value in the store"},
+    LimitInfo{"store_watches", "count", &Limits::store_watches, 1, 1'000'000, "watches of the store open at once"},
+    LimitInfo{"store_write_burst", "count", &Limits::store_write_burst, 1, 1'000'000,
+              "writes to the store that may come at once before store_write_rate holds"},
+    LimitInfo{"store_write_rate", "per_second", &Limits::store_write_rate, 1, 1'000'000, "writes to the store"},
     LimitInfo{"streams", "count", &Limits::streams, 1, 1'000'000, "calls open on all connections together"},
     LimitInfo{"unread_reply_bytes", "bytes", &Limits::unread_reply_bytes, 4 * kKiB, kGiB,
               "replies that one connection leaves unread before the daemon stops reading from it"},
@@ -84,6 +92,8 @@ std::string check_limits(const Limits& limits) {
     return conflict("message_bytes", limits.message_bytes, "memory_bytes", limits.memory_bytes);
   if (limits.unread_reply_bytes > limits.outbound_bytes)
     return conflict("unread_reply_bytes", limits.unread_reply_bytes, "outbound_bytes", limits.outbound_bytes);
+  if (limits.store_value_bytes > limits.store_bytes)
+    return conflict("store_value_bytes", limits.store_value_bytes, "store_bytes", limits.store_bytes);
   return {};
 }
 

@@ -22,6 +22,13 @@ struct Limits {
   std::uint64_t memory_bytes = 16 * 1024 * 1024;
   std::uint64_t outbound_bytes = 1024 * 1024;
   std::uint64_t unread_reply_bytes = 128 * 1024;
+  std::uint64_t store_keys = 1000;
+  std::uint64_t store_bytes = 4 * 1024 * 1024;
+  std::uint64_t store_key_bytes = 512;
+  std::uint64_t store_value_bytes = 64 * 1024;
+  std::uint64_t store_watches = 128;
+  std::uint64_t store_write_rate = 50;
+  std::uint64_t store_write_burst = 200;
   bool operator==(const Limits&) const = default;
 };
 

@@ -12,6 +12,8 @@
 #include "daemon/services/diagnostics_service.h"
 #include "daemon/services/host_service.h"
 #include "daemon/services/session_service.h"
+#include "daemon/services/store_service.h"
+#include "daemon/store_host.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -62,11 +64,13 @@ int run(const Options& options) {
       config.limits);
   registry.replace_files(settings.vms, config.limits);
   Access access(std::move(settings.policy));
+  StoreHost store(reactor, journal, config.state_directory);
   Router router;
-  register_session_service(router);
+  register_session_service(router, store.engine());
   register_host_service(router, {.daemon_started = reactor.now(), .root = {}});
   register_diagnostics_service(router, reactor);
-  const Parts parts{reactor, journal, audit, router, access, registry, config, stats};
+  register_store_service(router, store.engine(), reactor);
+  const Parts parts{reactor, journal, audit, router, access, registry, config, stats, store.engine()};
   Server server(parts, options.config_file);
   Admin admin(server, parts);
   admin.register_methods(router);

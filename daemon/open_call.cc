@@ -41,6 +41,7 @@ void OpenCall::reply(const google::protobuf::MessageLite& message) {
 
 void OpenCall::finish(const Status& status) {
   if (over()) return;
+  if (status.code == Code::kResourceExhausted) session_.limit_reached(status.message);
   auto& stream = *stream_;
   session_.retire(*this);
   if (status.ok() && wire::server_streams(method_.shape)) {

@@ -8,7 +8,8 @@
 namespace hostcall::daemon {
 namespace {
 
-constexpr std::array<const char*, kResources> kNames = {"connections", "streams", "memory_bytes", "outbound_bytes"};
+constexpr std::array<const char*, kResources> kNames = {"connections", "streams", "memory_bytes", "outbound_bytes",
+                                                        "store_watches"};
 
 // What rounding may have taken from a token that is there.
 constexpr double kRounding = 1e-9;
@@ -28,7 +29,7 @@ void Quota::die(const char* what, Resource resource, std::uint64_t amount) {
 
 void Quota::set_limits(const Limits& limits) {
   limits_ = limits;
-  bounds_ = {limits.connections, limits.streams, limits.memory_bytes, limits.outbound_bytes};
+  bounds_ = {limits.connections, limits.streams, limits.memory_bytes, limits.outbound_bytes, limits.store_watches};
 }
 
 Charge& Charge::operator=(Charge&& other) noexcept {

@@ -13,8 +13,8 @@
 
 namespace hostcall::daemon {
 
-enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound };
-inline constexpr std::size_t kResources = 4;
+enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound, kWatches };
+inline constexpr std::size_t kResources = 5;
 
 // Must outlive its charges; aborts if not.
 class Quota {

@@ -64,6 +64,14 @@ std::string unix_refusal(const net::Peer& peer, const net::Address& listener, co
          "; on the host: hostcallctl vm add NAME --unix " + listener.path;
 }
 
+TokenBucket connect_bucket(const Limits& limits) {
+  return {static_cast<double>(limits.connect_rate), static_cast<double>(limits.connect_burst)};
+}
+
+TokenBucket write_bucket(const Limits& limits) {
+  return {static_cast<double>(limits.store_write_rate), static_cast<double>(limits.store_write_burst)};
+}
+
 }  // namespace
 
 Vm::Vm(VmRecord vm_record, std::string vm_origin, std::uint64_t number, const Limits& limits)
@@ -71,12 +79,15 @@ Vm::Vm(VmRecord vm_record, std::string vm_origin, std::uint64_t number, const Li
       origin(std::move(vm_origin)),
       registration(number),
       quota(limits),
-      connect_rate(static_cast<double>(limits.connect_rate), static_cast<double>(limits.connect_burst)) {}
+      connect_rate(connect_bucket(limits)),
+      store_write_rate(write_bucket(limits)) {}
 
 void Vm::set_limits(const Limits& limits) {
   const auto& old = quota.limits();
   if (limits.connect_rate != old.connect_rate || limits.connect_burst != old.connect_burst)
-    connect_rate = TokenBucket(static_cast<double>(limits.connect_rate), static_cast<double>(limits.connect_burst));
+    connect_rate = connect_bucket(limits);
+  if (limits.store_write_rate != old.store_write_rate || limits.store_write_burst != old.store_write_burst)
+    store_write_rate = write_bucket(limits);
   quota.set_limits(limits);
 }
 

@@ -33,6 +33,7 @@ struct Vm {
   std::string boot_id;               // of the newest Hello; empty: none yet
   Quota quota;
   TokenBucket connect_rate;
+  TokenBucket store_write_rate;
   bool removed = false;  // no longer in the registry
   std::uint64_t calls = 0;
   std::uint64_t denied = 0;

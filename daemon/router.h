@@ -32,6 +32,9 @@ class Method {
     return name.size() == of_service.size() + 1 + method.size() && name.ends_with(method) && of_service == service;
   }
 
+  // Whether the request names a resource of policy; then start() asks for it, once the request is parsed.
+  virtual bool has_resource() const { return false; }
+
   const std::string name;          // "hostcall.v1.Host/Info"
   const std::string_view service;  // of it
   const wire::Shape shape;
@@ -45,11 +48,16 @@ class Router {
   // if some of its calls take time. The request may be taken as Request&, to move what is in it.
   template <class M, class Function>
   void unary(Audience audience, Function function);
+  // The same for a method with a resource of policy: std::string_view resource(const Request&).
+  template <class M, class Resource, class Function>
+  void unary_of(Audience audience, Resource resource, Function function);
   // Registers a method of any shape that an Operation answers: Status f(const CallContext&, const Request&, Later&).
   // Without an Operation the status is the answer. A method whose client streams gets an empty Request here and its
   // messages later.
   template <class M, class Function>
   void operation(Audience audience, Function function);
+  template <class M, class Resource, class Function>
+  void operation_of(Audience audience, Resource resource, Function function);
 
   // Checks that each method of a service (its generated kAllMethods) is there; throws std::logic_error naming one that
   // is not.
@@ -85,11 +93,33 @@ constexpr wire::Shape shape_of() {
   return M::kServerStreams ? wire::Shape::kServerStream : wire::Shape::kUnary;
 }
 
-template <class M, class Function>
-class UnaryMethod final : public Method {
+// Of methods whose requests name no resource.
+struct NoResource {};
+
+template <class M, class Resource>
+class TypedMethod : public Method {
  public:
-  UnaryMethod(Audience audience, Function function)
-      : Method(M::kService, M::kMethod, shape_of<M>(), audience), function_(std::move(function)) {}
+  TypedMethod(Audience method_audience, Resource resource)
+      : Method(M::kService, M::kMethod, shape_of<M>(), method_audience), resource_(std::move(resource)) {}
+  bool has_resource() const override { return !std::is_same_v<Resource, NoResource>; }
+
+ protected:
+  Status authorize(const CallContext& context, const typename M::Request& request) const {
+    if constexpr (std::is_same_v<Resource, NoResource>)
+      return {};
+    else
+      return context.session.authorize(*this, resource_(request));
+  }
+
+ private:
+  Resource resource_;
+};
+
+template <class M, class Resource, class Function>
+class UnaryMethod final : public TypedMethod<M, Resource> {
+ public:
+  UnaryMethod(Audience method_audience, Resource resource, Function function)
+      : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
 
   Answer start(const CallContext& context, std::string_view payload, Later& later) override {
     // Messages are used again: that is twice as fast as an arena. A large one gives its memory back first.
@@ -99,6 +129,7 @@ class UnaryMethod final : public Method {
     }
     response_.Clear();
     if (!parse_message(payload, request_)) return {unparseable(M::kFullName), {}};
+    if (auto status = this->authorize(context, request_); !status.ok()) return {std::move(status), {}};
     Answer answer{run(context, later), {}};
     if (answer.status.ok()) answer.reply = payload_of(response_);
     response_bytes_ = answer.reply.size();
@@ -122,15 +153,16 @@ class UnaryMethod final : public Method {
   std::size_t response_bytes_ = 0;
 };
 
-template <class M, class Function>
-class OperationMethod final : public Method {
+template <class M, class Resource, class Function>
+class OperationMethod final : public TypedMethod<M, Resource> {
  public:
-  OperationMethod(Audience audience, Function function)
-      : Method(M::kService, M::kMethod, shape_of<M>(), audience), function_(std::move(function)) {}
+  OperationMethod(Audience method_audience, Resource resource, Function function)
+      : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
 
   Answer start(const CallContext& context, std::string_view payload, Later& later) override {
     typename M::Request request;
     if (!parse_message(payload, request)) return {unparseable(M::kFullName), {}};
+    if (auto status = this->authorize(context, request); !status.ok()) return {std::move(status), {}};
     return {function_(context, static_cast<const typename M::Request&>(request), later), {}};
   }
 
@@ -140,13 +172,23 @@ class OperationMethod final : public Method {
 
 template <class M, class Function>
 void Router::unary(Audience audience, Function function) {
+  unary_of<M>(audience, NoResource{}, std::move(function));
+}
+
+template <class M, class Resource, class Function>
+void Router::unary_of(Audience audience, Resource resource, Function function) {
   static_assert(shape_of<M>() == wire::Shape::kUnary);
-  add(std::make_unique<UnaryMethod<M, Function>>(audience, std::move(function)));
+  add(std::make_unique<UnaryMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
 }
 
 template <class M, class Function>
 void Router::operation(Audience audience, Function function) {
-  add(std::make_unique<OperationMethod<M, Function>>(audience, std::move(function)));
+  operation_of<M>(audience, NoResource{}, std::move(function));
+}
+
+template <class M, class Resource, class Function>
+void Router::operation_of(Audience audience, Resource resource, Function function) {
+  add(std::make_unique<OperationMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
 }
 
 }  // namespace hostcall::daemon

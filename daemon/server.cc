@@ -213,6 +213,7 @@ void Server::closed(Connection& connection) {
     --refused_;
   else
     write_session(Event::kSessionClosed, connection, "closed");
+  environment_.store.end_session(std::to_string(connection.session().session_id()));
   const auto it = connections_.find(connection.session().session_id());
   environment_.reactor.retire(std::move(it->second));
   connections_.erase(it);

@@ -102,10 +102,21 @@ std::optional<Status> Session::object_to(const Method* method, const wire::Reque
   if (request.timeout_nano < 0) return came_too_late(*method);
   if (!output_has_room(0))
     return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
-  if (!access_) return std::nullopt;
-  auto decision = access_->decide(*method, caller_.privileged_port(), environment_.reactor.now());
-  if (decision.status.ok()) return std::nullopt;
-  note_refusal(*method, decision);
+  // A method with a resource is decided once its request is parsed.
+  if (method->has_resource()) return std::nullopt;
+  auto status = authorize(*method, {});
+  if (status.ok()) return std::nullopt;
+  return status;
+}
+
+bool Session::may(const Method& method, std::string_view resource) const {
+  return !access_ || access_->allows(method, resource, caller_.privileged_port());
+}
+
+Status Session::authorize(const Method& method, std::string_view resource) {
+  if (!access_) return {};
+  auto decision = access_->decide(method, resource, caller_.privileged_port(), environment_.reactor.now());
+  if (!decision.status.ok()) note_refusal(method, decision);
   return std::move(decision.status);
 }
 
@@ -133,6 +144,7 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
                             .max_message_bytes = endpoint_.max_message_bytes()};
   CallToOpen later(*this, stream, method, std::move(streams), context.deadline);
   const auto answered = method.start(context, request.payload, later);
+  if (answered.status.code == Code::kResourceExhausted) limit_reached(answered.status.message);
   if (auto operation = later.take()) {
     open_.push_back(later.take_call());
     return open_.back()->run(std::move(operation));
@@ -216,6 +228,13 @@ void Session::retire(OpenCall& call) {
   if (open_.empty() && refusal_) owner_.finish_soon();
 }
 
+// Some end, and so change the list.
+void Session::drain_calls() {
+  std::vector<OpenCall*> calls;
+  for (const auto& call : open_) calls.push_back(call.get());
+  for (auto* call : calls) call->operation()->on_drain();
+}
+
 void Session::end_calls(const Status& status) {
   while (!open_.empty()) open_.back()->finish(status);
 }
@@ -268,6 +287,8 @@ void Session::note_boot_id(const v1::HelloRequest& request) {
   auto& vm = *caller_.vm;
   if (boot_id.empty() || boot_id == vm.boot_id) return;
   const bool booted_again = !std::exchange(vm.boot_id, boot_id).empty();
+  // Also after a restart of the daemon, which knows the keys of earlier boots, but not their ids.
+  environment_.store.end_boots(vm.record.name, vm.boot_id);
   if (booted_again)
     environment_.connections.end_sessions(vm, wire::GoawayReason::kSuperseded, "the VM has booted again", this);
 }

@@ -64,6 +64,8 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   void settle_output() { outbound_.set(endpoint_.output().bytes()); }
   // No new calls from now on; says Goaway.
   void stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
+  // Tells the open calls that the daemon stops.
+  void drain_calls();
   // Ends what is still open with a status.
   void end_calls(const Status& status);
 
@@ -71,6 +73,8 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   Status agree(const v1::HelloRequest& request, v1::HelloResponse& response) override;
   std::uint64_t session_id() const override { return id_; }
   void list_allowed(v1::ListServicesResponse& response) const override;
+  Status authorize(const Method& method, std::string_view resource) override;
+  bool may(const Method& method, std::string_view resource) const override;
 
  private:
   friend class OpenCall;

@@ -36,10 +36,12 @@ Status who_am_i(const CallContext& context, const v1::WhoAmIRequest&, v1::WhoAmI
   return {};
 }
 
-Status list_services(const CallContext& context, const v1::ListServicesRequest&, v1::ListServicesResponse& response) {
+Status list_services(const store::Engine& engine, const CallContext& context, v1::ListServicesResponse& response) {
   context.session.list_allowed(response);
   if (!context.caller.vm) return {};
-  for (auto& limit : limits_left(*context.caller.vm, context.now)) *response.add_limits() = std::move(limit);
+  const auto& vm = *context.caller.vm;
+  for (auto& limit : limits_left(vm, engine.usage(vm.record.name), context.now))
+    *response.add_limits() = std::move(limit);
   return {};
 }
 
@@ -62,11 +64,15 @@ Status descriptors(const CallContext& context, const v1::DescriptorsRequest&, v1
 
 }  // namespace
 
-void register_session_service(Router& router) {
+void register_session_service(Router& router, const store::Engine& engine) {
   namespace Session = v1::Session;
   router.unary<Session::Hello>(Audience::kGuest, hello);
   router.unary<Session::WhoAmI>(Audience::kGuest, who_am_i);
-  router.unary<Session::ListServices>(Audience::kGuest, list_services);
+  router.unary<Session::ListServices>(
+      Audience::kGuest,
+      [&engine](const CallContext& context, const v1::ListServicesRequest&, v1::ListServicesResponse& response) {
+        return list_services(engine, context, response);
+      });
   router.unary<Session::Ping>(Audience::kGuest, ping);
   router.unary<Session::Descriptors>(Audience::kGuest, descriptors);
   router.check_complete(Session::kAllMethods);

@@ -2,9 +2,11 @@
 #pragma once
 
 #include "daemon/router.h"
+#include "daemon/store/engine.h"
 
 namespace hostcall::daemon {
 
-void register_session_service(Router& router);
+// The engine must outlive the router.
+void register_session_service(Router& router, const store::Engine& engine);
 
 }  // namespace hostcall::daemon

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "hostcall/v1/session.hostcall.h"
 
 namespace hostcall::daemon {
@@ -33,21 +35,33 @@ class AccessTest : public testing::Test {
 TEST_F(AccessTest, ARateIsPerVm) {
   Access access(policy(R"({"vms": ["*"], "calls": ["*"], "action": "allow", "rate": 1, "burst": 2})"));
   const auto web = access.of(vm("web1")), db = access.of(vm("db1"));
-  EXPECT_TRUE(web->decide(ping(), false, kStart).status.ok());
-  EXPECT_TRUE(web->decide(ping(), false, kStart).status.ok());
-  const auto third = web->decide(ping(), false, kStart);
+  EXPECT_TRUE(web->decide(ping(), {}, false, kStart).status.ok());
+  EXPECT_TRUE(web->decide(ping(), {}, false, kStart).status.ok());
+  const auto third = web->decide(ping(), {}, false, kStart);
   EXPECT_EQ(third.status.code, Code::kResourceExhausted);
   EXPECT_EQ(third.status.retry_after, seconds(1));
-  EXPECT_TRUE(db->decide(ping(), false, kStart).status.ok());
-  EXPECT_TRUE(web->decide(ping(), false, kStart + seconds(1)).status.ok());
+  EXPECT_TRUE(db->decide(ping(), {}, false, kStart).status.ok());
+  EXPECT_TRUE(web->decide(ping(), {}, false, kStart + seconds(1)).status.ok());
+}
+
+TEST_F(AccessTest, TheResourceDecidesToo) {
+  Access access(policy(R"({"vms": ["*"], "calls": ["*"], "resources": ["/self/**"], "action": "allow", "rate": 1})"));
+  const auto web = access.of(vm("web1"));
+  EXPECT_TRUE(web->allows(ping(), "/self/a/b", false));
+  EXPECT_FALSE(web->allows(ping(), "/shared/a", false));
+  EXPECT_TRUE(web->decide(ping(), "/self/a", false, kStart).status.ok()) << "asking took nothing off the rate";
+  EXPECT_EQ(web->decide(ping(), "/self/a", false, kStart).status.code, Code::kResourceExhausted);
+  const auto denied = web->decide(ping(), "/shared/a", false, kStart).status;
+  EXPECT_EQ(denied.code, Code::kPermissionDenied);
+  EXPECT_NE(denied.message.find("/shared/a"), std::string::npos) << denied.message;
 }
 
 TEST_F(AccessTest, ANewPolicyVoidsWhatWasCached) {
   Access access(policy(R"({"vms": ["*"], "calls": ["*"], "action": "allow"})"));
   const auto web = access.of(vm("web1"));
-  EXPECT_TRUE(web->decide(ping(), false, kStart).status.ok());
+  EXPECT_TRUE(web->decide(ping(), {}, false, kStart).status.ok());
   access.replace(policy(R"({"vms": ["*"], "calls": ["*"], "action": "deny"})"));
-  const auto denied = web->decide(ping(), false, kStart);
+  const auto denied = web->decide(ping(), {}, false, kStart);
   EXPECT_EQ(denied.status.code, Code::kPermissionDenied);
   ASSERT_NE(denied.verdict.rule, nullptr);
   EXPECT_EQ(denied.verdict.rule->line, 1U);
@@ -83,10 +97,12 @@ TEST_F(AccessTest, LimitsShowWhatIsLeft) {
   const auto web = vm("web1");
   Charge streams(web->quota, Resource::kStreams);
   ASSERT_TRUE(streams.try_grow(6));
-  const auto limits = limits_left(*web, kStart);
+  const auto limits = limits_left(*web, {.keys = 10, .bytes = 2000}, kStart);
   EXPECT_EQ(limits.size(), all_limits().size());
   for (const auto& limit : limits) {
-    EXPECT_EQ(limit.left(), limit.name() == "streams" ? limit.limit() - 6 : limit.limit()) << limit.name();
+    const std::map<std::string, std::uint64_t> used = {{"streams", 6}, {"store_keys", 10}, {"store_bytes", 2000}};
+    const auto at = used.find(limit.name());
+    EXPECT_EQ(limit.left(), limit.limit() - (at == used.end() ? 0 : at->second)) << limit.name();
   }
 }
 

@@ -52,6 +52,7 @@ TEST(DefaultPolicy, HasOneExplicitLineForEveryMethod) {
 TEST(DefaultPolicy, LetsAVmSpeakOfItselfAndReadTheHostAndNothingElse) {
   const std::map<std::string, bool> allowed = {{"hostcall.v1.Session", true},
                                                {"hostcall.v1.Host", true},
+                                               {"hostcall.v1.Store", true},
                                                {"hostcall.v1.Diagnostics", false},
                                                {"hostcall.v1.Admin", false}};
   const auto policy = Policy::read(kDirectory);
@@ -59,10 +60,16 @@ TEST(DefaultPolicy, LetsAVmSpeakOfItselfAndReadTheHostAndNothingElse) {
   for (const auto& method : all_methods()) {
     const auto expected = allowed.find(service_of(method));
     ASSERT_NE(expected, allowed.end()) << "decide here what the default for " << service_of(method) << " is";
-    const CallQuery query{.method = method, .resource = {}, .privileged_port = true};
+    const auto resource = service_of(method) == "hostcall.v1.Store" ? "/self/a/b" : "";
+    const CallQuery query{.method = method, .resource = resource, .privileged_port = true};
     EXPECT_EQ(policy.decide(vm, query).allowed, expected->second) << method;
   }
   EXPECT_FALSE(policy.decide(vm, {.method = "example.Unknown/Method", .resource = {}}).allowed);
+  for (const auto* method : {"Get", "Put", "Delete", "List", "Watch"})
+    for (const auto* resource : {"/shared/", "/shared/a", "/vm/other/a", "/", ""}) {
+      const auto call = std::string("hostcall.v1.Store/") + method;
+      EXPECT_FALSE(policy.decide(vm, {.method = call, .resource = resource}).allowed) << call << " " << resource;
+    }
 }
 
 }  // namespace

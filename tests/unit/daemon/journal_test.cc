@@ -25,7 +25,8 @@ using ::testing::HasSubstr;
 constexpr Event kAllEvents[] = {Event::kStarted,       Event::kStopping,   Event::kReloaded,      Event::kReloadFailed,
                                 Event::kVmAdded,       Event::kVmRemoved,  Event::kSessionOpened, Event::kSessionClosed,
                                 Event::kCallerRefused, Event::kCallDenied, Event::kLimitReached,  Event::kViolation,
-                                Event::kRecordsLost,   Event::kSystemError};
+                                Event::kRecordsLost,   Event::kStoreDiskFull,
+                                Event::kStoreRecovered, Event::kStoreFailed, Event::kSystemError};
 
 // An environment variable for the time of a test; null: not set.
 class Environment {

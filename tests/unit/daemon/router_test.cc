@@ -16,6 +16,10 @@ class NoSession final : public SessionFacts {
   Status agree(const v1::HelloRequest&, v1::HelloResponse&) override { return {}; }
   std::uint64_t session_id() const override { return 1; }
   void list_allowed(v1::ListServicesResponse&) const override {}
+  Status authorize(const Method&, std::string_view resource) override {
+    return resource == "denied" ? Status{Code::kPermissionDenied, "denied"} : Status{};
+  }
+  bool may(const Method&, std::string_view resource) const override { return resource != "denied"; }
 };
 
 Status echo(const CallContext&, const v1::PingRequest& request, v1::PingResponse& response) {
@@ -145,6 +149,25 @@ TEST(UnaryMethod, ParsesAnswersAndForgets) {
   request.set_payload("no");
   EXPECT_EQ(start(method, request.SerializeAsString()).status.code, Code::kNotFound);
   EXPECT_EQ(start(method, "\xff\xff\xff").status.code, Code::kInvalidArgument);
+}
+
+TEST(UnaryMethod, AsksPolicyForTheResourceBeforeItRuns) {
+  Router router;
+  int runs = 0;
+  router.unary_of<Session::Ping>(
+      Audience::kGuest, [](const v1::PingRequest& request) -> std::string_view { return request.payload(); },
+      [&](const CallContext&, const v1::PingRequest&, v1::PingResponse&) -> Status {
+        ++runs;
+        return {};
+      });
+  auto& method = *router.find("hostcall.v1.Session/Ping");
+  EXPECT_TRUE(method.has_resource());
+  v1::PingRequest request;
+  request.set_payload("allowed");
+  EXPECT_TRUE(start(method, request.SerializeAsString()).status.ok());
+  request.set_payload("denied");
+  EXPECT_EQ(start(method, request.SerializeAsString()).status.code, Code::kPermissionDenied);
+  EXPECT_EQ(runs, 1);
 }
 
 TEST(ParseMessage, BoundsNesting) {

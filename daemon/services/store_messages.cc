@@ -1,0 +1,144 @@
+#include "daemon/services/store_messages.h"
+
+namespace hostcall::daemon {
+namespace {
+
+// When a disk that is full is worth another try.
+constexpr seconds kDiskRetry{1};
+
+Status invalid(std::string text) { return {Code::kInvalidArgument, std::move(text)}; }
+
+bool read_relation(v1::Comparison comparison, store::Relation& relation) {
+  switch (comparison) {
+    case v1::COMPARISON_EQUAL: relation = store::Relation::kEqual; return true;
+    case v1::COMPARISON_NOT_EQUAL: relation = store::Relation::kNotEqual; return true;
+    case v1::COMPARISON_GREATER: relation = store::Relation::kGreater; return true;
+    case v1::COMPARISON_LESS: relation = store::Relation::kLess; return true;
+    default: return false;
+  }
+}
+
+bool read_target(const v1::Compare& request, store::Compare& compare) {
+  using Target = store::Compare::Target;
+  switch (request.target_case()) {
+    case v1::Compare::kVersion:
+      compare.target = Target::kVersion;
+      compare.number = request.version();
+      return true;
+    case v1::Compare::kCreateRevision:
+      compare.target = Target::kCreateRevision;
+      compare.number = request.create_revision();
+      return true;
+    case v1::Compare::kModRevision:
+      compare.target = Target::kModRevision;
+      compare.number = request.mod_revision();
+      return true;
+    case v1::Compare::kValue:
+      compare.target = Target::kValue;
+      compare.value = request.value();
+      return true;
+    case v1::Compare::TARGET_NOT_SET: return false;
+  }
+  return false;
+}
+
+// A boot or a session that could hold a key is only known for a VM that said so.
+Status check_lifetime(const Caller& caller, const v1::PutRequest& request) {
+  if (!v1::Lifetime_IsValid(request.lifetime()))
+    return invalid("lifetime " + std::to_string(request.lifetime()) + " is unknown");
+  if (request.lifetime() != v1::LIFETIME_BOOT || (caller.vm && !caller.vm->boot_id.empty())) return {};
+  return {Code::kFailedPrecondition,
+          caller.vm
+              ? caller.title() + " has not told its boot id, which a key with LIFETIME_BOOT needs: say Hello with one"
+              : "an administrator's keys can't have LIFETIME_BOOT: only a VM boots"};
+}
+
+}  // namespace
+
+void fill_item(const StoreNames& names, const store::Record& record, bool with_value, v1::Item& item) {
+  item.set_key(names.shown(record.key()));
+  if (with_value) item.set_value(std::string(record.value()));
+  item.set_create_revision(record.create_revision());
+  item.set_mod_revision(record.mod_revision());
+  item.set_version(record.version());
+  item.set_lifetime(static_cast<v1::Lifetime>(record.lifetime()));
+}
+
+void fill_event(const StoreNames& names, const store::Event& event, bool with_previous, v1::Event& message) {
+  if (event.now->deleted()) message.set_kind(v1::Event::KIND_DELETE);
+  fill_item(names, *event.now, true, *message.mutable_item());
+  if (with_previous && event.previous) fill_item(names, *event.previous, true, *message.mutable_previous());
+}
+
+void fill_result(const StoreNames& names, const store::OperationResult& result, store::Revision revision, bool previous,
+                 v1::OperationResult& message) {
+  using Kind = store::Operation::Kind;
+  switch (result.kind) {
+    case Kind::kGet:
+      message.mutable_get()->set_revision(revision);
+      if (result.record) fill_item(names, *result.record, true, *message.mutable_get()->mutable_item());
+      return;
+    case Kind::kPut:
+      message.mutable_put()->set_revision(revision);
+      if (previous && result.record) fill_item(names, *result.record, true, *message.mutable_put()->mutable_previous());
+      return;
+    case Kind::kDelete:
+      auto& deleted = *message.mutable_delete_();
+      deleted.set_revision(revision);
+      deleted.set_deleted(result.record != nullptr);
+      if (previous && result.record) fill_item(names, *result.record, true, *deleted.mutable_previous());
+      return;
+  }
+}
+
+Status read_get(const Caller& caller, const v1::GetRequest& request, store::Operation& operation) {
+  operation.kind = store::Operation::Kind::kGet;
+  return StoreNames(caller).key(request.key(), operation.key);
+}
+
+Status read_delete(const Caller& caller, const v1::DeleteRequest& request, store::Operation& operation) {
+  operation.kind = store::Operation::Kind::kDelete;
+  return StoreNames(caller).key(request.key(), operation.key);
+}
+
+Status read_put(const Caller& caller, const v1::PutRequest& request, store::Operation& operation) {
+  operation.kind = store::Operation::Kind::kPut;
+  operation.lifetime = static_cast<store::Lifetime>(request.lifetime());
+  const auto most = caller.vm ? caller.vm->quota.limits().store_value_bytes : Limits{}.store_value_bytes;
+  if (request.value().size() > most)
+    return over_limit(caller, "store_value_bytes", most,
+                      "the value has " + std::to_string(request.value().size()) + " bytes; write less");
+  if (auto status = check_lifetime(caller, request); !status.ok()) return status;
+  operation.value = request.value();
+  return StoreNames(caller).key(request.key(), operation.key);
+}
+
+Status read_compare(const Caller& caller, const v1::Compare& request, store::Compare& compare) {
+  if (!read_relation(request.comparison(), compare.relation))
+    return invalid("comparison " + std::to_string(request.comparison()) + " is unknown");
+  if (!read_target(request, compare))
+    return invalid("a comparison names no target: version, create_revision, mod_revision or value");
+  return StoreNames(caller).key(request.key(), compare.key);
+}
+
+Status status_of(const Caller& caller, const store::Outcome& outcome) {
+  using store::Verdict;
+  const auto limits = caller.vm ? caller.vm->quota.limits() : Limits{};
+  switch (outcome.verdict) {
+    case Verdict::kDone: return {};
+    case Verdict::kInvalid:
+    case Verdict::kKeyReused: return invalid(outcome.reason);
+    case Verdict::kKeysLimit: return over_limit(caller, "store_keys", limits.store_keys, "delete keys first");
+    case Verdict::kBytesLimit: return over_limit(caller, "store_bytes", limits.store_bytes, "delete keys first");
+    case Verdict::kDiskFull:
+      return {Code::kResourceExhausted, "nothing was written: " + outcome.reason + "; make room on the host",
+              kDiskRetry};
+    case Verdict::kDiskFailed:
+      return {Code::kUnavailable, "the outcome is unknown: " + outcome.reason + "; see the host's journal"};
+    case Verdict::kReadOnly:
+      return {Code::kUnavailable, "nothing was written: " + outcome.reason + "; see the host's journal"};
+  }
+  return {Code::kInternal, outcome.reason};
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,26 @@
+// How the store's records, outcomes and transactions look in hostcall.v1.Store's messages.
+#pragma once
+
+#include "daemon/services/store_names.h"
+#include "daemon/store/engine.h"
+#include "hostcall/v1/store.pb.h"
+
+namespace hostcall::daemon {
+
+void fill_item(const StoreNames& names, const store::Record& record, bool with_value, v1::Item& item);
+void fill_event(const StoreNames& names, const store::Event& event, bool with_previous, v1::Event& event_message);
+
+// What one operation of a transaction gave. `previous`: whether the request asked for what was replaced.
+void fill_result(const StoreNames& names, const store::OperationResult& result, store::Revision revision, bool previous,
+                 v1::OperationResult& message);
+
+// One step, checked: INVALID_ARGUMENT for a bad key, RESOURCE_EXHAUSTED for a value over the caller's limit.
+Status read_put(const Caller& caller, const v1::PutRequest& request, store::Operation& operation);
+Status read_delete(const Caller& caller, const v1::DeleteRequest& request, store::Operation& operation);
+Status read_get(const Caller& caller, const v1::GetRequest& request, store::Operation& operation);
+Status read_compare(const Caller& caller, const v1::Compare& request, store::Compare& compare);
+
+// Why a transaction was not done.
+Status status_of(const Caller& caller, const store::Outcome& outcome);
+
+}  // namespace hostcall::daemon

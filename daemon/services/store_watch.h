@@ -1,0 +1,54 @@
+// StoreWatch: a Watch call: takes what its watch of the store has whenever the caller can take it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daemon/call.h"
+#include "daemon/reactor.h"
+#include "daemon/services/store_messages.h"
+
+namespace hostcall::daemon {
+
+class StoreWatch final : public Operation, private store::Watcher {
+ public:
+  // What a watch costs the VM: its place, and what its snapshot keeps in memory.
+  struct Charges {
+    Charge place, snapshot;
+  };
+  // `may`: whether policy lets the caller see a key, by the caller's name for it. `request` has been checked, and
+  // `prefix` is the store's name of its own.
+  StoreWatch(ServerCall& server_call, store::Engine& engine, Reactor& reactor, const StoreNames& names,
+             const v1::WatchRequest& request, std::string prefix, Charges charges,
+             std::function<bool(std::string_view key)> may);
+
+  void start() override;
+  void on_writable() override { pump(); }
+  void on_drain() override;
+
+ private:
+  void on_ready() override { pump(); }
+  void on_progress_due();
+
+  void pump();
+  bool fill(const store::Delivery& delivery);
+  void end_compacted(store::Revision compact_revision);
+  bool send();
+  bool is_seen(const store::Record& record) const;
+
+  store::Engine& engine_;
+  const StoreNames names_;
+  const store::WatchOptions options_;
+  const Duration progress_interval_;
+  const bool previous_;
+  Charges charges_;
+  const std::function<bool(std::string_view)> may_;
+  Timer progress_;
+  Reactor& reactor_;
+  std::unique_ptr<store::Watch> watch_;
+  v1::WatchResponse message_;
+  bool greeted_ = false;
+};
+
+}  // namespace hostcall::daemon

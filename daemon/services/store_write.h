@@ -1,0 +1,58 @@
+// StoreWrite: a call that changes the store: its transaction is on its way to the disk, and is answered from there.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "daemon/call.h"
+#include "daemon/services/store_messages.h"
+
+namespace hostcall::daemon {
+
+template <class Response>
+class StoreWrite final : public Operation {
+ public:
+  // Makes the answer of what was done. Needs nothing of the call: it may run when that is over.
+  using Fill = std::function<void(const store::Outcome&, Response&)>;
+
+  // `held`: the VM's charge for the transaction. The engine and the caller must outlive it.
+  StoreWrite(ServerCall& server_call, store::Engine& engine, const Caller& caller, store::Transaction transaction,
+             Fill fill, Charge held)
+      : Operation(server_call),
+        engine_(engine),
+        caller_(caller),
+        transaction_(std::move(transaction)),
+        fill_(std::move(fill)),
+        held_(std::move(held)) {}
+
+  void start() override {
+    if (transaction_.idempotency)
+      transaction_.idempotency->encode = [fill = fill_](const store::Outcome& outcome) {
+        Response response;
+        fill(outcome, response);
+        return response.SerializeAsString();
+      };
+    ticket_ = engine_.submit(std::move(transaction_), [this](const store::Outcome& outcome) { answer(outcome); });
+  }
+
+ private:
+  void answer(const store::Outcome& outcome) {
+    if (outcome.verdict != store::Verdict::kDone) return call().finish(status_of(caller_, outcome));
+    Response response;
+    if (outcome.replayed)
+      parse_message(outcome.answer, response);
+    else
+      fill_(outcome, response);
+    call().reply(response);
+  }
+
+  store::Engine& engine_;
+  const Caller& caller_;
+  store::Transaction transaction_;
+  Fill fill_;
+  Charge held_;
+  std::unique_ptr<store::Ticket> ticket_;
+};
+
+}  // namespace hostcall::daemon
