@@ -62,11 +62,20 @@ void Arguments::option(const std::string& names, const std::string& type, std::o
   add_row(names, type, help);
 }
 
-void Arguments::option(const std::string& names, milliseconds& value, const std::string& help) {
+template <class Time>
+void Arguments::time_option(const std::string& names, Time& value, const std::string& help) {
   const auto name = long_name(names);
   last_ = app_.add_option_function<std::string>(
       names, [name, &value](const std::string& text) { value = parse_time(name, text); });
   add_row(names, "TIME", help);
+}
+
+void Arguments::option(const std::string& names, milliseconds& value, const std::string& help) {
+  time_option(names, value, help);
+}
+
+void Arguments::option(const std::string& names, std::optional<milliseconds>& value, const std::string& help) {
+  time_option(names, value, help);
 }
 
 void Arguments::required() {

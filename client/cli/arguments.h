@@ -34,6 +34,7 @@ class Arguments {
   void option(const std::string& names, const std::string& type, std::optional<std::uint64_t>& value, Range range,
               const std::string& help);
   void option(const std::string& names, milliseconds& value, const std::string& help);
+  void option(const std::string& names, std::optional<milliseconds>& value, const std::string& help);
   // The option before this one must be given.
   void required();
 
@@ -51,6 +52,8 @@ class Arguments {
   std::string describe() const;
 
  private:
+  template <class Time>
+  void time_option(const std::string& names, Time& value, const std::string& help);
   struct Row {
     std::string left, help;
   };

@@ -20,7 +20,7 @@ std::string json_of(const google::protobuf::MessageLite& message) {
 Invocation::Invocation(std::string program, Common common)
     : program_(std::move(program)),
       common_(std::move(common)),
-      deadline_(deadline_after(Clock::now(), common_.timeout)) {}
+      deadline_(deadline_after(Clock::now(), common_.timeout.value_or(kDefaultTimeout))) {}
 
 CallOptions Invocation::rest() const {
   const auto left = std::chrono::ceil<milliseconds>(deadline_ - Clock::now());

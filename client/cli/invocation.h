@@ -13,9 +13,11 @@
 
 namespace hostcall::cli {
 
+inline constexpr milliseconds kDefaultTimeout = seconds(30);
+
 struct Common {
-  std::string address;  // as Address::parse() takes it
-  milliseconds timeout = seconds(30);
+  std::string address;                  // as Address::parse() takes it
+  std::optional<milliseconds> timeout;  // nothing: kDefaultTimeout, or for ever where a verb is meant to last
   bool json = false;
   bool quiet = false;
   bool wait = false;
@@ -33,6 +35,10 @@ class Invocation {
 
   // All waiting of the run ends here.
   TimePoint deadline() const { return deadline_; }
+  // For a verb that goes on until it is told to end: only a --timeout that was given bounds it.
+  void last() {
+    if (!common_.timeout) deadline_ = kNever;
+  }
   // Gives the run more time, for pauses that are not waiting.
   void extend(Duration pauses) { deadline_ = deadline_after(deadline_, pauses); }
   // What is left of it, at least the shortest time-out; and whether to wait so long for a host that can't be reached.

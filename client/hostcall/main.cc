@@ -18,6 +18,14 @@ constexpr char kExamples[] = R"(  hostcall whoami
   hostcall doctor
 )";
 
+std::vector<cli::VerbEntry> verbs() {
+  std::vector<cli::VerbEntry> all = {guest::kWhoAmI, guest::kPing,      guest::kInfo,  guest::kServices,
+                                     guest::kCall,   guest::kSpeedTest, guest::kDoctor};
+  const auto kv = guest::kv_verbs();
+  all.insert(all.begin() + 4, kv.begin(), kv.end());
+  return all;
+}
+
 cli::Program program() {
   return {
       .name = "hostcall",
@@ -30,8 +38,7 @@ cli::Program program() {
                    .prefix = "",
                    .help = "Where the host listens: vsock:CID:PORT or unix:/path; default $HOSTCALL_ADDRESS, else "
                            "vsock:2:18499."},
-      .verbs = {guest::kWhoAmI, guest::kPing, guest::kInfo, guest::kServices, guest::kCall, guest::kSpeedTest,
-                guest::kDoctor},
+      .verbs = verbs(),
       .takes_privileged_port = true,
       .refine = nullptr,
   };

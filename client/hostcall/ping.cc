@@ -5,11 +5,11 @@
 #include <algorithm>
 
 #include "client/cli/duration.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/cli/wait.h"
 #include "client/hostcall/host_name.h"
-#include "client/hostcall/interrupt.h"
 #include "client/hostcall/ping_statistics.h"
 #include "client/hostcall/verbs.h"
 #include "hostcall/v1/session.hostcall.h"

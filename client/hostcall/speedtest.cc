@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "client/cli/duration.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/hostcall/host_name.h"
-#include "client/hostcall/interrupt.h"
 #include "client/hostcall/speed_report.h"
 #include "client/hostcall/verbs.h"
 #include "hostcall/v1/diagnostics.hostcall.h"

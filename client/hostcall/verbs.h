@@ -13,4 +13,7 @@ extern const VerbEntry kServices;
 extern const VerbEntry kSpeedTest;
 extern const VerbEntry kWhoAmI;
 
+// "kv get" and so on.
+std::vector<VerbEntry> kv_verbs();
+
 }  // namespace hostcall::cli::guest

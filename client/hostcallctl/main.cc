@@ -20,6 +20,15 @@ constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web
   hostcallctl doctor
 )";
 
+std::vector<cli::VerbEntry> verbs() {
+  std::vector<cli::VerbEntry> all = {host::kVmList,       host::kVmShow,        host::kVmAdd,        host::kVmRemove,
+                                     host::kPolicyCheck,  host::kPolicyExplain, host::kPolicyReload, host::kSessionList,
+                                     host::kSessionClose, host::kStats,         host::kDoctor};
+  const auto kv = host::kv_verbs();
+  all.insert(all.begin() + 7, kv.begin(), kv.end());
+  return all;
+}
+
 cli::Program program() {
   return {
       .name = "hostcallctl",
@@ -32,8 +41,7 @@ cli::Program program() {
                    .prefix = "unix:",
                    .help = "hostcalld's admin socket; default $HOSTCALL_ADMIN_SOCKET, else "
                            "/run/hostcall/admin.sock."},
-      .verbs = {host::kVmList, host::kVmShow, host::kVmAdd, host::kVmRemove, host::kPolicyCheck, host::kPolicyExplain,
-                host::kPolicyReload, host::kSessionList, host::kSessionClose, host::kStats, host::kDoctor},
+      .verbs = verbs(),
       .takes_privileged_port = false,
       .refine = host::explain_access,
   };

@@ -17,4 +17,7 @@ extern const VerbEntry kVmList;
 extern const VerbEntry kVmRemove;
 extern const VerbEntry kVmShow;
 
+// "kv get" and so on.
+std::vector<VerbEntry> kv_verbs();
+
 }  // namespace hostcall::cli::host

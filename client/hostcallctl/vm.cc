@@ -24,9 +24,12 @@ constexpr char kShowExamples[] = R"(  hostcallctl vm show web1 --json | jq .vm.b
 
 constexpr char kRemoveHelp[] = R"(Takes out a VM that was added at run time, and ends its sessions within a second.
 A VM that a file of vms.d names is removed there, followed by a reload.
+Its keys in the store stay, for a VM of the same name that comes later; --purge
+deletes them, also those of a VM that is not registered any more.
 )";
 
 constexpr char kRemoveExamples[] = R"(  hostcallctl vm remove web1
+  hostcallctl vm remove web1 --purge
 )";
 
 std::string to_text(const v1::VmListResponse& list) {
@@ -74,18 +77,24 @@ class VmShow : public Verb {
 
 class VmRemove : public Verb {
  public:
-  void declare(Arguments& arguments) override { arguments.positional("NAME", name_, "Name of the record."); }
+  void declare(Arguments& arguments) override {
+    arguments.positional("NAME", name_, "Name of the record.");
+    arguments.flag("--purge", purge_, "Delete its keys, too.");
+  }
   ExitCode run(Invocation& invocation) override {
     v1::VmRemoveRequest request;
     request.set_name(name_);
+    request.set_purge(purge_);
     const auto removed = invocation.call<v1::Admin::VmRemove>(request);
+    const auto keys = purge_ ? ", " + std::to_string(removed.keys_deleted()) + " keys deleted" : "";
     invocation.confirm(removed, printable(name_) + " removed, " + std::to_string(removed.sessions_ended()) +
-                                    " of its sessions ended\n");
+                                    " of its sessions ended" + keys + "\n");
     return ExitCode::kDone;
   }
 
  private:
   std::string name_;
+  bool purge_ = false;
 };
 
 }  // namespace

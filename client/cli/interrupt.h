@@ -5,7 +5,7 @@
 
 #include "proto/base/unique_fd.h"
 
-namespace hostcall::cli::guest {
+namespace hostcall::cli {
 
 // While it lives, SIGINT is blocked; one that came is dropped at the end.
 class Interrupt {
@@ -26,4 +26,4 @@ class Interrupt {
   UniqueFd fd_;
 };
 
-}  // namespace hostcall::cli::guest
+}  // namespace hostcall::cli

@@ -1,11 +1,11 @@
 // Interrupt: see interrupt.h.
-#include "client/hostcall/interrupt.h"
+#include "client/cli/interrupt.h"
 
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-namespace hostcall::cli::guest {
+namespace hostcall::cli {
 
 Interrupt::Interrupt() {
   sigemptyset(&signals_);
@@ -25,4 +25,4 @@ bool Interrupt::has_come() const {
   return ::poll(&event, 1, 0) > 0;
 }
 
-}  // namespace hostcall::cli::guest
+}  // namespace hostcall::cli

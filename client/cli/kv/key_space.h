@@ -1,0 +1,23 @@
+// KeySpace: how the users of a program name keys. A guest writes them as the host takes them; an administrator names a
+// VM by an option, and keys below it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "client/cli/arguments.h"
+
+namespace hostcall::cli::kv {
+
+class KeySpace {
+ public:
+  virtual ~KeySpace() = default;
+  // Declares what the program's verbs take besides the key.
+  virtual void declare(Arguments&) {}
+  // The key or prefix as the host takes it. Throws Failure.
+  virtual std::string full(const std::string& key) const { return key; }
+};
+
+using Keys = std::unique_ptr<KeySpace>;
+
+}  // namespace hostcall::cli::kv

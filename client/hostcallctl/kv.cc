@@ -1,0 +1,53 @@
+// hostcallctl kv: the keys of all VMs, for the programs of the host. What the verbs do is in ../cli/kv.
+#include "client/cli/exit_code.h"
+#include "client/cli/kv/verbs.h"
+#include "client/cli/text.h"
+#include "client/hostcallctl/verbs.h"
+
+namespace hostcall::cli::host {
+namespace {
+
+constexpr char kGetExamples[] = R"(  hostcallctl kv get /ready --vm web1 --wait --timeout 5m
+  hostcallctl kv get /motd --shared
+)";
+constexpr char kPutExamples[] = R"(  hostcallctl kv put /config --vm web1 --file web1.conf
+  date | hostcallctl kv put /motd --shared
+)";
+constexpr char kDeleteExamples[] = R"(  hostcallctl kv delete /config --vm web1
+)";
+constexpr char kListExamples[] = R"(  hostcallctl kv list / --vm web1
+  hostcallctl kv list /vm/ -q
+)";
+constexpr char kWatchExamples[] = R"(  hostcallctl kv watch /vm/
+  hostcallctl kv watch /ready --vm web1 --exec 'systemctl start after-web1'
+)";
+constexpr char kTxnExamples[] = R"(  hostcallctl kv txn --vm web1 '{"compare": [{"key": "/n", "version": "1"}],
+      "then": [{"put": {"key": "/n", "value": "Mg=="}}]}'
+)";
+
+class HostKeys : public kv::KeySpace {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.option("--vm", "NAME", vm_, "The keys are this VM's, which knows them as /self/…");
+    arguments.flag("--shared", shared_, "The keys are those of all, /shared/…");
+  }
+  std::string full(const std::string& key) const override {
+    if (shared_ && !vm_.empty()) throw usage("--vm and --shared are both given; whose key is meant?");
+    if (!key.starts_with('/')) throw usage("\"" + printable(key) + "\" does not begin with \"/\", as keys do");
+    if (shared_) return "/shared" + key;
+    return vm_.empty() ? key : "/vm/" + vm_ + key;
+  }
+
+ private:
+  std::string vm_;
+  bool shared_ = false;
+};
+
+}  // namespace
+
+std::vector<VerbEntry> kv_verbs() {
+  return kv::verbs<HostKeys>(
+      {kGetExamples, kPutExamples, kDeleteExamples, kListExamples, kWatchExamples, kTxnExamples});
+}
+
+}  // namespace hostcall::cli::host
