@@ -8,6 +8,7 @@
 #include "hostcall/v1/diagnostics.hostcall.h"
 #include "proto/base/unique_fd.h"
 #include "tests/bench/harness/client.h"
+#include "tests/bench/hostcall/require_ok.h"
 
 namespace hostcall::bench {
 namespace {
@@ -17,10 +18,6 @@ namespace Diagnostics = v1::Diagnostics;
 constexpr int kEvents = 256;
 constexpr std::uint32_t kLateMs = 5;
 constexpr std::uint32_t kMaxQueued = 100'000;
-
-void require_ok(const Status& status) {
-  if (!status.ok()) require(false, std::string(code_name(status.code)) + ": " + status.message);
-}
 
 class HostcallClient final : public Client {
  public:

@@ -11,6 +11,7 @@ import time
 
 from lib.measure import Record
 from lib.process import Failure, on_core, run_client, said_by
+from lib.store import store
 from lib.systems import start_daemon
 
 HOLDERS = 4  # processes among which the idle connections are divided, each with its own descriptors
@@ -173,4 +174,4 @@ def count_instructions(space, programs, calls):
     return {side: int(re.search(r"Collected : (\d+)", log.read_text())[1]) for side, log in logs.items()}
 
 
-EXTRAS = {"idle": idle, "whoami": whoami, "syscalls": syscalls, "instructions": instructions}
+EXTRAS = {"idle": idle, "whoami": whoami, "syscalls": syscalls, "instructions": instructions, "store": store}

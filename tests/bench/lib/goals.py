@@ -75,6 +75,13 @@ GOALS = (
           system="busy-poll"),
     Goal("idle: RSS per connection over the base", "idle", figure("kib_per_connection"), 1, unit="KiB"),
     Goal("idle: RSS in all", "idle", lambda figures: figures["rss_kib"] / 1024, 24, unit="MiB"),
+    Goal("store: durable puts of 64 writers against one commit for each put", "store-puts", figure("gain"), 8,
+         at_least=True),
+    Goal("store: p99 of a put of 64 writers in fsyncs of the disk", "store-puts", figure("p99_fsyncs"), 6),
+    Goal("store: get against ping, p50", "store-get", figure("ratio"), 1.3),
+    Goal("store: delivery to 1,000 watches after the commit, p50", "store-watch", figure("delivery_p50_us"), 1000,
+         unit="us"),
+    Goal("store: start with 1 million keys", "store-start", figure("start_s"), 5, unit="s"),
     ratio("policy: 10,000 rules against 10, unary p50", "policy", 1.05, ("rules-10",), system="rules-10000"),
 )
 

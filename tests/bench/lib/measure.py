@@ -20,6 +20,11 @@ class Effort:
     idle_seconds: float
     whoami_runs: int
     counted_calls: int  # of strace
+    store_puts: int
+    store_gets: int
+    store_watches: int
+    store_watched_puts: int
+    store_keys: int
 
     def is_full(self):
         """Whether its figures may be judged."""
@@ -27,9 +32,11 @@ class Effort:
 
 
 FULL = Effort(rounds=5, seconds=0.5, warmup=0.1, stream_bytes=256 << 20, idle_connections=10_000, idle_vms=250,
-              idle_seconds=20, whoami_runs=21, counted_calls=2_000)
+              idle_seconds=20, whoami_runs=21, counted_calls=2_000, store_puts=1_000, store_gets=20_000,
+              store_watches=1_000, store_watched_puts=100, store_keys=1_000_000)
 QUICK = Effort(rounds=1, seconds=0.08, warmup=0.02, stream_bytes=16 << 20, idle_connections=500, idle_vms=25,
-               idle_seconds=1, whoami_runs=3, counted_calls=300)
+               idle_seconds=1, whoami_runs=3, counted_calls=300, store_puts=40, store_gets=200,
+               store_watches=20, store_watched_puts=3, store_keys=2_000)
 
 
 @dataclasses.dataclass

@@ -135,6 +135,7 @@ numbers = itertools.count()
 class Server:
     process: object
     address: str  # for clients; a {} in it is the number of the VM
+    directory: pathlib.Path | None = None  # of hostcall's daemon
 
 
 def start_server(space, programs, system, core):
@@ -147,7 +148,8 @@ def start_server(space, programs, system, core):
 
 
 # What the works need above the defaults; everything else is as it is shipped.
-RAISED_LIMITS = {"connections": 1024, "connect_rate": 100_000, "connect_burst": 100_000, "streams": 4096}
+RAISED_LIMITS = {"connections": 1024, "connect_rate": 100_000, "connect_burst": 100_000, "streams": 4096,
+                 "store_write_rate": 1_000_000, "store_write_burst": 1_000_000}
 
 
 def start_daemon(space, programs, core, vms=1, policy=None, under=(), busy_poll_usec=0):
@@ -169,7 +171,7 @@ def start_daemon(space, programs, core, vms=1, policy=None, under=(), busy_poll_
     last = max(f"vm{i}" for i in range(vms))  # the daemon opens them by name
     process = space.start_server(argv, core, directory / f"{last}.sock")
     address = f"unix:{directory}/vm{{}}.sock"
-    return Server(process, address if vms > 1 else address.replace("{}", "0"))
+    return Server(process, address if vms > 1 else address.replace("{}", "0"), directory)
 
 
 def write_json(path, value):
@@ -181,6 +183,7 @@ def rule(vm, call, **more):
 
 
 LAST_RULES = [rule("*", "hostcall.v1.Session/*"), rule("tag:bench", "hostcall.v1.Diagnostics/*")]
+STORE_RULES = [rule("tag:bench", "hostcall.v1.Store/*"), *LAST_RULES]
 
 
 def usual_rules(count):
