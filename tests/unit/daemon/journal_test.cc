@@ -22,11 +22,11 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr Event kAllEvents[] = {Event::kStarted,       Event::kStopping,   Event::kReloaded,      Event::kReloadFailed,
-                                Event::kVmAdded,       Event::kVmRemoved,  Event::kSessionOpened, Event::kSessionClosed,
-                                Event::kCallerRefused, Event::kCallDenied, Event::kLimitReached,  Event::kViolation,
-                                Event::kRecordsLost,   Event::kStoreDiskFull,
-                                Event::kStoreRecovered, Event::kStoreFailed, Event::kSystemError};
+constexpr Event kAllEvents[] = {
+    Event::kStarted,      Event::kStopping,      Event::kReloaded,      Event::kReloadFailed,  Event::kVmAdded,
+    Event::kVmRemoved,    Event::kSessionOpened, Event::kSessionClosed, Event::kCallerRefused, Event::kCallDenied,
+    Event::kLimitReached, Event::kViolation,     Event::kRecordsLost,   Event::kStoreDiskFull, Event::kStoreRecovered,
+    Event::kStoreFailed,  Event::kSystemError};
 
 // An environment variable for the time of a test; null: not set.
 class Environment {
