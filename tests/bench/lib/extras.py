@@ -9,6 +9,7 @@ import statistics
 import subprocess
 import time
 
+from lib.breakdown import self_costs
 from lib.measure import Record
 from lib.process import Failure, on_core, run_client, said_by
 from lib.store import store
@@ -153,25 +154,27 @@ def read_counts(path):
 # ---------------------------------------------------------------- instructions
 
 def instructions(space, programs, effort):
-    """Instructions outside the kernel per unary call on each side, counted as system calls are. Unlike times they are
-    the same on every run, as long as compiler and libraries are."""
+    """Instructions outside the kernel per unary call on each side, and of which part of the code, counted as system
+    calls are. Unlike times they are the same on every run, as long as compiler and libraries are."""
     if shutil.which("valgrind") is None:
         raise Failure("there is no valgrind")
     calls = effort.counted_calls
     few, many = (count_instructions(space, programs, calls * times) for times in (1, 2))
-    return [Record(0, "same", "instructions-unary", "hostcall",
-                   {side: (many[side] - few[side]) / calls for side in ("client", "server")})]
+    parts = {side: {part: (count - few[side][part]) / calls for part, count in many[side].most_common()}
+             for side in ("client", "server")}
+    figures = {side: sum(parts[side].values()) for side in parts}
+    return [Record(0, "same", "instructions-unary", "hostcall", {**figures, "parts": parts})]
 
 
 def count_instructions(space, programs, calls):
-    logs = {side: space.path / f"callgrind-{side}" for side in ("client", "server")}
-    under = {side: ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", f"--log-file={log}"]
-             for side, log in logs.items()}
+    profiles = {side: space.path / f"callgrind-{side}" for side in ("client", "server")}
+    under = {side: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={path}", "--log-file=/dev/null"]
+             for side, path in profiles.items()}
     daemon = start_daemon(space, programs, DAEMON_CORE, under=under["server"])
     run_client([*under["client"], programs.get("bench-hostcall-client"), "--address", daemon.address, "--work", "unary",
                 "--calls", calls], 120)
     space.stop([daemon.process])
-    return {side: int(re.search(r"Collected : (\d+)", log.read_text())[1]) for side, log in logs.items()}
+    return {side: self_costs(path) for side, path in profiles.items()}
 
 
 EXTRAS = {"idle": idle, "whoami": whoami, "syscalls": syscalls, "instructions": instructions, "store": store}
