@@ -101,14 +101,12 @@ class TypedMethod : public Method {
  public:
   TypedMethod(Audience method_audience, Resource resource)
       : Method(M::kService, M::kMethod, shape_of<M>(), method_audience), resource_(std::move(resource)) {}
-  bool has_resource() const override { return !std::is_same_v<Resource, NoResource>; }
+  bool has_resource() const override { return kHasResource; }
 
  protected:
+  static constexpr bool kHasResource = !std::is_same_v<Resource, NoResource>;
   Status authorize(const CallContext& context, const typename M::Request& request) const {
-    if constexpr (std::is_same_v<Resource, NoResource>)
-      return {};
-    else
-      return context.session.authorize(*this, resource_(request));
+    return context.session.authorize(*this, resource_(request));
   }
 
  private:
@@ -129,7 +127,8 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
     }
     response_.Clear();
     if (!parse_message(payload, request_)) return {unparseable(M::kFullName), {}};
-    if (auto status = this->authorize(context, request_); !status.ok()) return {std::move(status), {}};
+    if constexpr (UnaryMethod::kHasResource)
+      if (auto status = this->authorize(context, request_); !status.ok()) return {std::move(status), {}};
     Answer answer{run(context, later), {}};
     if (answer.status.ok()) answer.reply = payload_of(response_);
     response_bytes_ = answer.reply.size();
@@ -162,7 +161,8 @@ class OperationMethod final : public TypedMethod<M, Resource> {
   Answer start(const CallContext& context, std::string_view payload, Later& later) override {
     typename M::Request request;
     if (!parse_message(payload, request)) return {unparseable(M::kFullName), {}};
-    if (auto status = this->authorize(context, request); !status.ok()) return {std::move(status), {}};
+    if constexpr (OperationMethod::kHasResource)
+      if (auto status = this->authorize(context, request); !status.ok()) return {std::move(status), {}};
     return {function_(context, static_cast<const typename M::Request&>(request), later), {}};
   }
 

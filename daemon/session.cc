@@ -103,10 +103,11 @@ std::optional<Status> Session::object_to(const Method* method, const wire::Reque
   if (!output_has_room(0))
     return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
   // A method with a resource is decided once its request is parsed.
-  if (method->has_resource()) return std::nullopt;
-  auto status = authorize(*method, {});
-  if (status.ok()) return std::nullopt;
-  return status;
+  if (method->has_resource() || !access_) return std::nullopt;
+  auto decision = access_->decide(*method, {}, caller_.privileged_port(), environment_.reactor.now());
+  if (decision.status.ok()) return std::nullopt;
+  note_refusal(*method, decision);
+  return std::move(decision.status);
 }
 
 bool Session::may(const Method& method, std::string_view resource) const {

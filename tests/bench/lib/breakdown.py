@@ -15,7 +15,7 @@ PARTS = (
     ("calls and connection", r"client/"),
     ("benchmark", r"tests/bench/"),
 )
-REST = "C and C++ libraries"
+REST = "libraries: C, C++, protobuf"
 
 
 def part_of(path):
@@ -23,15 +23,17 @@ def part_of(path):
 
 
 def self_costs(path):
-    """Instructions by part. The format: "fl=", "fi=", "fe=" set the file, a line of numbers is a cost there, and the line
-    behind "calls=" is what the callee has cost. Names are given once, and then by their number."""
+    """Instructions by part. The format: "fl=", "fi=", "fe=" set the file ("cfl=", "cfi=" the callee's), a line of numbers
+    is a cost there, and the line behind "calls=" is what the callee has cost. Names are given once, and then by their
+    number."""
     costs, names, part, skip = collections.Counter(), {}, REST, False
     with open(path) as profile:
         for line in profile:
-            if match := re.match(r"(fl|fi|fe)=\((\d+)\)(?: (.*))?", line):
+            if match := re.match(r"(fl|fi|fe|cfl|cfi)=\((\d+)\)(?: (.*))?", line):
                 if match[3]:
                     names[match[2]] = part_of(match[3])
-                part = names[match[2]]
+                if match[1] in ("fl", "fi", "fe"):
+                    part = names[match[2]]
             elif line.startswith("calls="):
                 skip = True
             elif re.match(r"[+*\-\d]", line):
