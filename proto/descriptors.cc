@@ -1,5 +1,8 @@
 #include "proto/descriptors.h"
 
+// Changes with the file, which the compiler does not see being read.
+#include "services.descriptors.h"
+
 // The assembler copies the file in; a C++ array of it would cost the compiler a second.
 __asm__(
     ".section .rodata\n"

@@ -54,7 +54,8 @@ Database::Database(const std::string& path, const std::string& synchronous) : pa
     open();
   } catch (const SqliteError& error) {
     if (error.is_damage()) throw DamageError(path, error.what());
-    throw std::runtime_error("can't open the store " + path + ": " + error.what());
+    const std::string hint = error.is_busy() ? "; another process has it open: is hostcalld running already?" : "";
+    throw std::runtime_error("can't open the store " + path + ": " + error.what() + hint);
   }
 }
 

@@ -28,7 +28,8 @@ bool is_damaged(int code) { return (code & 0xFF) == SQLITE_CORRUPT || (code & 0x
 SqliteError::SqliteError(sqlite3* connection, int code)
     : std::runtime_error(describe(connection, code)),
       full_(is_full_disk(connection, code)),
-      damage_(is_damaged(code)) {}
+      damage_(is_damaged(code)),
+      busy_((code & 0xFF) == SQLITE_BUSY) {}
 
 Connection::Connection(const std::string& path) {
   // One thread at a time uses it.

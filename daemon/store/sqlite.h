@@ -20,10 +20,13 @@ class SqliteError : public std::runtime_error {
   bool is_full() const { return full_; }
   // The file is damaged, or no database.
   bool is_damage() const { return damage_; }
+  // Another process has it open.
+  bool is_busy() const { return busy_; }
 
  private:
   bool full_;
   bool damage_;
+  bool busy_;
 };
 
 class Connection {

@@ -3,6 +3,10 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
 #include "hostcall/v1/admin.pb.h"
 #include "hostcall/v1/diagnostics.pb.h"
 #include "tests/support/daemon_process.h"
@@ -238,11 +242,19 @@ TEST(Start, RefusesABadConfigurationWithFileAndLine) {
   EXPECT_EQ(run({program("hostcalld"), "--config", daemon.config_file(), "--check"}).code, 0);
 }
 
-TEST(Start, RefusesAnAddressInUse) {
+TEST(Start, RefusesAStoreOrAnAddressInUse) {
   DaemonProcess daemon;
   const auto second = run({program("hostcalld"), "--config", daemon.config_file()});
   EXPECT_EQ(second.code, 1);
-  EXPECT_NE(second.errors.find("another process listens there"), std::string::npos) << second.errors;
+  EXPECT_NE(second.errors.find("is hostcalld running already?"), std::string::npos) << second.errors;
+  std::stringstream text;
+  text << std::ifstream(daemon.config_file()).rdbuf();
+  auto config = text.str();
+  config.replace(config.find("/state\""), 7, "/other\"");
+  std::filesystem::create_directory(daemon.directory() / "other");
+  const auto third = run({program("hostcalld"), "--config", daemon.directory().write("other.json", config)});
+  EXPECT_EQ(third.code, 1);
+  EXPECT_NE(third.errors.find("another process listens there"), std::string::npos) << third.errors;
   WireClient client(daemon.vm_address("web1"));
   EXPECT_EQ(client.call("hostcall.v1.Session/Ping").status.code, Code::kOk) << "the first is not disturbed";
 }
