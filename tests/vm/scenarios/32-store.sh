@@ -28,7 +28,7 @@ expect_status 0
 in_guest db1 hostcall kv get /self/state
 expect_status 1
 in_guest db1 hostcall kv get /vm/web1/state
-expect_status 2
+expect_status 126
 in_guest web1 hostcall kv put /shared/leader web1 --if-revision 0
 expect_status 0
 in_guest db1 hostcall kv put /shared/leader db1 --if-revision 0
