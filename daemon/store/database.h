@@ -39,6 +39,7 @@ class Database {
   void load_keys(Model& model, Revision revision);
   void load_history(Model& model);
   void load_answers(Model& model);
+  WriteResult try_to_write(const Batch& batch);
   void write_events(const Batch& batch);
   void write_answers(const Batch& batch);
 
