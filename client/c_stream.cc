@@ -21,6 +21,7 @@ struct hostcall_stream final : client::CallObserver {
   hostcall_stream_callback callback = nullptr;
   void* user = nullptr;
   client::Reply reply;
+  hostcall::Buffer memory;  // of what the call keeps
   client::Call call{reply};
 };
 
@@ -103,7 +104,7 @@ int hostcall_stream_open(hostcall_client* owner, const char* method, int shape, 
       return client::fail(result, HOSTCALL_INVALID_ARGUMENT, error);
     call.spec.shape = static_cast<wire::Shape>(shape);
     call.send_closed = !wire::client_streams(call.spec.shape);
-    call.keep();
+    call.keep(opened->memory);
     owner->channel.begin(call, now);
     if (call.ended() && call.reply.status.code == wire::Code::kResourceExhausted)
       return client::fail(result, HOSTCALL_RESOURCE_EXHAUSTED, call.reply.status.message);

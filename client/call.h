@@ -78,10 +78,9 @@ class Call {
   ~Call();
 
   bool ended() const { return state == State::kEnded; }
-  // Copies what the spec's views show, for a call that outlives them, to `memory`, whose contents are lost.
-  void keep(Buffer memory = {});
-  // The memory of keep(), for a later call. Only after the end.
-  Buffer take_memory();
+  // Copies what the spec's views show, for a call that outlives them, to `memory`, whose contents are lost. It must
+  // outlive the call and not be changed.
+  void keep(Buffer& memory);
   // "package.Service/Method", for texts.
   std::string name() const;
 
@@ -102,9 +101,6 @@ class Call {
   Connection* connection = nullptr;  // running
   wire::Stream* stream = nullptr;    // running
   std::size_t index = 0;             // in the channel's list
-
- private:
-  Buffer kept_;
 };
 
 }  // namespace hostcall::client

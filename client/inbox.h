@@ -1,6 +1,6 @@
 // Inbox: received messages of a stream until its owner takes them. Memory goes round: a taken message's buffer
 // holds a later one, because memory fresh from the kernel costs more than the message; a large one is not even copied.
-// Empty, it owns nothing but that.
+// Before the first message it owns nothing.
 #pragma once
 
 #include <memory>
@@ -15,39 +15,20 @@ namespace hostcall::client {
 
 class Inbox {
  public:
-  bool empty() const { return head_ == messages_.size(); }
+  bool empty() const { return !store_ || store_->empty(); }
   // What the messages cost in credit, and about what they cost in memory.
-  std::size_t cost() const { return cost_; }
+  std::size_t cost() const { return store_ ? store_->cost : 0; }
 
   // With a block, which the message lies in, it is not copied, and the block held.
   void push(std::string_view bytes, std::shared_ptr<const char[]> block = nullptr) {
-    Message message{.copy = {}, .block = std::move(block), .bytes = bytes};
-    if (!message.block) {
-      message.copy = spare();
-      message.copy.append(bytes);
-      message.bytes = message.copy.view();
-    }
-    messages_.push_back(std::move(message));
-    cost_ += cost_of(bytes.size());
+    if (!store_) store_ = std::make_unique<Store>();
+    store_->push(bytes, std::move(block));
   }
   // The oldest message, valid until the next take() or release(). Needs a message.
-  std::string_view take() {
-    release();
-    taken_ = std::exchange(messages_[head_++], {});
-    if (empty()) {
-      messages_.clear();
-      head_ = 0;
-    } else if (head_ > messages_.size() / 2) {
-      messages_.erase(messages_.begin(), messages_.begin() + static_cast<std::ptrdiff_t>(head_));
-      head_ = 0;
-    }
-    cost_ -= cost_of(taken_.bytes.size());
-    return taken_.bytes;
-  }
+  std::string_view take() { return store_->take(); }
   // Nobody looks at the taken message any more: its memory can take what comes next.
   void release() {
-    recycle(taken_.copy);
-    taken_ = {};
+    if (store_) store_->release();
   }
   static std::size_t cost_of(std::size_t size) { return static_cast<std::size_t>(wire::data_cost(size)); }
 
@@ -60,26 +41,68 @@ class Inbox {
     std::string_view bytes;
   };
 
-  Buffer spare() {
-    if (spares_.empty()) return {};
-    Buffer buffer = std::move(spares_.back());
-    spares_.pop_back();
-    spare_bytes_ -= buffer.capacity();
-    return buffer;
-  }
-  void recycle(Buffer& buffer) {
-    if (buffer.capacity() == 0 || spare_bytes_ + buffer.capacity() > kMaxSpareBytes) return;
-    buffer.clear();
-    spare_bytes_ += buffer.capacity();
-    spares_.push_back(std::move(buffer));
-  }
+  struct Store {
+    bool empty() const { return head == messages.size(); }
+    void push(std::string_view bytes, std::shared_ptr<const char[]> block);
+    std::string_view take();
+    void release();
+    Buffer spare();
+    void recycle(Buffer& buffer);
 
-  std::vector<Message> messages_;
-  std::size_t head_ = 0;  // messages before it were taken
-  std::size_t cost_ = 0;
-  Message taken_;  // the user looks at this one
-  std::vector<Buffer> spares_;
-  std::size_t spare_bytes_ = 0;
+    std::vector<Message> messages;
+    std::size_t head = 0;  // messages before it were taken
+    std::size_t cost = 0;
+    Message taken;  // the user looks at this one
+    std::vector<Buffer> spares;
+    std::size_t spare_bytes = 0;
+  };
+
+  std::unique_ptr<Store> store_;  // null until the first message: most calls have none
 };
+
+inline void Inbox::Store::push(std::string_view bytes, std::shared_ptr<const char[]> block) {
+  Message message{.copy = {}, .block = std::move(block), .bytes = bytes};
+  if (!message.block) {
+    message.copy = spare();
+    message.copy.append(bytes);
+    message.bytes = message.copy.view();
+  }
+  messages.push_back(std::move(message));
+  cost += cost_of(bytes.size());
+}
+
+inline std::string_view Inbox::Store::take() {
+  release();
+  taken = std::exchange(messages[head++], {});
+  if (empty()) {
+    messages.clear();
+    head = 0;
+  } else if (head > messages.size() / 2) {
+    messages.erase(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(head));
+    head = 0;
+  }
+  cost -= cost_of(taken.bytes.size());
+  return taken.bytes;
+}
+
+inline void Inbox::Store::release() {
+  recycle(taken.copy);
+  taken = {};
+}
+
+inline Buffer Inbox::Store::spare() {
+  if (spares.empty()) return {};
+  Buffer buffer = std::move(spares.back());
+  spares.pop_back();
+  spare_bytes -= buffer.capacity();
+  return buffer;
+}
+
+inline void Inbox::Store::recycle(Buffer& buffer) {
+  if (buffer.capacity() == 0 || spare_bytes + buffer.capacity() > kMaxSpareBytes) return;
+  buffer.clear();
+  spare_bytes += buffer.capacity();
+  spares.push_back(std::move(buffer));
+}
 
 }  // namespace hostcall::client

@@ -16,13 +16,13 @@ class StartedCalls::Slot final : public CallObserver {
     user_ = user;
     call_.emplace(result_.reply, this);
     call_->spec = spec;
-    call_->keep(std::move(memory_));
+    call_->keep(memory_);
     return *call_;
   }
   // The call has ended, and its callback has run or never will.
   void release() {
-    memory_ = call_->take_memory();
     call_.reset();
+    if (memory_.capacity() > Reply::kMaxKeptBytes) memory_.reset();
     ++generation_;
     table_.free_.push_back(index_);
   }
@@ -41,7 +41,7 @@ class StartedCalls::Slot final : public CallObserver {
   hostcall_callback callback_ = nullptr;
   void* user_ = nullptr;
   hostcall_result result_;
-  Buffer memory_;
+  Buffer memory_;  // of what the call keeps, and then of the next one's
   std::optional<Call> call_;
 };
 
