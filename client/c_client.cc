@@ -168,6 +168,12 @@ int hostcall_timeout_ms(const hostcall_client* client) {
   return static_cast<int>(std::min<decltype(ms)>(ms, INT_MAX));
 }
 
+std::int64_t hostcall_due_ns(const hostcall_client* client) {
+  if (client == nullptr) return INT64_MAX;
+  const hostcall::nanoseconds due = client->channel.next_timeout().time_since_epoch();
+  return std::max<std::int64_t>(due.count(), 0);
+}
+
 int hostcall_process(hostcall_client* client) {
   if (client == nullptr) return HOSTCALL_INVALID_ARGUMENT;
   return guarded(nullptr, [&]() -> int {

@@ -58,10 +58,9 @@ class Pump {
   }
   void wait() {
     auto& client = invocation_.client();
-    const auto most = client.timeout();
     // While a document waits for credit, no more is read.
     std::array<pollfd, 2> events{pollfd{client.fd(), POLLIN, 0}, pollfd{pending_ ? -1 : input_.fd(), POLLIN, 0}};
-    wait_for(events, most ? deadline_after(Clock::now(), *most) : kNever);
+    wait_for(events, client.due());
     if (events[1].revents != 0) input_.read_some();
     client.process();
   }

@@ -82,7 +82,7 @@ class PingRun {
  private:
   void turn(TimePoint until) {
     auto& client = invocation_.client();
-    if (const auto most = client.timeout()) until = std::min(until, deadline_after(Clock::now(), *most));
+    until = std::min(until, client.due());
     pollfd events[] = {{client.fd(), POLLIN, 0}, {interrupt_.fd(), POLLIN, 0}};
     wait_for(events, until);
     interrupted_ = interrupted_ || events[1].revents != 0;

@@ -142,6 +142,10 @@ class Client {
     const int ms = hostcall_timeout_ms(client_.get());
     return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
   }
+  // The same as a moment. In the past: now; time_point(), the clock's beginning: at once; max(): never.
+  std::chrono::steady_clock::time_point due() const {
+    return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(hostcall_due_ns(client_.get())));
+  }
   void process() { hostcall_process(client_.get()); }
   // One round of a loop that has nothing else to watch. Waits kNoTimeout: for ever.
   void wait(std::chrono::milliseconds timeout) {

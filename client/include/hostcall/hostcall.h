@@ -307,7 +307,7 @@ HOSTCALL_API int hostcall_stream_set_callback(hostcall_stream* stream, hostcall_
 
 /*
  * The loop: wait until hostcall_fd() is readable (POLLIN) or hostcall_timeout_ms() has passed, then call
- * hostcall_process(); ask for the time-out again after every call on the client.
+ * hostcall_process(); ask for the time-out (or hostcall_due_ns()) again after every call on the client.
  * A client that is not processed for three heartbeat intervals is closed by the host. That is harmless: the
  * next call connects again.
  */
@@ -323,6 +323,9 @@ HOSTCALL_API int hostcall_fd(hostcall_client* client);
 HOSTCALL_API int hostcall_watch(hostcall_client* client, int epoll_fd, uint64_t data);
 /* How long the loop may wait at most, ms, rounded up; -1: for ever. */
 HOSTCALL_API int hostcall_timeout_ms(const hostcall_client* client);
+/* The same as a moment, for timers that are set to one: nanoseconds of CLOCK_MONOTONIC, which it does not read. In the
+ * past: now; 0: at once, there is more to do already; INT64_MAX: never. */
+HOSTCALL_API int64_t hostcall_due_ns(const hostcall_client* client);
 /* Does what can be done now, runs callbacks, never blocks. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 HOSTCALL_API int hostcall_process(hostcall_client* client);
 /* Waits at most timeout_ms (HOSTCALL_NO_TIMEOUT: for ever) for something to do, and processes it: one round

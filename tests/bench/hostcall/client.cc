@@ -104,11 +104,11 @@ class HostcallClient final : public Client {
     if (clients_.empty()) clients_.push_back(make_client(0));
     return clients_.front();
   }
-  // A time-out of nothing: there is more to do at once, such as sending what a callback has begun.
+  // Due at once: there is more to do, such as sending what a callback has begun.
   void process(hostcall::Client& client) {
     processing_ = true;
     do client.process();
-    while (client.timeout() == std::chrono::milliseconds(0));
+    while (client.due() == std::chrono::steady_clock::time_point());
     processing_ = false;
   }
   void call_on(hostcall::Client& client) {

@@ -7,9 +7,13 @@
 
 namespace hostcall::bench {
 
-// Throws with the status's code and text unless it is OK.
+// Throws with the status's code and text.
+[[gnu::cold]] inline void fail(const Status& status) {
+  require(false, std::string(code_name(status.code)) + ": " + status.message);
+}
+
 inline void require_ok(const Status& status) {
-  if (!status.ok()) require(false, std::string(code_name(status.code)) + ": " + status.message);
+  if (!status.ok()) fail(status);
 }
 
 }  // namespace hostcall::bench

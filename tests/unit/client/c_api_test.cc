@@ -51,6 +51,7 @@ TEST_F(CApi, NullHandlesAreRefusedNotUsed) {
   EXPECT_EQ(hostcall_fd(nullptr), -1);
   EXPECT_EQ(hostcall_watch(nullptr, 0, 0), HOSTCALL_INVALID_ARGUMENT);
   EXPECT_EQ(hostcall_timeout_ms(nullptr), -1);
+  EXPECT_EQ(hostcall_due_ns(nullptr), INT64_MAX);
   EXPECT_EQ(hostcall_result_code(nullptr), HOSTCALL_OK);
   EXPECT_STREQ(hostcall_result_message(nullptr), "");
   EXPECT_EQ(hostcall_result_payload(nullptr, &size), nullptr);

@@ -52,6 +52,30 @@ TEST_F(CLoop, StartedCallsEndInTheLoop) {
   EXPECT_GT(hostcall_timeout_ms(client_), 0) << "no spinning";
 }
 
+TEST_F(CLoop, DueIsTheMomentAtWhichTheTimeOutHasPassed) {
+  start();
+  EXPECT_EQ(hostcall_due_ns(client_), INT64_MAX) << "nothing is under way";
+  Outcome echoed, hanging;
+  hostcall_start(client_, "t.T/Echo", text("x"), nullptr, Outcome::note, &echoed, nullptr);
+  run_loop(client_, [&] { return !echoed.codes.empty(); });
+  const auto begin = std::chrono::steady_clock::now().time_since_epoch();
+  const hostcall_call_options options{sizeof options, 60'000, 0};
+  std::uint64_t id = 0;
+  hostcall_start(client_, "t.T/Hang", text(""), &options, Outcome::note, &hanging, &id);
+  EXPECT_EQ(hostcall_due_ns(client_), 0) << "it is not sent yet";
+  hostcall_process(client_);
+  const std::chrono::nanoseconds due(hostcall_due_ns(client_));
+  const auto timeout = std::chrono::milliseconds(hostcall_timeout_ms(client_));
+  const auto end = std::chrono::steady_clock::now().time_since_epoch();
+  EXPECT_GT(due, begin);
+  EXPECT_LE(due, begin + std::chrono::minutes(1) + (end - begin));
+  EXPECT_GE(begin + timeout + (end - begin), due);
+  EXPECT_LE(begin + timeout, due + std::chrono::milliseconds(1));
+  hostcall_cancel(client_, id);
+  hostcall_process(client_);
+  EXPECT_EQ(hanging.codes, std::vector<int>{HOSTCALL_CANCELLED});
+}
+
 TEST_F(CLoop, TheLoopSurvivesALostConnection) {
   start();
   Outcome dropped, echoed;
@@ -83,6 +107,7 @@ TEST_F(CLoop, CancelEndsAStartedCallOnceAndOldIdsAreHarmless) {
   EXPECT_EQ(hostcall_cancel(client_, id), HOSTCALL_OK);
   EXPECT_TRUE(first.codes.empty());
   EXPECT_EQ(hostcall_timeout_ms(client_), 0) << "the loop must not sleep over it";
+  EXPECT_EQ(hostcall_due_ns(client_), 0);
   hostcall_process(client_);
   EXPECT_EQ(first.codes, std::vector<int>{HOSTCALL_CANCELLED});
   // The slot is used again; the old id must not hit the new call.
