@@ -11,6 +11,7 @@
 // callbacks must not throw.
 #pragma once
 
+#include <hostcall/kept_callbacks.h>
 #include <hostcall/stream.h>
 #include <hostcall/types.h>
 
@@ -171,6 +172,19 @@ class Client {
     detail::Handle<hostcall_result> result_;
   };
 
+  // Frees the client, and then what callbacks lie in: they run until then.
+  class FreeWithCallbacks : public detail::Free {
+   public:
+    template <class Function>
+    auto keep(Function function) {
+      if (!callbacks_) callbacks_ = std::make_unique<detail::KeptCallbacks>();
+      return callbacks_->keep(std::move(function));
+    }
+
+   private:
+    std::unique_ptr<detail::KeptCallbacks> callbacks_;
+  };
+
   void run(const char* method, hostcall_payload request, const CallOptions& options, hostcall_result* result) {
     const auto c = detail::to_c(options);
     hostcall_call(client_.get(), method, request, &c, result);
@@ -179,15 +193,12 @@ class Client {
   // `finish` takes the result.
   template <class Finish>
   Status begin(const char* method, hostcall_payload request, Finish finish, const CallOptions& options, CallId* id) {
-    auto owned = std::make_unique<Finish>(std::move(finish));
-    const auto on_end = [](void* user, const hostcall_result* result) noexcept {
-      const std::unique_ptr<Finish> run(static_cast<Finish*>(user));
-      (*run)(result);
-    };
+    auto kept = client_.get_deleter().keep(std::move(finish));
     const auto c = detail::to_c(options);
-    const int code = hostcall_start(client_.get(), method, request, &c, on_end, owned.get(), id);
+    const int code =
+        hostcall_start(client_.get(), method, request, &c, detail::KeptCallbacks::on_end<Finish>, kept.get(), id);
     if (code != HOSTCALL_OK) return {static_cast<Code>(code), "the call was not begun", {}, false};
-    owned.release();  // on_end frees it
+    kept.release();  // on_end() drops it
     return {};
   }
 
@@ -208,7 +219,7 @@ class Client {
   }
 
   detail::Handle<hostcall_result> scratch_;
-  detail::Handle<hostcall_client> client_;
+  std::unique_ptr<hostcall_client, FreeWithCallbacks> client_;
 };
 
 }  // namespace hostcall

@@ -156,6 +156,16 @@ TEST_F(CppClient, StartedCallsAndTheLoop) {
   EXPECT_GE(client_.fd(), 0);
 }
 
+TEST_F(CppClient, AClientThatIsReplacedRunsItsCallbacksFirst) {
+  Code code = Code::kOk;
+  EXPECT_TRUE(client_.start_bytes("t.T/Hang", "", [&](Reply<std::string> reply) { code = reply.status().code; }).ok());
+  Client other = std::move(*Client::make({.address = server_.address()}));
+  client_ = std::move(other);
+  EXPECT_EQ(code, Code::kCancelled);
+  EXPECT_TRUE(client_.call_bytes("t.T/Echo", "x").ok());
+  EXPECT_FALSE(other.start_bytes("t.T/Echo", "x", [](const Reply<std::string>&) { FAIL(); }).ok()) << "moved from";
+}
+
 TEST_F(CppClient, StartedCallsMayShareAResponse) {
   v1::EchoResponse response;
   std::vector<std::string> payloads;
