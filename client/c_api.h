@@ -27,6 +27,8 @@ namespace hostcall::client {
 
 // Puts an outcome of this library's own into `result`, which may be null, and returns its code.
 int fail(hostcall_result* result, hostcall_code code, std::string text) noexcept;
+// The same for what is rare: no string is made in the function that finds the error, where it would cost every call.
+[[gnu::cold]] int refuse(hostcall_result* result, hostcall_code code, const char* text) noexcept;
 
 // No exception crosses the C boundary.
 template <class Body>
@@ -34,9 +36,9 @@ int guarded(hostcall_result* result, Body body) noexcept {
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    return fail(result, HOSTCALL_RESOURCE_EXHAUSTED, {});
+    return refuse(result, HOSTCALL_RESOURCE_EXHAUSTED, "");
   } catch (const std::exception& error) {
-    return fail(result, HOSTCALL_INTERNAL, error.what());
+    return refuse(result, HOSTCALL_INTERNAL, error.what());
   }
 }
 

@@ -32,6 +32,10 @@ int hostcall::client::fail(hostcall_result* result, hostcall_code code, std::str
   return code;
 }
 
+int hostcall::client::refuse(hostcall_result* result, hostcall_code code, const char* text) noexcept {
+  return fail(result, code, text);
+}
+
 const char* hostcall_code_name(int code) {
   // wire::code_name() makes strings; the C interface owes its callers static ones.
   constexpr const char* kNames[] = {

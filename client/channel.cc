@@ -62,6 +62,11 @@ void Channel::begin(Call& call, TimePoint now) {
     start(call, now);
     return expect_limit(call.spec.deadline);
   }
+  begin_waiting(call, now);
+}
+
+// What is unusual.
+void Channel::begin_waiting(Call& call, TimePoint now) {
   call.give_up = deadline_after(now, options_.connect_budget);
   if (auto status = refuse(call)) return end(call, std::move(*status));
   call.state = Call::State::kWaiting;

@@ -78,6 +78,8 @@ class Channel final : private ConnectionEvents {
   void close(TimePoint now);
 
  private:
+  // A connection that was unused for so long is looked at before a call is put on it.
+  static constexpr milliseconds kStaleAfter{100};
   static constexpr std::size_t kMaxDraining = 4;
   static constexpr std::size_t kMaxConnections = kMaxDraining + 1;
 
@@ -87,6 +89,7 @@ class Channel final : private ConnectionEvents {
   void on_writable(Call& call) override;
 
   // --- calls: channel.cc ---
+  [[gnu::cold]] void begin_waiting(Call& call, TimePoint now);
   std::optional<wire::Status> refuse(const Call& call) const;
   bool may_start_at_once(const Call& call) const;
   void pump(TimePoint now) {
@@ -116,7 +119,10 @@ class Channel final : private ConnectionEvents {
   void connect_or_rest(TimePoint now);
   void connect(TimePoint now);
   net::SourcePort source_port();
-  void advance(TimePoint now);
+  void advance(TimePoint now) {
+    if (state_ == State::kConnecting) advance_socket(now);
+  }
+  void advance_socket(TimePoint now);
   void attempt_failed(const Loss& loss, TimePoint now);
   void settle(TimePoint now) {
     if (!is_steady()) settle_changes(now);
@@ -130,7 +136,10 @@ class Channel final : private ConnectionEvents {
   void take_hello(TimePoint now);
   void part(TimePoint now);
   void park(std::unique_ptr<Connection> connection, TimePoint now);
-  void check_stale(TimePoint now);
+  void check_stale(TimePoint now) {
+    if (state_ == State::kReady && current_->idle_since(now - kStaleAfter)) look_at_stale(now);
+  }
+  void look_at_stale(TimePoint now);
   std::string why(const Connection& connection) const;
   short wanted_events(const Connection& connection) const;
   void sync_poll_set() {

@@ -8,9 +8,6 @@
 namespace hostcall::client {
 namespace {
 
-// A connection that was unused for so long is looked at before a call is put on it.
-constexpr milliseconds kStaleAfter{100};
-
 // The source port of the connection before may be free again soon.
 bool is_retriable(const Error& error) {
   return net::is_retriable_connect_error(error.code) || error.code == EADDRINUSE;
@@ -180,8 +177,7 @@ void Channel::connect(TimePoint now) {
 }
 
 // From a connected socket to Hello.
-void Channel::advance(TimePoint now) {
-  if (state_ != State::kConnecting) return;
+void Channel::advance_socket(TimePoint now) {
   const auto connected = current_->connected();
   if (!connected) return;
   if (!connected->ok()) {
@@ -263,8 +259,7 @@ void Channel::settle_draining(TimePoint now) {
 }
 
 // A connection that was closed while nobody looked must not cost the next call its certainty.
-void Channel::check_stale(TimePoint now) {
-  if (state_ != State::kReady || !current_->idle_since(now - kStaleAfter)) return;
+void Channel::look_at_stale(TimePoint now) {
   current_->read(now);
   settle(now);
 }

@@ -111,7 +111,7 @@ bool Connection::await(TimePoint& now) {
 // False: it can't be done, and the connection is lost.
 bool Connection::prepare_to_wait() {
   const auto allowed = net::allow_waiting(fd_.get(), kAwaitLimit);
-  if (!allowed.ok()) lose({"the connection broke: " + allowed.error().message(), true});
+  if (!allowed.ok()) broke(allowed.error());
   return may_wait_ = allowed.ok();
 }
 
@@ -122,27 +122,35 @@ void Connection::read_on(const Result<net::Received>& received, TimePoint now) {
 
 // False: no more is there now.
 bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
-  if (!received.ok()) {
-    lose({"the connection broke: " + received.error().message(), true});
-    return false;
-  }
+  if (!received.ok()) return broke(received.error());
   if (received.value().would_block) return false;
-  if (received.value().end) {
-    lose({explain_end(heard_, farewell_.text), true});
-    return false;
-  }
+  if (received.value().end) return ended();
   heard_ = true;
   last_read_ = now;
   restart_beat(now);
   const auto frames = endpoint_.frames_received();
-  if (!endpoint_.receive({buffer_.data(), received.value().bytes})) {
-    lose({"the host broke the protocol: " + endpoint_.violation()->text, false});
-    endpoint_.send_goaway(wire::GoawayReason::kProtocolError, 0, endpoint_.violation()->text);
-    flush(now);
-    return false;
-  }
+  if (!endpoint_.receive({buffer_.data(), received.value().bytes})) return violated(now);
   buffer_.saw(received.value().bytes, endpoint_.frames_received() - frames, endpoint_.mid_frame());
   return buffer_.was_filled(received.value().bytes);
+}
+
+// The rare ends of deliver(): false, and not a part of it, because their texts would cost every call a larger frame.
+
+bool Connection::broke(const Error& error) {
+  lose({"the connection broke: " + error.message(), true});
+  return false;
+}
+
+bool Connection::ended() {
+  lose({explain_end(heard_, farewell_.text), true});
+  return false;
+}
+
+bool Connection::violated(TimePoint now) {
+  lose({"the host broke the protocol: " + endpoint_.violation()->text, false});
+  endpoint_.send_goaway(wire::GoawayReason::kProtocolError, 0, endpoint_.violation()->text);
+  flush(now);
+  return false;
 }
 
 void Connection::read(TimePoint now) {
@@ -253,13 +261,17 @@ void Connection::end_ok(Call& call, std::string_view payload) {
   events_.on_reply(call, payload);
 }
 
+void Connection::end_failed(Call& call, const wire::ResponseView& response) {
+  detach(call);
+  served_ = true;
+  events_.on_call_failed(call, status_of(response));
+}
+
 void Connection::on_response(wire::Stream& stream, const wire::ResponseView& response) {
   auto* call = call_of(stream);
   if (call == nullptr) return take_hello(response);
   if (response.code == wire::Code::kOk) return end_ok(*call, response.payload);
-  detach(*call);
-  served_ = true;
-  events_.on_call_failed(*call, status_of(response));
+  end_failed(*call, response);
 }
 
 // The engine lets Data through to calls that stream replies only; so Hello gets none.

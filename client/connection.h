@@ -144,11 +144,15 @@ class Connection final : private wire::EndpointEvents, private wire::DirectSende
   void take_hello(const wire::ResponseView& response);
   void enter(Session session);
   void end_ok(Call& call, std::string_view payload);
+  [[gnu::cold]] void end_failed(Call& call, const wire::ResponseView& response);
   void detach(Call& call);
   bool receive_once(TimePoint now);
   void read_on(const Result<net::Received>& received, TimePoint now);
   bool prepare_to_wait();
   bool deliver(const Result<net::Received>& received, TimePoint now);
+  [[gnu::cold]] bool broke(const Error& error);
+  [[gnu::cold]] bool ended();
+  [[gnu::cold]] bool violated(TimePoint now);
   void send_output(TimePoint now);
   void write_failed(const Error& error, TimePoint now);
   void ping(TimePoint now);
