@@ -22,10 +22,11 @@ constexpr milliseconds kMaxRetryAfter = std::chrono::minutes(1);
 // A connection that lasted so long was of use even if no call was answered on it.
 constexpr seconds kSoundAge{1};
 
-wire::EndpointOptions engine_options(const Options& options, wire::DirectSender& sender) {
+wire::EndpointOptions engine_options(const Options& options, wire::ChunkPool& chunks, wire::DirectSender& sender) {
   wire::EndpointOptions engine;
   engine.role = wire::EndpointOptions::Role::kClient;
   engine.first_stream = options.first_stream;
+  engine.chunks = &chunks;
   engine.sender = &sender;
   return engine;
 }
@@ -44,12 +45,11 @@ Connection::Connection(UniqueFd fd, const Options& options, ConnectionEvents& ev
     : fd_(std::move(fd)),
       options_(options),
       events_(events),
-      endpoint_(engine_options(options, *this), *this),
+      chunks_(kKeptOutputBytes),
+      endpoint_(engine_options(options, chunks_, *this), *this),
       unread_limit_(options.max_unread_bytes),
       begun_(now),
-      last_read_(now) {
-  endpoint_.output().keep_memory(kKeptOutputBytes);
-}
+      last_read_(now) {}
 
 void Connection::lose(Loss loss) {
   if (!loss_) loss_ = std::move(loss);

@@ -161,6 +161,7 @@ class Connection final : private wire::EndpointEvents, private wire::DirectSende
   UniqueFd fd_;
   const Options& options_;
   ConnectionEvents& events_;
+  wire::ChunkPool chunks_;  // of the output
   wire::Endpoint endpoint_;
   ReceiveBuffer buffer_;
   Result<net::Received> awaited_ = net::Received{};  // of look(), for take()

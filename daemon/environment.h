@@ -15,6 +15,7 @@
 #include "daemon/router.h"
 #include "daemon/stats.h"
 #include "daemon/store/engine.h"
+#include "proto/wire/chunk_pool.h"
 
 namespace hostcall::daemon {
 
@@ -45,10 +46,14 @@ struct Parts {
   store::Engine& store;
 };
 
+// Memory of output that was sent, kept for the connections together.
+inline constexpr std::size_t kKeptOutputBytes = 256 * 1024;
+
 // What the server adds for its connections.
 struct Environment : Parts {
   Connections& connections;
   std::string daemon_epoch;  // random at each start, hexadecimal
+  wire::ChunkPool output_chunks{kKeptOutputBytes};
 };
 
 }  // namespace hostcall::daemon

@@ -38,8 +38,9 @@ bool is_hello(const wire::RequestView& request) {
   return request.method == "Hello" && request.service == "hostcall.v1.Session";
 }
 
-wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, MemoryBudget& budget) {
-  wire::EndpointOptions options{.role = wire::EndpointOptions::Role::kServer, .budget = &budget};
+wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, MemoryBudget& budget,
+                                       wire::ChunkPool& chunks) {
+  wire::EndpointOptions options{.role = wire::EndpointOptions::Role::kServer, .budget = &budget, .chunks = &chunks};
   options.max_message_bytes = caller.vm ? static_cast<std::uint32_t>(caller.vm->quota.limits().message_bytes)
                               : refused ? kRefusedMessageBytes
                                         : kAdminMessageBytes;
@@ -57,7 +58,7 @@ Session::Session(Environment& environment, const Caller& caller, std::uint64_t i
       access_(caller.vm && refusal.ok() ? environment.access.of(caller.vm) : nullptr),
       budget_(caller.charge(Resource::kMemory)),
       outbound_(caller.charge(Resource::kOutbound)),
-      endpoint_(endpoint_options(caller, !refusal.ok(), budget_), *this),
+      endpoint_(endpoint_options(caller, !refusal.ok(), budget_, environment.output_chunks), *this),
       id_(id) {
   if (refusal.ok()) return;
   state_ = State::kRefused;

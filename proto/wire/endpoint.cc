@@ -21,6 +21,7 @@ constexpr std::uint32_t kLastClientStream = 0xFFFFFFFDu;  // the largest odd id 
 Endpoint::Endpoint(const EndpointOptions& options, EndpointEvents& events)
     : events_(events),
       reader_(options.max_message_bytes, options.budget),
+      output_(options.chunks),
       sender_(options.sender),
       output_watermark_(options.output_watermark),
       pause_output_bytes_(options.pause_output_bytes),

@@ -55,6 +55,7 @@ struct EndpointOptions {
   // receive() stops between two frames when more output than this is unsent.
   std::size_t pause_output_bytes = SIZE_MAX;
   Budget* budget = nullptr;        // charged for incomplete frames; may be null
+  ChunkPool* chunks = nullptr;     // memory for output; must outlive the endpoint; may be null
   DirectSender* sender = nullptr;  // for large Data, inside send_data(); null: all goes through output()
   std::uint32_t first_stream = 1;  // client: the id of the first call, odd
 };

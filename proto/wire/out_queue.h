@@ -1,15 +1,14 @@
-// OutQueue: bytes on their way out, in chunks, so that one writev takes many frames
-// and nothing is moved while it waits. An empty queue holds no memory, unless it was told to.
+// OutQueue: bytes on their way out, in a list of chunks, so that one writev takes many frames and nothing is moved
+// while it waits. An empty queue holds no memory.
 #pragma once
 
 #include <sys/uio.h>
 
+#include <cassert>
 #include <cstddef>
-#include <memory>
 #include <span>
-#include <vector>
 
-#include "proto/base/buffer.h"
+#include "proto/wire/chunk_pool.h"
 
 namespace hostcall::wire {
 
@@ -29,37 +28,62 @@ class OutQueue {
   // A frame of at most so many pieces can be sent directly.
   static constexpr std::size_t kMaxFramePieces = 12;
 
+  // `pool` keeps the memory of what was sent, and must outlive the queue. Null: it is freed at once.
+  explicit OutQueue(ChunkPool* pool = nullptr) : pool_(pool) {}
+  ~OutQueue() { consume(bytes_); }
+  OutQueue(const OutQueue&) = delete;
+  OutQueue& operator=(const OutQueue&) = delete;
+
   std::size_t bytes() const { return bytes_; }
   bool empty() const { return bytes_ == 0; }
 
-  // Room for `bytes` at the end, in one piece, to be written by the caller at once.
-  char* extend(std::size_t bytes);
+  // Room for `bytes`, at least one, at the end, in one piece, to be written by the caller at once.
+  char* extend(std::size_t bytes) {
+    if (tail_ == nullptr || tail_->room() < bytes) add_chunk(bytes);
+    char* at = tail_->data() + tail_->size;
+    tail_->size += bytes;
+    bytes_ += bytes;
+    return at;
+  }
   // Adds the bytes of the pieces, at most kMaxFramePieces. What the sender takes at once, behind all that waits, is not
   // copied.
   void send(DirectSender& sender, std::span<const iovec> frame);
   // Fills `pieces` with the first bytes; returns how many pieces. Valid until the next change.
-  std::size_t gather(std::span<iovec> pieces) const;
+  std::size_t gather(std::span<iovec> pieces) const {
+    std::size_t count = 0;
+    std::size_t skip = offset_;
+    for (auto* chunk = head_; chunk != nullptr && count < pieces.size(); chunk = chunk->next) {
+      pieces[count++] = {chunk->data() + skip, chunk->size - skip};
+      skip = 0;
+    }
+    return count;
+  }
   // The first `bytes` have been sent.
-  void consume(std::size_t bytes);
-  // From now on the memory of what was sent is kept for what comes next, up to `bytes`.
-  void keep_memory(std::size_t bytes);
+  void consume(std::size_t bytes) {
+    assert(bytes <= bytes_);
+    bytes_ -= bytes;
+    offset_ += bytes;
+    while (head_ != nullptr && offset_ >= head_->size) {
+      offset_ -= head_->size;
+      drop_head();
+    }
+  }
 
  private:
-  // Memory that is kept.
-  struct Spares {
-    std::vector<Buffer> buffers;
-    std::size_t room = 0;  // bytes that it may hold besides
-  };
-
   std::size_t send_directly(DirectSender& sender, std::span<const iovec> frame);
   void add_chunk(std::size_t bytes);
-  void retire(Buffer& chunk);
+  void drop_head() {
+    auto* sent = head_;
+    head_ = sent->next;
+    if (head_ == nullptr) tail_ = nullptr;
+    pool_ != nullptr ? pool_->put(sent) : Chunk::free(sent);
+  }
 
-  std::vector<Buffer> chunks_;
-  std::unique_ptr<Spares> spares_;  // null: nothing is kept
-  std::size_t head_ = 0;            // first chunk with unsent bytes
-  std::size_t offset_ = 0;          // unsent bytes of it begin here
+  Chunk* head_ = nullptr;  // owns it, as each chunk owns the next
+  Chunk* tail_ = nullptr;
+  std::size_t offset_ = 0;  // unsent bytes of the first chunk begin here
   std::size_t bytes_ = 0;
+  ChunkPool* pool_;
 };
 
 }  // namespace hostcall::wire

@@ -67,20 +67,45 @@ TEST(OutQueue, HoldsNothingWhenAllIsSent) {
   EXPECT_GT(test::largest_allocation(), 0u) << "the memory of before is gone";
 }
 
-TEST(OutQueue, KeepsMemoryUpToABoundIfToldTo) {
+// The largest allocation when so much is written in small frames.
+std::size_t largest_chunk_for(std::size_t bytes) {
   OutQueue queue;
-  queue.keep_memory(100'000);
-  const std::string large(40'000, 'a');
-  for (int round = 0; round < 2; ++round) {
-    test::forget_allocations();
-    for (int i = 0; i < 3; ++i) append(queue, large);
-    EXPECT_EQ(test::largest_allocation() >= large.size(), true) << "the third was over the bound";
-    queue.consume(3 * large.size());
-  }
   test::forget_allocations();
-  for (int i = 0; i < 2; ++i) append(queue, large);
-  EXPECT_LT(test::largest_allocation(), large.size());
-  EXPECT_EQ(front(queue, 4), large + large);
+  for (std::size_t written = 0; written < bytes; written += 10) append(queue, "ten bytes.");
+  return test::largest_allocation();
+}
+
+TEST(OutQueue, TakesLargerChunksAsMoreWaits) {
+  EXPECT_EQ(largest_chunk_for(10), 512u);
+  EXPECT_EQ(largest_chunk_for(480), 512u);
+  EXPECT_EQ(largest_chunk_for(500), 4096u);
+  EXPECT_EQ(largest_chunk_for(4'000), 4096u);
+  EXPECT_EQ(largest_chunk_for(5'000), 32'768u);
+  EXPECT_EQ(largest_chunk_for(500'000), 32'768u);
+}
+
+TEST(OutQueue, BeginsSmallAgainWhenLittleWaits) {
+  OutQueue queue;
+  for (int i = 0; i < 100; ++i) append(queue, std::string(400, 'a'));
+  queue.consume(queue.bytes());
+  test::forget_allocations();
+  append(queue, "b");
+  EXPECT_EQ(test::largest_allocation(), 512u);
+}
+
+TEST(OutQueue, GivesWhatWasSentToThePoolAndTakesItFromThere) {
+  ChunkPool pool(300'000);
+  const std::string large(90'000, 'a');
+  {
+    OutQueue queue(&pool);
+    for (int i = 0; i < 3; ++i) append(queue, large);
+    queue.consume(2 * large.size() + 1);
+  }
+  OutQueue other(&pool);
+  test::forget_allocations();
+  for (int i = 0; i < 3; ++i) append(other, large);
+  EXPECT_EQ(test::largest_allocation(), 0u) << "what was not sent came back with its queue";
+  EXPECT_EQ(front(other, 4), large + large + large);
 }
 
 TEST(OutQueue, GathersOnlyAsManyPiecesAsThereIsRoomFor) {

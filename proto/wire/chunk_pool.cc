@@ -1,0 +1,26 @@
+#include "proto/wire/chunk_pool.h"
+
+#include <new>
+
+namespace hostcall::wire {
+
+Chunk* Chunk::make(std::size_t capacity) { return new (::operator new(sizeof(Chunk) + capacity)) Chunk(capacity); }
+
+void Chunk::free(Chunk* chunk) { ::operator delete(chunk); }
+
+ChunkPool::~ChunkPool() {
+  for (auto*& spares : spares_)
+    while (spares != nullptr) Chunk::free(unlink(spares));
+}
+
+Chunk* ChunkPool::take_other(std::size_t bytes) {
+  for (auto** link = &spares_of(bytes); *link != nullptr; link = &(*link)->next)
+    if ((*link)->capacity >= bytes && (*link)->capacity <= 2 * bytes) return unlink(*link);
+  auto* chunk = Chunk::make(bytes);
+  // Sizes that are not used any more make room, so that this one can be kept later.
+  for (auto*& spares : spares_)
+    while (spares != nullptr && room_ < chunk->footprint()) Chunk::free(unlink(spares));
+  return chunk;
+}
+
+}  // namespace hostcall::wire
