@@ -14,7 +14,6 @@ namespace {
 
 // Data from this size on is worth a system call of its own if that saves copying it.
 constexpr std::size_t kInPlaceBytes = 16 * 1024;
-constexpr std::uint32_t kLastClientStream = 0xFFFFFFFDu;  // the largest odd id but one: never wraps
 
 }  // namespace
 
@@ -131,10 +130,6 @@ void Endpoint::close_stream(Stream& stream) {
 }
 
 void Endpoint::forget(Stream& stream) { end(stream); }
-
-bool Endpoint::can_open() const {
-  return !goaway_received_ && !goaway_sent_ && !violation_ && next_local_ <= kLastClientStream;
-}
 
 Stream& Endpoint::open(const RequestFields& fields, const Payload& payload, Shape shape) {
   assert(role_ == Role::kClient && can_open());

@@ -116,7 +116,9 @@ class Endpoint {
 
   // --- calls, client role ---
   // Whether ids are left and nobody has said Goaway.
-  bool can_open() const;
+  bool can_open() const {
+    return !goaway_received_ && !goaway_sent_ && !violation_ && next_local_ <= kLastClientStream;
+  }
   // Begins a call; `shape` fixes the flags. Needs can_open().
   Stream& open(const RequestFields& fields, const Payload& payload, Shape shape);
   // Gives the call up: tells the peer if it understands, and forgets the stream.

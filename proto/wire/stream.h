@@ -17,6 +17,8 @@ inline bool server_streams(Shape shape) { return shape == Shape::kServerStream |
 // The calls of clients have odd ids; even ones are for calls of the server.
 inline bool is_client_stream(std::uint32_t id) { return (id & 1) != 0; }
 
+inline constexpr std::uint32_t kLastClientStream = 0xFFFFFFFDu;  // the largest odd id but one: never wraps
+
 // Owned by its Endpoint; a pointer to it is good until the stream ends.
 class Stream {
  public:
