@@ -102,7 +102,11 @@ std::unique_ptr<Ticket> LocalEngine::submit(Transaction transaction, OnOutcome o
   return std::make_unique<LocalTicket>(std::move(waiting));
 }
 
+// Most sessions hold nothing, and scripts open one for each call. But a write may still be on its way.
 void LocalEngine::end_session(const std::string& session_holder) {
+  const auto at = model_.holders().lower_bound(HolderOrder::Point{Lifetime::kSession, session_holder});
+  const bool holds = at != model_.holders().end() && (*at)->holder() == session_holder;
+  if (!holds && !in_flight_ && queue_.empty()) return;
   enqueue_sweep({.kind = Sweep::Kind::kSession, .text = session_holder});
 }
 
