@@ -34,11 +34,11 @@ std::size_t writes_of(const std::vector<store::Operation>& operations) {
       operations, [](const auto& operation) { return operation.kind != store::Operation::Kind::kGet; }));
 }
 
-// Takes the transaction's writes off the VM's rate.
-Status take_rate(const CallContext& context, const store::Transaction& transaction) {
+// Takes so many writes off the VM's rate.
+Status take_rate(const CallContext& context, std::size_t writes) {
   if (!context.caller.vm) return {};
   auto& vm = *context.caller.vm;
-  for (auto writes = std::max(writes_of(transaction.then), writes_of(transaction.otherwise)); writes != 0; --writes)
+  for (; writes != 0; --writes)
     if (const auto wait = vm.store_write_rate.take(context.now); wait > Duration::zero()) {
       const auto ms = std::to_string(std::chrono::ceil<milliseconds>(wait).count());
       auto status =
@@ -149,7 +149,8 @@ Status StoreService::submit(const CallContext& context, const Request& request, 
                                .fingerprint = fingerprint(request),
                                .encode = {}};
   }
-  if (auto status = take_rate(context, transaction); !status.ok()) return status;
+  const auto writes = std::max(writes_of(transaction.then), writes_of(transaction.otherwise));
+  if (auto status = take_rate(context, writes); !status.ok()) return status;
   auto held = context.caller.charge(Resource::kMemory);
   if (!held.try_grow(store::bytes_of(transaction)))
     return over_limit(context.caller, "memory_bytes", context.caller.vm->quota.limits().memory_bytes,
@@ -266,6 +267,9 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
   if (const auto ms = request.progress_interval_ms(); ms != 0 && ms < kMinProgressMs)
     return invalid("progress_interval_ms is " + std::to_string(ms) + ", it must be 0 or at least " +
                    std::to_string(kMinProgressMs));
+  // Going through the keys or the history costs about what a write does.
+  if (request.snapshot() || request.from_revision() != 0)
+    if (auto status = take_rate(context, 1); !status.ok()) return status;
   StoreWatch::Charges charges{caller.charge(Resource::kWatches), caller.charge(Resource::kMemory)};
   if (!charges.place.try_grow(1))
     return over_limit(caller, "store_watches", caller.vm->quota.limits().store_watches, "end another watch first");

@@ -104,6 +104,7 @@ TEST(StoreLimits, WritesHaveARateAndTransactionsPayForEach) {
   expect_refused(over, Code::kResourceExhausted, "store_write_rate (1)");
   EXPECT_GT(over.status.retry_after, milliseconds(0));
   EXPECT_EQ(web.get("/self/c"), "1") << "reading is free";
+  expect_refused(web.wire.finish(web.watch("/self/", 1)), Code::kResourceExhausted, "store_write_rate (1)");
   Guest db(daemon.vm_address("db1"));
   EXPECT_TRUE(db.put("/self/c", "1").status.ok());
 }

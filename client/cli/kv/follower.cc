@@ -13,7 +13,8 @@ constexpr milliseconds kPause{200};
 
 // Whether the host will take the same watch again, later.
 bool goes_on(const Status& status) {
-  return status.code == Code::kUnavailable || status.code == Code::kDeadlineExceeded;
+  return status.code == Code::kUnavailable || status.code == Code::kDeadlineExceeded ||
+         (status.code == Code::kResourceExhausted && status.retry_after > milliseconds(0));
 }
 
 // Whether all is seen up to the message's revision. Parts of a snapshot or of a coalesced set have revision 0; but so
@@ -69,7 +70,7 @@ void Follower::ended() {
   const bool seen = request_.from_revision() != 0;
   const bool late = Clock::now() >= invocation_.deadline();
   if (late || !goes_on(status) || (!seen && !invocation_.common().wait)) throw failure_of(status);
-  const auto until = Clock::now() + kPause;
+  const auto until = Clock::now() + std::max(kPause, status.retry_after);
   while (!interrupted_ && Clock::now() < until) wait(until);
 }
 
