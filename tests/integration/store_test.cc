@@ -61,6 +61,33 @@ TEST(StorePolicy, TheKeyIsTheResource) {
   EXPECT_EQ(db.get("/shared/a"), "1");
 }
 
+TEST(StoreKeys, WhatIsNoKeyOfTheCallersIsRefusedByEveryMethod) {
+  DaemonProcess daemon;
+  Guest web(daemon.vm_address("web1")), host(daemon.admin_address());
+  ASSERT_TRUE(host.put("/vm/db1/secret", "1").status.ok());
+  using namespace std::string_literals;
+  for (const auto& key : {"/self/a\0b"s, "/self/\xff"s, "/self/\x7f"s, "/self/../db1/secret"s, "/self//a"s, "/self/."s,
+                          "/vm/db1/secret"s, "/vm/web1/a"s, "/self"s, "/shared"s, "self/a"s, ""s}) {
+    v1::GetRequest get;
+    get.set_key(key);
+    v1::DeleteRequest erase;
+    erase.set_key(key);
+    v1::TxnRequest txn;
+    *txn.add_then()->mutable_put() = Guest::put_request(key, "1");
+    expect_refused(web.wire.call("hostcall.v1.Store/Get", get), Code::kInvalidArgument, "");
+    expect_refused(web.put(key, "1"), Code::kInvalidArgument, "");
+    expect_refused(web.wire.call("hostcall.v1.Store/Delete", erase), Code::kInvalidArgument, "");
+    expect_refused(web.wire.call("hostcall.v1.Store/Txn", txn), Code::kInvalidArgument, "");
+  }
+  for (const auto& prefix : {"/"s, "/vm/"s, "/vm/db1/"s, "/self/../"s, "//"s, "/self/\0/"s, ""s}) {
+    v1::ListRequest list;
+    list.set_prefix(prefix);
+    expect_refused(web.wire.call("hostcall.v1.Store/List", list), Code::kInvalidArgument, "");
+    expect_refused(web.wire.finish(web.watch(prefix)), Code::kInvalidArgument, "");
+  }
+  EXPECT_EQ(host.get("/vm/db1/secret"), "1");
+}
+
 // ---------------------------------------------------------------- limits
 
 TEST(StoreLimits, AreNamedAndKeptOverARestart) {
