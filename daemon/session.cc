@@ -107,7 +107,10 @@ std::optional<Status> Session::object_to(const Method* method, const wire::Reque
   if (method->has_resource() || !access_) return std::nullopt;
   auto decision = access_->decide(*method, {}, caller_.privileged_port(), environment_.reactor.now());
   if (decision.status.ok()) return std::nullopt;
-  note_refusal(*method, decision);
+  if (decision.status.code == Code::kPermissionDenied)
+    note_denial(*method, decision);
+  else
+    limit_reached(decision.status.message);
   return std::move(decision.status);
 }
 
@@ -118,12 +121,12 @@ bool Session::may(const Method& method, std::string_view resource) const {
 Status Session::authorize(const Method& method, std::string_view resource) {
   if (!access_) return {};
   auto decision = access_->decide(method, resource, caller_.privileged_port(), environment_.reactor.now());
-  if (!decision.status.ok()) note_refusal(method, decision);
+  // A rate that is used up is told with the end of the call, as every limit of a handler.
+  if (decision.status.code == Code::kPermissionDenied) note_denial(method, decision);
   return std::move(decision.status);
 }
 
-void Session::note_refusal(const Method& method, const VmAccess::Decision& decision) {
-  if (decision.status.code != Code::kPermissionDenied) return limit_reached(decision.status.message);
+void Session::note_denial(const Method& method, const VmAccess::Decision& decision) {
   ++environment_.stats.calls_denied;
   ++caller_.vm->denied;
   environment_.audit.call_denied(caller_, method.name, decision.verdict, decision.status.message,
@@ -187,9 +190,9 @@ void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::Fram
                                   : 0;
   const auto status = over_limit(caller_, too_large ? "message_bytes" : "memory_bytes", limit,
                                  too_large ? "send a smaller message" : "send less at once");
+  if (type != wire::FrameType::kRequest) return static_cast<OpenCall*>(stream.context)->finish(status);
   limit_reached(status.message);
-  if (type == wire::FrameType::kRequest) return answer(stream, status);
-  static_cast<OpenCall*>(stream.context)->finish(status);
+  answer(stream, status);
 }
 
 // A client that says Goaway will not ask for more: the connection ends with its last open call.

@@ -89,7 +89,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   void on_goaway(const wire::Goaway& goaway) override;
 
   std::optional<Status> object_to(const Method* method, const wire::RequestView& request, bool remote_open);
-  [[gnu::cold]] void note_refusal(const Method& method, const VmAccess::Decision& decision);
+  [[gnu::cold]] void note_denial(const Method& method, const VmAccess::Decision& decision);
   TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
   void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams);
   [[gnu::cold]] void answer_refused(wire::Stream& stream);

@@ -5,6 +5,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "client/cli/wait.h"
+
 namespace hostcall::cli {
 
 Interrupt::Interrupt() {
@@ -18,6 +22,13 @@ Interrupt::~Interrupt() {
   signalfd_siginfo taken;
   while (::read(fd_.get(), &taken, sizeof taken) > 0) continue;
   sigprocmask(SIG_SETMASK, &before_, nullptr);
+}
+
+bool Interrupt::turn(Client& client, TimePoint until) const {
+  pollfd events[] = {{client.fd(), POLLIN, 0}, {fd_.get(), POLLIN, 0}};
+  wait_for(events, std::min(until, client.due()));
+  client.process();
+  return events[1].revents != 0;
 }
 
 bool Interrupt::has_come() const {

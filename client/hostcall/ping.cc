@@ -1,14 +1,11 @@
 // hostcall ping: the round trip through connection, policy and dispatch, several times. Runs the client in a loop of
 // its own, so that Ctrl-C can end the run with its statistics.
-#include <poll.h>
-
 #include <algorithm>
 
 #include "client/cli/duration.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
-#include "client/cli/wait.h"
 #include "client/hostcall/host_name.h"
 #include "client/hostcall/ping_statistics.h"
 #include "client/hostcall/verbs.h"
@@ -80,14 +77,7 @@ class PingRun {
   }
 
  private:
-  void turn(TimePoint until) {
-    auto& client = invocation_.client();
-    until = std::min(until, client.due());
-    pollfd events[] = {{client.fd(), POLLIN, 0}, {interrupt_.fd(), POLLIN, 0}};
-    wait_for(events, until);
-    interrupted_ = interrupted_ || events[1].revents != 0;
-    client.process();
-  }
+  void turn(TimePoint until) { interrupted_ = interrupt_.turn(invocation_.client(), until) || interrupted_; }
   void report(std::uint64_t seq, Duration time, const Status& status) {
     if (is_final(status)) throw failure_of(status);
     if (status.ok())

@@ -91,17 +91,18 @@ void fill_result(const StoreNames& names, const store::OperationResult& result, 
   }
 }
 
-Status read_get(const Caller& caller, const v1::GetRequest& request, store::Operation& operation) {
+Status read_get(const StoreNames& names, const v1::GetRequest& request, store::Operation& operation) {
   operation.kind = store::Operation::Kind::kGet;
-  return StoreNames(caller).key(request.key(), operation.key);
+  return names.key(request.key(), operation.key);
 }
 
-Status read_delete(const Caller& caller, const v1::DeleteRequest& request, store::Operation& operation) {
+Status read_delete(const StoreNames& names, const v1::DeleteRequest& request, store::Operation& operation) {
   operation.kind = store::Operation::Kind::kDelete;
-  return StoreNames(caller).key(request.key(), operation.key);
+  return names.key(request.key(), operation.key);
 }
 
-Status read_put(const Caller& caller, const v1::PutRequest& request, store::Operation& operation) {
+Status read_put(const StoreNames& names, const Caller& caller, const v1::PutRequest& request,
+                store::Operation& operation) {
   operation.kind = store::Operation::Kind::kPut;
   operation.lifetime = static_cast<store::Lifetime>(request.lifetime());
   const auto most = caller.vm ? caller.vm->quota.limits().store_value_bytes : Limits{}.store_value_bytes;
@@ -110,15 +111,15 @@ Status read_put(const Caller& caller, const v1::PutRequest& request, store::Oper
                       "the value has " + std::to_string(request.value().size()) + " bytes; write less");
   if (auto status = check_lifetime(caller, request); !status.ok()) return status;
   operation.value = request.value();
-  return StoreNames(caller).key(request.key(), operation.key);
+  return names.key(request.key(), operation.key);
 }
 
-Status read_compare(const Caller& caller, const v1::Compare& request, store::Compare& compare) {
+Status read_compare(const StoreNames& names, const v1::Compare& request, store::Compare& compare) {
   if (!read_relation(request.comparison(), compare.relation))
     return invalid("comparison " + std::to_string(request.comparison()) + " is unknown");
   if (!read_target(request, compare))
     return invalid("a comparison names no target: version, create_revision, mod_revision or value");
-  return StoreNames(caller).key(request.key(), compare.key);
+  return names.key(request.key(), compare.key);
 }
 
 Status status_of(const Caller& caller, const store::Outcome& outcome) {

@@ -15,10 +15,11 @@ void fill_result(const StoreNames& names, const store::OperationResult& result, 
                  v1::OperationResult& message);
 
 // One step, checked: INVALID_ARGUMENT for a bad key, RESOURCE_EXHAUSTED for a value over the caller's limit.
-Status read_put(const Caller& caller, const v1::PutRequest& request, store::Operation& operation);
-Status read_delete(const Caller& caller, const v1::DeleteRequest& request, store::Operation& operation);
-Status read_get(const Caller& caller, const v1::GetRequest& request, store::Operation& operation);
-Status read_compare(const Caller& caller, const v1::Compare& request, store::Compare& compare);
+Status read_put(const StoreNames& names, const Caller& caller, const v1::PutRequest& request,
+                store::Operation& operation);
+Status read_delete(const StoreNames& names, const v1::DeleteRequest& request, store::Operation& operation);
+Status read_get(const StoreNames& names, const v1::GetRequest& request, store::Operation& operation);
+Status read_compare(const StoreNames& names, const v1::Compare& request, store::Compare& compare);
 
 // Why a transaction was not done.
 Status status_of(const Caller& caller, const store::Outcome& outcome);

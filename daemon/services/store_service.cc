@@ -67,8 +67,10 @@ class StoreService {
   Status authorize(const CallContext& context, const std::string& key) const {
     return context.session.authorize(*router_.find(M::kFullName), key);
   }
-  Status read_txn(const CallContext& context, const v1::TxnRequest& request, store::Transaction& transaction) const;
-  Status read_step(const CallContext& context, const v1::Operation& request, store::Operation& operation) const;
+  Status read_txn(const CallContext& context, const StoreNames& names, const v1::TxnRequest& request,
+                  store::Transaction& transaction) const;
+  Status read_step(const CallContext& context, const StoreNames& names, const v1::Operation& request,
+                   store::Operation& operation) const;
   template <class Response, class Request, class Fill>
   Status submit(const CallContext& context, const Request& request, store::Transaction transaction, Fill fill,
                 Later& later) const;
@@ -161,8 +163,9 @@ Status StoreService::submit(const CallContext& context, const Request& request, 
 
 Status StoreService::put(const CallContext& context, const v1::PutRequest& request, Later& later) const {
   auto transaction = begin(context);
-  if (auto status = read_put(context.caller, request, transaction.then.emplace_back()); !status.ok()) return status;
   const StoreNames names(context.caller);
+  if (auto status = read_put(names, context.caller, request, transaction.then.emplace_back()); !status.ok())
+    return status;
   return submit<v1::PutResponse>(
       context, request, std::move(transaction),
       [names, previous = request.previous()](const store::Outcome& outcome, v1::PutResponse& response) {
@@ -175,8 +178,8 @@ Status StoreService::put(const CallContext& context, const v1::PutRequest& reque
 
 Status StoreService::erase(const CallContext& context, const v1::DeleteRequest& request, Later& later) const {
   auto transaction = begin(context);
-  if (auto status = read_delete(context.caller, request, transaction.then.emplace_back()); !status.ok()) return status;
   const StoreNames names(context.caller);
+  if (auto status = read_delete(names, request, transaction.then.emplace_back()); !status.ok()) return status;
   return submit<v1::DeleteResponse>(
       context, request, std::move(transaction),
       [names, previous = request.previous()](const store::Outcome& outcome, v1::DeleteResponse& response) {
@@ -197,27 +200,27 @@ std::vector<bool> previous_of(const google::protobuf::RepeatedPtrField<v1::Opera
   return previous;
 }
 
-Status StoreService::read_step(const CallContext& context, const v1::Operation& request,
+Status StoreService::read_step(const CallContext& context, const StoreNames& names, const v1::Operation& request,
                                store::Operation& operation) const {
   switch (request.operation_case()) {
     case v1::Operation::kGet:
       if (auto status = authorize<v1::Store::Get>(context, request.get().key()); !status.ok()) return status;
-      return read_get(context.caller, request.get(), operation);
+      return read_get(names, request.get(), operation);
     case v1::Operation::kPut:
       if (!request.put().idempotency_key().empty()) break;
       if (auto status = authorize<v1::Store::Put>(context, request.put().key()); !status.ok()) return status;
-      return read_put(context.caller, request.put(), operation);
+      return read_put(names, context.caller, request.put(), operation);
     case v1::Operation::kDelete:
       if (!request.delete_().idempotency_key().empty()) break;
       if (auto status = authorize<v1::Store::Delete>(context, request.delete_().key()); !status.ok()) return status;
-      return read_delete(context.caller, request.delete_(), operation);
+      return read_delete(names, request.delete_(), operation);
     case v1::Operation::OPERATION_NOT_SET:
       return invalid("an operation of the transaction names no get, put or delete");
   }
   return invalid("an operation of a transaction has no idempotency key of its own; give it to the transaction");
 }
 
-Status StoreService::read_txn(const CallContext& context, const v1::TxnRequest& request,
+Status StoreService::read_txn(const CallContext& context, const StoreNames& names, const v1::TxnRequest& request,
                               store::Transaction& transaction) const {
   const auto steps = request.compare_size() + request.then_size() + request.else__size();
   if (static_cast<std::size_t>(steps) > store::kMaxSteps)
@@ -225,22 +228,24 @@ Status StoreService::read_txn(const CallContext& context, const v1::TxnRequest& 
                    std::to_string(store::kMaxSteps) + " are allowed");
   for (const auto& compare : request.compare()) {
     if (auto status = authorize<v1::Store::Get>(context, compare.key()); !status.ok()) return status;
-    if (auto status = read_compare(context.caller, compare, transaction.compare.emplace_back()); !status.ok())
-      return status;
+    if (auto status = read_compare(names, compare, transaction.compare.emplace_back()); !status.ok()) return status;
   }
   for (const auto& operation : request.then())
-    if (auto status = read_step(context, operation, transaction.then.emplace_back()); !status.ok()) return status;
+    if (auto status = read_step(context, names, operation, transaction.then.emplace_back()); !status.ok())
+      return status;
   for (const auto& operation : request.else_())
-    if (auto status = read_step(context, operation, transaction.otherwise.emplace_back()); !status.ok()) return status;
+    if (auto status = read_step(context, names, operation, transaction.otherwise.emplace_back()); !status.ok())
+      return status;
   return {};
 }
 
 Status StoreService::txn(const CallContext& context, const v1::TxnRequest& request, v1::TxnResponse& response,
                          Later& later) const {
   auto transaction = begin(context);
-  if (auto status = read_txn(context, request, transaction); !status.ok()) return status;
-  const auto fill = [names = StoreNames(context.caller), then = previous_of(request.then()),
-                     otherwise = previous_of(request.else_())](const store::Outcome& outcome, v1::TxnResponse& answer) {
+  const StoreNames names(context.caller);
+  if (auto status = read_txn(context, names, request, transaction); !status.ok()) return status;
+  const auto fill = [names, then = previous_of(request.then()), otherwise = previous_of(request.else_())](
+                        const store::Outcome& outcome, v1::TxnResponse& answer) {
     answer.set_succeeded(outcome.succeeded);
     answer.set_revision(outcome.revision);
     const auto& previous = outcome.succeeded ? then : otherwise;

@@ -5,8 +5,6 @@
 namespace hostcall::daemon::store {
 namespace {
 
-Outcome refused(Verdict verdict, std::string reason) { return {.verdict = verdict, .reason = std::move(reason)}; }
-
 Outcome repeat(const Answer& answer, const Idempotency& idempotency) {
   if (answer.fingerprint != idempotency.fingerprint)
     return refused(Verdict::kKeyReused, "the idempotency key stands for another request");

@@ -96,8 +96,6 @@ void perform(const Transaction& transaction, const Operation& operation, Draft& 
   }
 }
 
-Outcome refused(Verdict verdict, std::string reason) { return {.verdict = verdict, .reason = std::move(reason)}; }
-
 std::size_t changed_bytes(const Draft& draft) {
   std::size_t bytes = 0;
   for (const auto& event : draft.events())

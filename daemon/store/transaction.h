@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/store/record.h"
@@ -75,6 +76,10 @@ struct Outcome {
   std::string answer;
   bool replayed = false;
 };
+
+inline Outcome refused(Verdict verdict, std::string reason) {
+  return {.verdict = verdict, .reason = std::move(reason)};
+}
 
 struct Idempotency {
   // Whose keys these are: the VM; any text that no VM has for the host.

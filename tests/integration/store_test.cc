@@ -6,6 +6,7 @@
 
 #include "hostcall/v1/session.pb.h"
 #include "tests/integration/store_guest.h"
+#include "tests/support/admin.h"
 
 namespace hostcall::test {
 namespace {
@@ -59,6 +60,18 @@ TEST(StorePolicy, TheKeyIsTheResource) {
   *txn.add_else_()->mutable_put() = Guest::put_request("/shared/a", "5");
   expect_refused(db.wire.call("hostcall.v1.Store/Txn", txn), Code::kPermissionDenied, "Store/Put");
   EXPECT_EQ(db.get("/shared/a"), "1");
+}
+
+TEST(StorePolicy, ARateThatIsUsedUpIsToldOnce) {
+  DaemonProcess daemon({.policy_json = R"({"rules": [
+    {"vms": ["*"], "calls": ["hostcall.v1.Store/Get"], "resources": ["/self/**"], "action": "allow", "rate": 0.001},
+    {"vms": ["*"], "calls": ["*"], "action": "allow"}]})"});
+  Guest web(daemon.vm_address("web1"));
+  EXPECT_FALSE(web.get("/self/a"));
+  v1::GetRequest request;
+  request.set_key("/self/a");
+  expect_refused(web.wire.call("hostcall.v1.Store/Get", request), Code::kResourceExhausted, "over the rate");
+  EXPECT_EQ(counter(daemon, "calls_limited"), 1U);
 }
 
 TEST(StoreKeys, WhatIsNoKeyOfTheCallersIsRefusedByEveryMethod) {

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "client/cli/wait.h"
-
 namespace hostcall::cli::kv {
 namespace {
 
@@ -55,13 +53,7 @@ void Follower::open() {
 }
 
 void Follower::wait(TimePoint until) {
-  auto& client = invocation_.client();
-  until = std::min(until, invocation_.deadline());
-  if (const auto most = client.timeout()) until = std::min(until, deadline_after(Clock::now(), *most));
-  pollfd events[] = {{client.fd(), POLLIN, 0}, {interrupt_.fd(), POLLIN, 0}};
-  wait_for(events, until);
-  interrupted_ = interrupted_ || events[1].revents != 0;
-  client.process();
+  interrupted_ = interrupt_.turn(invocation_.client(), std::min(until, invocation_.deadline())) || interrupted_;
 }
 
 void Follower::ended() {

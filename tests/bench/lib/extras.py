@@ -11,7 +11,7 @@ import time
 
 from lib.breakdown import self_costs
 from lib.measure import Record
-from lib.process import Failure, on_core, run_client, said_by
+from lib.process import Failure, on_core, rss_kib, run_client, said_by
 from lib.store import store
 from lib.systems import start_daemon
 
@@ -59,10 +59,6 @@ def idle(space, programs, effort):
 
 def hold(space, programs, arguments):
     return space.start([programs.get("bench-hostcall-hold"), *arguments], CLIENT_CORE, stdin=subprocess.PIPE)
-
-
-def rss_kib(pid):
-    return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
 
 
 def cpu_seconds(pid):

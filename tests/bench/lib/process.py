@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -109,6 +110,10 @@ def accepts(path):
 def said_by(process):
     text = pathlib.Path(process.log).read_text(errors="replace").strip()
     return text[-500:] or f"nothing, exit code {process.poll()}"
+
+
+def rss_kib(pid):
+    return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
 
 
 def run_client(argv, seconds, core=PINS["same"][1]):

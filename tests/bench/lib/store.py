@@ -1,12 +1,10 @@
 """The store: durable writes against the disk's own fsync, reads against a ping, watches, and the start with many keys.
 Figures of one disk in one run; the daemon's directory is in the temporary directory, which has to be on a disk."""
-import pathlib
-import re
 import signal
 import time
 
 from lib.measure import Record
-from lib.process import PINS, Failure, run_client
+from lib.process import PINS, Failure, rss_kib, run_client
 from lib.systems import STORE_RULES, start_daemon
 
 SERVER_CORE, CLIENT_CORE = PINS["same"]
@@ -60,7 +58,7 @@ def watches(space, programs, effort):
 def start(space, programs, effort):
     """From the start of the process until it accepts calls, with all keys in memory."""
     daemon = start_daemon(space, programs, SERVER_CORE, policy=STORE_RULES)
-    empty = resident_mib(daemon.process.pid)
+    empty = rss_kib(daemon.process.pid) / 1024
     filled = run(programs, "fill", f"unix:{daemon.directory}/admin.sock", effort.store_keys)
     daemon.process.send_signal(signal.SIGTERM)
     if daemon.process.wait(60) != 0:
@@ -69,12 +67,8 @@ def start(space, programs, effort):
     again = space.start_server([programs.get("hostcalld"), "--config", daemon.directory / "hostcalld.json"],
                                SERVER_CORE, daemon.directory / "vm0.sock")
     seconds = time.monotonic() - begin
-    memory = resident_mib(again.pid)
+    memory = rss_kib(again.pid) / 1024
     size = sum(path.stat().st_size for path in (daemon.directory / "state").iterdir()) / 2**20
     space.stop([again])
     return [record("store-start", {"keys": filled["keys"], "fill_s": filled["seconds"], "start_s": seconds,
                                    "rss_mib": memory, "rss_empty_mib": empty, "disk_mib": size})]
-
-
-def resident_mib(pid):
-    return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1]) / 1024
