@@ -6,6 +6,8 @@
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/cli/verb.h"
+#include "proto/base/standard_fds.h"
+#include "proto/protobuf_log.h"
 
 namespace hostcall::cli {
 namespace {
@@ -179,6 +181,8 @@ ExitCode run_verb(const Program& program, int argc, char** argv) {
 }  // namespace
 
 int run_program(const Program& program, int argc, char** argv) {
+  open_standard_fds();
+  quiet_protobuf();
   end_with_the_reader();
   try {
     return static_cast<int>(run_verb(program, argc, argv));

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "proto/base/standard_fds.h"
+
 namespace hostcall::net {
 namespace {
 
@@ -69,7 +71,7 @@ Result<Address> from_raw(const RawAddress& raw) {
 
 Result<UniqueFd> open_socket(const Address& address) {
   const int family = address.family == Address::Family::kVsock ? AF_VSOCK : AF_UNIX;
-  auto fd = UniqueFd::adopt(::socket(family, kSocketFlags, 0));
+  auto fd = above_standard_fds(UniqueFd::adopt(::socket(family, kSocketFlags, 0)));
   if (!fd) return Error::from_errno("socket for " + address.to_string());
   return fd;
 }
@@ -151,7 +153,7 @@ Result<Address> listening_address(int fd) {
 
 Result<UniqueFd> accept(int listener) {
   for (;;) {
-    auto fd = UniqueFd::adopt(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    auto fd = above_standard_fds(UniqueFd::adopt(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
     if (fd) return fd;
     // The peer of this one has gone already; the next may be there.
     if (errno == EINTR || errno == ECONNABORTED) continue;

@@ -1,6 +1,6 @@
 // Stream sockets of both families: listen, accept, connect, send, receive. The only
 // code that knows sockaddr_vm and sockaddr_un, and what kernels do with them.
-// All descriptors are non-blocking and close-on-exec.
+// All descriptors are non-blocking, close-on-exec and above 2.
 #pragma once
 
 #include <sys/types.h>

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "proto/base/text.h"
 #include "proto/wire/crc32c.h"
 
 namespace hostcall::wire {
@@ -95,10 +96,10 @@ void Endpoint::send_ping(std::uint64_t token) {
   write_ping(FrameType::kPing, {reinterpret_cast<const char*>(&token), sizeof token});
 }
 
-void Endpoint::send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text) {
+void Endpoint::send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, std::string_view full_text) {
   if (goaway_sent_ || !has(kFeatureGoaway)) return;
   goaway_sent_ = true;
-  text = text.substr(0, kMaxGoawayText);
+  const auto text = bounded_text(full_text, kMaxGoawayText);
   const auto length = static_cast<std::uint32_t>(kGoawayFixedBytes + text.size());
   write_frame({.length = length, .stream = 0, .type = FrameType::kGoaway, .flags = 0}, [&](char* out) {
     store_be32(out, last_remote_);
@@ -111,6 +112,8 @@ void Endpoint::send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, st
 // ---------------------------------------------------------------- calls
 
 void Endpoint::respond(Stream& stream, const Status& status, const Payload& payload) {
+  if (status.message.size() > kMaxToldText)
+    return respond(stream, {status.code, bounded_text(status.message), status.retry_after}, payload);
   if (!stream.cancelled) {
     const Payload body = status.ok() ? payload : Payload{};
     const auto size = response_size(status, body.size());
@@ -133,7 +136,7 @@ void Endpoint::forget(Stream& stream) { end(stream); }
 
 Stream& Endpoint::open(const RequestFields& fields, const Payload& payload, Shape shape) {
   assert(role_ == Role::kClient && can_open());
-  auto& stream = add_stream(next_local_);
+  auto& stream = *add_stream(next_local_);
   next_local_ += 2;
   stream.local_open = client_streams(shape);
   stream.remote_open = server_streams(shape);
@@ -234,7 +237,7 @@ bool Endpoint::is_past_stream(std::uint32_t id) const {
   return role_ == Role::kClient ? id < next_local_ : id <= last_remote_ || goaway_sent_;
 }
 
-Stream& Endpoint::add_stream(std::uint32_t id) {
+Stream* Endpoint::add_stream(std::uint32_t id) {
   return streams_.add(id, extension_.stream_window, extension_.stream_window);
 }
 

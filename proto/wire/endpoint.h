@@ -107,7 +107,8 @@ class Endpoint {
   void send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
 
   // --- calls, server role ---
-  // Ends the call with a status and, if OK, the payload of a single reply; both together within kMaxDataBytes.
+  // Ends the call with a status and, if OK, the payload of a single reply; both together within kMaxDataBytes. A longer
+  // message of the status than kMaxToldText is cut.
   void respond(Stream& stream, const Status& status, const Payload& payload = {});
   // Ends a streamed reply with OK.
   void close_stream(Stream& stream);
@@ -151,11 +152,17 @@ class Endpoint {
   void handle_ping(const Frame& frame);
   void handle_goaway(const Frame& frame);
   Stream* begin_remote_stream(const FrameHeader& header);
-  bool take_remote_id(std::uint32_t id);
+  // The next id is at hand. Compared in 64 bits: after the last id of 32 bits there is no next one.
+  bool take_remote_id(std::uint32_t id) {
+    if (id != std::uint64_t{last_remote_} + 2) return take_skipped_id(id);
+    last_remote_ = id;
+    return true;
+  }
+  bool take_skipped_id(std::uint32_t id);
   bool charge_data(Stream* stream, const FrameHeader& header, std::int64_t cost);
   void close_remote(std::uint32_t id);
   bool is_past_stream(std::uint32_t id) const;
-  Stream& add_stream(std::uint32_t id);
+  Stream* add_stream(std::uint32_t id);
   void end(Stream& stream);
   void give_back(Stream& stream, std::int64_t cost);
   void settle_connection_credit(std::int64_t cost);

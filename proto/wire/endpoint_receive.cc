@@ -93,16 +93,14 @@ inline Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
   }
   // After Goaway the caller knows that this call was not looked at.
   if (goaway_sent_ && header.stream > last_remote_) return nullptr;
-  if (header.stream == last_remote_ + 2) {
-    last_remote_ = header.stream;
-  } else if (!take_remote_id(header.stream)) {
+  auto* stream = take_remote_id(header.stream) ? add_stream(header.stream) : nullptr;
+  if (stream == nullptr) {
     refuse_id(header.stream);
     return nullptr;
   }
-  auto& stream = add_stream(header.stream);
-  stream.remote_open = (header.flags & kRemoteOpen) != 0;
-  stream.local_open = true;
-  return &stream;
+  stream->remote_open = (header.flags & kRemoteOpen) != 0;
+  stream->local_open = true;
+  return stream;
 }
 
 void Endpoint::handle_request(const Frame& frame) {
@@ -116,7 +114,7 @@ void Endpoint::handle_request(const Frame& frame) {
 
 // Whether the peer may open this stream. A base client may use an id late that it has passed over: ttrpc-rust gives
 // ids to concurrent calls before it queues them, so neighbours change places. Goaway's last stream needs strict order.
-bool Endpoint::take_remote_id(std::uint32_t id) {
+bool Endpoint::take_skipped_id(std::uint32_t id) {
   if (id <= last_remote_) return std::erase(skipped_, id) != 0;
   const bool strict = extension_.features != 0;
   constexpr std::uint32_t kReach = 2 * kMaxSkippedIds;

@@ -34,7 +34,7 @@ std::string code_name(Code code);
 
 struct [[nodiscard]] Status {
   Code code = Code::kOk;
-  std::string message;
+  std::string message;  // on the wire at most kMaxToldText bytes
   // When a repetition can succeed; zero: not known. Travels as google.rpc.RetryInfo.
   Duration retry_after{};
 

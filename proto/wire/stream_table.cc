@@ -22,16 +22,25 @@ Stream* StreamTable::find_other(std::uint32_t id) {
   return at != others_.end() && at->id == id ? at->stream.get() : nullptr;
 }
 
-Stream& StreamTable::add_other(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
+// Slow path: there are streams already. A place that a stream has left is used again.
+Stream* StreamTable::add_slow(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
+  if (find(id) != nullptr) return nullptr;
+  if (!single_) return &single_.emplace(id, send_credit, receive_credit);
   auto stream = std::make_unique<Stream>(id, send_credit, receive_credit);
-  auto& added = *stream;
-  others_.insert(place_of(id), Other{id, std::move(stream)});
+  auto* added = stream.get();
+  const auto at = place_of(id);
+  if (at != others_.end() && at->id == id) {
+    at->stream = std::move(stream);
+    --gone_;
+  } else {
+    others_.insert(at, Other{id, std::move(stream)});
+  }
   return added;
 }
 
-void StreamTable::erase_other(std::uint32_t id) {
-  const auto at = place_of(id);
-  assert(at != others_.end() && at->id == id && at->stream);
+void StreamTable::erase_other(Stream& stream) {
+  const auto at = place_of(stream.id());
+  assert(at != others_.end() && at->stream.get() == &stream);
   at->stream.reset();
   if (++gone_ * 2 < others_.size()) return;
   std::erase_if(others_, [](const Other& other) { return !other.stream; });

@@ -25,16 +25,17 @@ class StreamTable {
     if (single_ && single_->id() == id) return &*single_;
     return others_.empty() ? nullptr : find_other(id);
   }
-  // Needs an id that is not in the table. The stream stays where it is until it is erased.
-  Stream& add(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
-    return single_ ? add_other(id, send_credit, receive_credit) : single_.emplace(id, send_credit, receive_credit);
+  // Null: the table has a stream with this id. The new stream stays where it is until it is erased.
+  Stream* add(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
+    if (single_ || !others_.empty()) return add_slow(id, send_credit, receive_credit);
+    return &single_.emplace(id, send_credit, receive_credit);
   }
   // Needs a stream of this table.
   void erase(Stream& stream) {
     if (single_ && &stream == &*single_)
       single_.reset();
     else
-      erase_other(stream.id());
+      erase_other(stream);
   }
   // In no order. `visit` must not add or erase any.
   template <class Visit>
@@ -52,8 +53,8 @@ class StreamTable {
 
   std::vector<Other>::iterator place_of(std::uint32_t id);
   Stream* find_other(std::uint32_t id);
-  Stream& add_other(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit);
-  void erase_other(std::uint32_t id);
+  Stream* add_slow(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit);
+  void erase_other(Stream& stream);
 
   std::optional<Stream> single_;
   // The rest, by id: ids grow, so that nearly all come at the end, and no choice of them makes a search slow. What is

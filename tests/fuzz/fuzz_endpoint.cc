@@ -1,15 +1,17 @@
-// Fuzzes Endpoint in two ways. "Hostile": one endpoint of either role gets any bytes in any pieces while its owner does
-// what owners do. "Duplex": two endpoints talk over a pipe while the input scripts both owners; as both keep the rules,
-// neither may ever see a violation, and every credit comes back. Invariants: budgets return to zero, output stays in
-// proportion to input, a closed side stays closed.
+// Fuzzes Endpoint in three ways. "Hostile": one endpoint of either role gets any bytes in any pieces while its owner
+// does what owners do. "Ids": a server gets well-formed calls whose ids lie near 0, near the newest one and near 2^32.
+// "Duplex": two endpoints talk over a pipe while the input scripts both owners; as both keep the rules, neither may
+// ever see a violation, and every credit comes back. Invariants: budgets return to zero, output stays in proportion to
+// input, a closed side stays closed, an id begins one call at most.
 //
-// Input: one byte for the mode, one for the features, then commands; see Hostile::step and Duplex::step.
+// Input: one byte for the mode, one for the features, then commands; see hostile(), ids() and Duplex::step.
 // A bounded run, in a build directory made by CXX=clang++ meson setup -Dfuzz=true:
 //   mkdir -p found && tests/fuzz/fuzz_endpoint -max_total_time=60 found SOURCE/tests/fuzz/corpus/endpoint
 #include "proto/wire/endpoint.h"
 
 #include <algorithm>
 #include <deque>
+#include <set>
 #include <string>
 
 #include "tests/fuzz/fuzz.h"
@@ -51,7 +53,8 @@ class Owner final : public wire::EndpointEvents {
   void on_request(Stream& stream, const wire::RequestView& request, bool) override {
     const auto method = std::ranges::find(kMethods, request.method);
     const auto shape = method == std::end(kMethods) ? Shape::kUnary : static_cast<Shape>(method - kMethods);
-    require(calls.emplace(stream.id(), Call{.shape = shape}).second, "an id begins one call");
+    require(begun_.insert(stream.id()).second, "an id begins one call");
+    calls.emplace(stream.id(), Call{.shape = shape});
     require(request.service.size() + request.method.size() + request.payload.size() <= wire::kMaxDataBytes,
             "in the frame");
     (void)request.metadata("key");
@@ -85,6 +88,8 @@ class Owner final : public wire::EndpointEvents {
   bool is_client = false;
 
  private:
+  std::set<std::uint32_t> begun_;  // by Requests, also of calls that have ended
+
   Call& at(Stream& stream) {
     const auto found = calls.find(stream.id());
     require(found != calls.end(), "events of known calls only");
@@ -189,6 +194,42 @@ void hostile(Choices& choices, Role role) {
   require(budget.charged() == 0, "the budget returns to zero");
 }
 
+std::string frame(wire::FrameType type, std::uint32_t stream, std::uint8_t flags, std::string_view data) {
+  std::string bytes(wire::kHeaderBytes, '\0');
+  wire::encode_header(
+      {.length = static_cast<std::uint32_t>(data.size()), .stream = stream, .type = type, .flags = flags},
+      bytes.data());
+  return bytes.append(data);
+}
+
+std::string request(std::uint32_t stream, std::uint8_t shape) {
+  const wire::RequestFields fields{.service = "a.B", .method = kMethods[shape % 4]};
+  std::string data(wire::request_size(fields, 0), '\0');
+  wire::write_request(fields, {}, data.data());
+  return frame(wire::FrameType::kRequest, stream, (shape & 1) != 0 ? wire::kRemoteOpen : 0, data);
+}
+
+void ids(Choices& choices) {
+  Side side({.role = Role::kServer});
+  const auto features = choices.byte();
+  if ((features & 0x80) != 0) side.endpoint.enable(extension(features & ~std::uint64_t{wire::kFeatureCrc32c}));
+  std::uint32_t newest = 0;
+  while (!choices.empty() && !side.endpoint.violation()) {
+    const auto command = choices.byte();
+    const std::uint32_t bases[] = {0, newest, UINT32_MAX};
+    const auto near = static_cast<std::int8_t>(choices.byte());
+    const auto id = bases[(command >> 2) % 3] + static_cast<std::uint32_t>(near);
+    auto* stream = side.pick(command >> 4);
+    switch (command & 3) {
+      case 0: stream == nullptr ? void() : side.finish(*stream, command >> 4); break;
+      case 1: side.endpoint.receive(frame(wire::FrameType::kData, id, wire::kRemoteClosed, {})); break;
+      default:
+        if (side.endpoint.receive(request(id, command >> 4))) newest = std::max(newest, id);
+    }
+    require(side.endpoint.open_streams() == side.owner.calls.size(), "every open call has a stream of its own");
+  }
+}
+
 class Duplex {
  public:
   explicit Duplex(std::uint8_t features) {
@@ -265,8 +306,11 @@ void duplex(Choices& choices) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
   using namespace hostcall::fuzz;
+  constexpr std::uint8_t kIdsFrom = 0xF0;
   Choices choices(bytes, size);
-  switch (choices.byte() % 3) {
+  const auto mode = choices.byte();
+  if (mode >= kIdsFrom) return ids(choices), 0;
+  switch (mode % 3) {
     case 0: hostile(choices, Role::kServer); break;
     case 1: hostile(choices, Role::kClient); break;
     default: duplex(choices);

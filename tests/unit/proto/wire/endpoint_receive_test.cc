@@ -195,6 +195,33 @@ TEST(EndpointTolerates, OnlySoManySkippedIds) {
   EXPECT_FALSE(extended.endpoint.receive(request(1))) << "Goaway's last stream needs the strict order";
 }
 
+// The id after the last one of 32 bits would be 1 again.
+TEST(EndpointIds, NeverWrap) {
+  constexpr std::uint32_t kLast = 0xFFFFFFFF;
+  for (const std::uint32_t next : {1u, 3u, kLast, kLast - 2, 0x7FFFFFFFu, 0x80000001u}) {
+    for (const bool is_extended : {false, true}) {
+      Peer server({});
+      if (is_extended) server.endpoint.enable(kExtension);
+      server.events.react = [&](std::string_view, Stream* stream) { server.endpoint.respond(*stream, {}); };
+      ASSERT_TRUE(server.endpoint.receive(request(1) + request(kLast)));
+      const bool was_skipped = !is_extended && next == kLast - 2;
+      EXPECT_EQ(server.endpoint.receive(request(next)), was_skipped) << next;
+      if (was_skipped) continue;
+      ASSERT_NE(server.endpoint.violation(), nullptr);
+      EXPECT_NE(server.endpoint.violation()->text.find("stream ids must increase"), std::string::npos);
+    }
+  }
+}
+
+TEST(EndpointIds, TheLastOnesAreGoodOnceEach) {
+  Peer server({});
+  server.endpoint.enable(kExtension);
+  ASSERT_TRUE(server.endpoint.receive(request(0xFFFFFFFB) + request(0xFFFFFFFD) + request(0xFFFFFFFF)));
+  EXPECT_EQ(server.endpoint.open_streams(), 3u);
+  EXPECT_FALSE(server.endpoint.receive(request(0xFFFFFFFF)));
+  EXPECT_EQ(server.endpoint.open_streams(), 3u);
+}
+
 TEST(EndpointRefused, TooLargeFramesAreReportedWithTheirCall) {
   Peer server({.role = Role::kServer, .max_message_bytes = 100});
   const std::string large(200, 'x');

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "proto/base/text.h"
 #include "tests/support/frames.h"
 #include "tests/support/wire_peer.h"
 
@@ -341,6 +342,37 @@ TEST(EndpointPause, LeavesFramesForLaterWhenOutputPilesUp) {
   EXPECT_TRUE(server.endpoint.receive(rest));
   EXPECT_EQ(take_frames(server.endpoint).size(), 2u);
   EXPECT_TRUE(server.endpoint.unread().empty());
+}
+
+TEST(EndpointBound, ALongStatusIsCutAndNeverTooLargeForAFrame) {
+  for (const std::size_t bytes : {kMaxToldText - 1, kMaxToldText, kMaxToldText + 1, std::size_t{kMaxDataBytes} * 2}) {
+    const std::string message(bytes, 'x');
+    Peer server({});
+    server.events.react = [&](std::string_view, Stream* stream) {
+      server.endpoint.respond(*stream, {Code::kInternal, message});
+    };
+    Peer client({.role = Role::kClient});
+    client.endpoint.open(kCall, {}, Shape::kUnary);
+    ASSERT_TRUE(server.endpoint.receive(take_output(client.endpoint)));
+    const auto output = take_output(server.endpoint);
+    const auto response = parse_response(std::string_view(output).substr(kHeaderBytes));
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->code, Code::kInternal);
+    EXPECT_EQ(response->message, bounded_text(message)) << bytes;
+  }
+}
+
+TEST(EndpointBound, AGoawaysTextIsCutBetweenCharacters) {
+  Pair pair;
+  pair.enable(kExtension);
+  std::string text(kMaxGoawayText - 1, 'x');
+  text += "€";
+  pair.server.endpoint.send_goaway(GoawayReason::kShutdown, 0, text);
+  const auto output = take_output(pair.server.endpoint);
+  const auto goaway =
+      decode_goaway(std::string_view(output).substr(kHeaderBytes, output.size() - kHeaderBytes - kCrcBytes));
+  ASSERT_TRUE(goaway);
+  EXPECT_EQ(goaway->text, bounded_text(text, kMaxGoawayText));
 }
 
 }  // namespace
