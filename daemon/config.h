@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "daemon/limits.h"
+#include "daemon/socket_keys.h"
 #include "proto/base/clock.h"
 #include "proto/net/address.h"
 
@@ -40,6 +41,8 @@ struct Config {
   Limits limits;
   Timeouts timeouts;
 
+  // The sockets that hostcalld opens for itself, listeners for guests apart.
+  std::vector<OwnSocket> own_sockets() const { return {{"the admin socket", admin_socket}}; }
   // Everything is optional in the file. Throws ConfigError, also where the file is missing.
   static Config read(const std::string& path);
 };

@@ -1,7 +1,6 @@
 #include "daemon/journal.h"
 
 #include <linux/limits.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -10,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "proto/base/try_write.h"
 #include "proto/net/address.h"
 
 namespace hostcall::daemon {
@@ -123,11 +123,8 @@ bool Journal::send_to_journal(Level level, Event event, std::string_view message
 
 bool Journal::send_to_stderr(Level level, std::string_view message) {
   const auto line = stderr_prefix(level) + escape(message, kMaxMessage) + '\n';
-  // A pipe that poll() calls writable takes this much without blocking.
   static_assert(kMaxMessage + 16 <= PIPE_BUF);
-  pollfd ready{.fd = stderr_fd_, .events = POLLOUT, .revents = 0};
-  if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return false;
-  return ::write(stderr_fd_, line.data(), line.size()) >= 0;
+  return try_write(stderr_fd_, line);
 }
 
 }  // namespace hostcall::daemon

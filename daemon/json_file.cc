@@ -13,6 +13,7 @@
 
 #include "daemon/escape.h"
 #include "proto/base/result.h"
+#include "proto/base/text.h"
 #include "proto/base/unique_fd.h"
 
 namespace hostcall::daemon {
@@ -102,7 +103,7 @@ std::string read_file(const std::string& path) {
 }  // namespace
 
 ConfigError::ConfigError(std::string_view file, unsigned line, std::string_view reason)
-    : std::runtime_error(place(file, line) + ": " + std::string(reason)) {}
+    : ConfigError(place(file, line) + ": " + bounded_text(reason)) {}
 
 struct JsonValue::Node {
   using List = std::vector<Node>;

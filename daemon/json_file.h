@@ -20,7 +20,7 @@ inline constexpr std::size_t kMaxJsonDepth = 32;
 // "/etc/hostcall/policy.d/10-web.json:7: unknown key "alow"; known are …"
 class ConfigError : public std::runtime_error {
  public:
-  // Line 0: the complaint is about the file as a whole.
+  // Line 0: the complaint is about the file as a whole. A reason that quotes the file is cut at kMaxToldText.
   ConfigError(std::string_view file, unsigned line, std::string_view reason);
   explicit ConfigError(const std::string& text) : std::runtime_error(text) {}
 };

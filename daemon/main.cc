@@ -14,19 +14,30 @@
 #include "daemon/services/session_service.h"
 #include "daemon/services/store_service.h"
 #include "daemon/store_host.h"
+#include "proto/base/standard_fds.h"
+#include "proto/base/text.h"
+#include "proto/base/try_write.h"
+#include "proto/protobuf_log.h"
 
 namespace hostcall::daemon {
 namespace {
 
 // Free memory at the end of the heap that is kept.
 constexpr int kKeptHeapBytes = 2 * 1024 * 1024;
+// Why the daemon ends, as much as a pipe takes at once.
+constexpr std::size_t kMaxLastWords = 4000;
 
 struct Options {
   std::string config_file = config_directory() + "/hostcalld.json";
   bool check_only = false;
 };
 
-// An exit code instead when the command line says all there is to do.
+// What was asked for and can't be printed is no success.
+void require_output() {
+  if (!std::cout.flush()) throw std::runtime_error("can't write to standard output");
+}
+
+// An exit code instead when the command line says all there is to do. Throws.
 std::optional<int> parse_options(int argc, char** argv, Options& options) {
   CLI::App app(
       "hostcalld serves the calls that virtual machines make to their host over AF_VSOCK.\n"
@@ -40,7 +51,9 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    if (app.exit(error) != 0) return 2;
+    require_output();
+    return 0;
   }
   return std::nullopt;
 }
@@ -50,6 +63,7 @@ int run(const Options& options) {
   if (options.check_only) {
     std::cout << options.config_file << ": good, " << settings.vms.size() << " VMs, " << settings.policy.rules().size()
               << " policy rules\n";
+    require_output();
     return 0;
   }
   auto config = settings.config;
@@ -59,9 +73,10 @@ int run(const Options& options) {
   Stats stats;
   Reactor reactor;
   reactor.set_busy_poll(config.busy_poll);
-  Registry registry(
-      {.runtime_file = config.runtime_directory + "/vms.json", .state_file = config.state_directory + "/vms.json"},
-      config.limits);
+  Registry registry({.runtime_file = config.runtime_directory + "/vms.json",
+                     .state_file = config.state_directory + "/vms.json",
+                     .own_sockets = config.own_sockets()},
+                    config.limits);
   registry.replace_files(settings.vms, config.limits);
   Access access(std::move(settings.policy));
   StoreHost store(reactor, journal, config.state_directory);
@@ -90,14 +105,17 @@ int run(const Options& options) {
 
 int main(int argc, char** argv) {
   using namespace hostcall::daemon;
-  Options options;
-  if (const auto code = parse_options(argc, argv, options)) return *code;
+  hostcall::open_standard_fds();
+  hostcall::quiet_protobuf();
   // A stream's messages come and go: without this each turn gives their pages back to the kernel and takes new ones.
   ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
   try {
+    Options options;
+    if (const auto code = parse_options(argc, argv, options)) return *code;
     return run(options);
   } catch (const std::exception& error) {
-    std::cerr << "hostcalld: " << error.what() << '\n';
+    // Nobody may be reading, and signals may be blocked.
+    hostcall::try_write(STDERR_FILENO, "hostcalld: " + hostcall::bounded_text(error.what(), kMaxLastWords) + '\n');
     return 1;
   }
 }

@@ -1,9 +1,13 @@
 #include "daemon/quota.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
+#include <string>
+
+#include "proto/base/try_write.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -22,8 +26,9 @@ Quota::~Quota() {
 }
 
 void Quota::die(const char* what, Resource resource, std::uint64_t amount) {
-  std::fprintf(stderr, "hostcalld: bug in the accounting of %s: %s (%llu)\n",
-               kNames[static_cast<std::size_t>(resource)], what, static_cast<unsigned long long>(amount));
+  try_write(STDERR_FILENO, std::string("hostcalld: bug in the accounting of ") +
+                               kNames[static_cast<std::size_t>(resource)] + ": " + what + " (" +
+                               std::to_string(amount) + ")\n");
   std::abort();
 }
 

@@ -11,15 +11,18 @@ std::string place(const FileRecord& record) { return record.file + ":" + std::to
 
 std::string vm_text(const VmRecord& record) { return "VM \"" + record.name + "\""; }
 
-// Who has which name, CID and path.
+// Who has which name, CID and socket.
 class Claims {
  public:
+  explicit Claims(const std::vector<OwnSocket>& own) {
+    for (const auto& socket : own) take_socket(socket.path, "hostcalld itself, as " + socket.name);
+  }
   // Empty, or what of the record is taken and by whom.
   std::string claim(const VmRecord& record, const std::string& origin) {
     const auto owner = vm_text(record) + " (" + origin + ")";
     auto clash = take("the name \"" + record.name + "\"", owner);
     if (clash.empty() && record.cid != 0) clash = take("CID " + std::to_string(record.cid), owner);
-    if (clash.empty() && !record.unix_path.empty()) clash = take("unix_path " + record.unix_path, owner);
+    if (clash.empty() && !record.unix_path.empty()) clash = take_socket(record.unix_path, owner);
     return clash.empty() ? clash : vm_text(record) + ": " + clash;
   }
 
@@ -28,7 +31,21 @@ class Claims {
     const auto [at, is_new] = owners_.emplace(what, owner);
     return is_new ? std::string() : what + " is taken by " + at->second;
   }
+  std::string take_socket(const std::string& path, const std::string& owner) {
+    const auto [at, is_new] = sockets_.try_emplace(keys_.key_of(path), Socket{path, owner});
+    if (is_new) return {};
+    const auto& taken = at->second;
+    return "unix_path " + path + " is taken by " + taken.owner +
+           (taken.path == path ? "" : ", which calls the same socket " + taken.path);
+  }
+
+  struct Socket {
+    std::string path;
+    std::string owner;
+  };
   std::map<std::string, std::string> owners_;
+  SocketKeys keys_;
+  std::map<std::string, Socket> sockets_;  // by key
 };
 
 void claim_files(Claims& claims, const std::vector<FileRecord>& records) {
@@ -98,7 +115,7 @@ Registry::Registry(RegistryPaths paths, const Limits& defaults) : paths_(std::mo
     last_registration_ = std::max(last_registration_, entry.registration);
     remembered_.insert_or_assign(entry.record.name, entry);
   }
-  Claims claims;
+  Claims claims(paths_.own_sockets);
   Table table;
   const auto take = [&](const VmRecord& record, std::string_view origin, const std::string& file, unsigned line) {
     if (const auto clash = claims.claim(record, file); !clash.empty()) throw ConfigError(file, line, clash);
@@ -111,17 +128,17 @@ Registry::Registry(RegistryPaths paths, const Limits& defaults) : paths_(std::mo
   commit(std::move(table));
 }
 
-std::vector<FileRecord> Registry::read_directory(const std::string& directory) {
+std::vector<FileRecord> Registry::read_directory(const std::string& directory, const std::vector<OwnSocket>& own) {
   std::vector<FileRecord> records;
   for (const auto& path : json_files(directory))
     for (auto& record : records_of(JsonValue::read(path))) records.push_back(std::move(record));
-  Claims claims;
+  Claims claims(own);
   claim_files(claims, records);
   return records;
 }
 
 void Registry::check_files(const std::vector<FileRecord>& records, const Limits& defaults) const {
-  Claims claims;
+  Claims claims(paths_.own_sockets);
   for (const auto& [name, vm] : by_name_) {
     if (vm->from_file()) continue;
     claims.claim(vm->record, vm->origin);
@@ -177,7 +194,7 @@ Registry::Refusal Registry::problem_of_new(const VmRecord& record) const {
   using Kind = Refusal::Kind;
   if (auto problem = check_record(record); !problem.empty()) return {Kind::kInvalid, std::move(problem)};
   if (auto problem = check_together(record, defaults_); !problem.empty()) return {Kind::kInvalid, std::move(problem)};
-  Claims claims;
+  Claims claims(paths_.own_sockets);
   for (const auto& [name, vm] : by_name_) claims.claim(vm->record, vm->origin);
   return {Kind::kTaken, claims.claim(record, {})};
 }

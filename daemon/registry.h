@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/quota.h"
+#include "daemon/socket_keys.h"
 #include "daemon/vm_file.h"
 #include "proto/base/result.h"
 #include "proto/net/socket.h"
@@ -41,8 +42,9 @@ struct Vm {
 using VmRef = std::shared_ptr<Vm>;
 
 struct RegistryPaths {
-  std::string runtime_file;  // survives the daemon, not the host
-  std::string state_file;    // survives the host
+  std::string runtime_file;            // survives the daemon, not the host
+  std::string state_file;              // survives the host
+  std::vector<OwnSocket> own_sockets;  // no VM's
 };
 
 class Registry {
@@ -54,8 +56,8 @@ class Registry {
 
   using FileRecord = daemon::FileRecord;
   // Reads every *.json of vms.d: {"vms": [record, …]} or a single record; throws ConfigError, also for two records
-  // that clash.
-  static std::vector<FileRecord> read_directory(const std::string& directory);
+  // that clash, and for one that has a socket of hostcalld's own.
+  static std::vector<FileRecord> read_directory(const std::string& directory, const std::vector<OwnSocket>& own = {});
 
   // What changed; the caller ends the sessions of `removed` and opens and closes listeners.
   struct Change {
@@ -66,7 +68,7 @@ class Registry {
   // a run-time record, if limits contradict each other, or if the runtime file can't be written.
   Change replace_files(const std::vector<FileRecord>& records, const Limits& defaults);
 
-  // Refuses a bad record, and one whose name, CID or path is taken; the text says by whom. The record is on disk on
+  // Refuses a bad record, and one whose name, CID or socket is taken; the text says by whom. The record is on disk on
   // return.
   struct Refusal {
     enum class Kind { kInvalid, kTaken, kNotFound, kFromFile, kStorage } kind = Kind::kInvalid;

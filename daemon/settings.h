@@ -20,7 +20,7 @@ struct Settings {
   static Settings read(const std::string& config_file) {
     Settings settings;
     settings.config = Config::read(config_file);
-    settings.vms = Registry::read_directory(settings.config.vms_directory);
+    settings.vms = Registry::read_directory(settings.config.vms_directory, settings.config.own_sockets());
     settings.policy = Policy::read(settings.config.policy_directory);
     return settings;
   }

@@ -7,6 +7,9 @@
 #include <filesystem>
 #include <map>
 
+#include "hostcall/v1/admin.pb.h"
+#include "proto/wire/frame.h"
+#include "proto/wire/message.h"
 #include "tests/integration/cli.h"
 
 namespace hostcall::test {
@@ -47,6 +50,73 @@ TEST_F(HostCli, WhatTheDaemonRefusesHasItsExitCode) {
   expect_failure(host({"vm", "remove", "web1"}), 1, daemon_.vms_file());
   expect_failure(host({"vm", "remove", "nobody"}), 1, "nobody");
   expect_failure(host({"session", "close", "999999"}), 1, "999999");
+}
+
+// The socket of the administrators is nobody's else, by whatever name.
+TEST_F(HostCli, TheAdminSocketIsNoVms) {
+  const auto link = daemon_.directory() / "link";
+  std::filesystem::create_directory_symlink(".", link);
+  std::filesystem::create_symlink("admin.sock", daemon_.directory() / "file-link");
+  for (const auto& path : {daemon_.admin_path(), link + "/admin.sock", daemon_.directory() / "file-link"}) {
+    const auto refused = host({"vm", "add", "evil", "--unix", path});
+    expect_failure(refused, 1, "unix_path " + path + " is taken by hostcalld itself, as the admin socket");
+    EXPECT_TRUE(contains(refused.errors, daemon_.admin_path())) << refused.errors;
+    expect_failure(host({"vm", "remove", "evil"}), 1, "no VM \"evil\"");
+  }
+  const std::string record = R"({"name": "evil", "unix_path": ")" + link + R"(/admin.sock"})";
+  std::filesystem::copy_file(daemon_.directory().write("evil.json", record), daemon_.directory() / "vms.d/evil.json");
+  const auto reload = host({"policy", "reload"});
+  EXPECT_EQ(reload.code, 1) << reload.errors;
+  EXPECT_TRUE(contains(reload.errors, "evil.json:1: VM \"evil\": unix_path " + link + "/admin.sock is taken"));
+  const auto check = test::run({program("hostcalld"), "--config", daemon_.config_file(), "--check"});
+  EXPECT_EQ(check.code, 1);
+  EXPECT_TRUE(contains(check.errors, "is taken by hostcalld itself")) << check.errors;
+  EXPECT_EQ(host({"vm", "list", "-q"}).code, 0) << "the admin socket is still there";
+}
+
+// The complaint quotes what it read, which is the rest of the file.
+TEST_F(HostCli, AComplaintIsNeverLargerThanAMessage) {
+  daemon_.directory().write("policy.d/60-open.json", "{\"rules\": \"" + std::string(4'500'000, 'x'));
+  const auto reload = host({"policy", "reload"});
+  EXPECT_EQ(reload.code, 1);
+  EXPECT_TRUE(contains(reload.errors, "60-open.json:1: not valid JSON")) << reload.errors.substr(0, 1000);
+  EXPECT_LT(reload.errors.size(), 10'000u);
+  EXPECT_EQ(host({"vm", "list", "-q"}).code, 0) << "the daemon is still there";
+}
+
+// With its standard output closed, a program's socket would become descriptor 1: a guest's value would be sent to the
+// daemon as an administrator's call.
+TEST_F(HostCli, AClosedStandardOutputIsNeverASocket) {
+  wire::RequestFields fields{.service = "hostcall.v1.Admin", .method = "VmAdd"};
+  v1::VmAddRequest add;
+  add.mutable_record()->set_name("evil");
+  add.mutable_record()->set_cid(666);
+  const auto payload = add.SerializeAsString();
+  std::string data(wire::request_size(fields, payload.size()), '\0');
+  wire::write_request(fields, std::string_view(payload), data.data());
+  std::string call(wire::kHeaderBytes, '\0');
+  wire::encode_header(
+      {.length = static_cast<std::uint32_t>(data.size()), .stream = 3, .type = wire::FrameType::kRequest}, call.data());
+  ASSERT_EQ(guest({"kv", "put", "/self/hello", "-"}, call + data).code, 0);
+  const auto closed = [&](const std::string& redirections, const Words& words) {
+    Words all{"/bin/sh", "-c", "exec \"$@\" " + redirections, "sh"};
+    all.insert(all.end(), words.begin(), words.end());
+    return test::run(all);
+  };
+  const auto show = host_words({"kv", "get", "/hello", "--vm", "web1"});
+  EXPECT_EQ(test::run(show).output, call + data);
+  const auto refused = closed(">&-", show);
+  EXPECT_EQ(refused.code, 125);
+  EXPECT_TRUE(contains(refused.errors, "standard output")) << refused.errors;
+  for (const auto* redirections : {"<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"}) {
+    EXPECT_EQ(closed(redirections, show).code, 125) << redirections;
+    EXPECT_EQ(closed(redirections, guest_words({"kv", "get", "/self/hello"})).code, 125) << redirections;
+    EXPECT_EQ(closed(redirections, {program("hostcalld"), "--config", daemon_.config_file(), "--check"}).code, 1);
+    EXPECT_EQ(closed(redirections, {program("hostcalld"), "--version"}).code, 1);
+    EXPECT_EQ(closed(redirections, {program("hostcallctl"), "--help"}).code, 125);
+  }
+  EXPECT_EQ(closed("2>&-", show).output, call + data) << "what is not needed may be closed";
+  expect_failure(host({"vm", "show", "evil"}), 1, "evil");
 }
 
 TEST_F(HostCli, PolicyFilesAreCheckedWithoutUse) {

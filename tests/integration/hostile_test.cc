@@ -7,6 +7,7 @@
 #include <random>
 
 #include "hostcall/v1/diagnostics.pb.h"
+#include "hostcall/v1/store.pb.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/wire_client.h"
 
@@ -24,12 +25,23 @@ std::string frame(std::uint32_t stream, FrameType type, std::uint8_t flags, cons
   return bytes + data;
 }
 
-std::string request(std::uint32_t stream, const std::string& method, std::uint8_t flags = 0) {
-  const wire::RequestFields fields{.service = "hostcall.v1.Session", .method = method};
-  std::string data(wire::request_size(fields, 0), '\0');
-  wire::write_request(fields, {}, data.data());
+std::string call(std::uint32_t stream, const wire::RequestFields& fields, std::string_view payload = {},
+                 std::uint8_t flags = 0) {
+  std::string data(wire::request_size(fields, payload.size()), '\0');
+  wire::write_request(fields, payload, data.data());
   return frame(stream, FrameType::kRequest, flags, data);
 }
+
+std::string request(std::uint32_t stream, const std::string& method, std::uint8_t flags = 0) {
+  return call(stream, {.service = "hostcall.v1.Session", .method = method}, {}, flags);
+}
+
+std::string store_call(std::uint32_t stream, const std::string& method, std::string_view payload,
+                       std::int64_t timeout_nano = 0) {
+  return call(stream, {.service = "hostcall.v1.Store", .method = method, .timeout_nano = timeout_nano}, payload);
+}
+
+constexpr char kNotUtf8[] = "\x0a\x01\xff";  // field 1, a string of one byte
 
 struct Hostile {
   const char* name;
@@ -174,6 +186,43 @@ TEST(Hostile, ConnectionsThatSayNothingAndLeaveAreForgotten) {
   WireClient good(daemon.vm_address("web1"));
   EXPECT_EQ(good.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
   EXPECT_EQ(daemon.stop(), 0);
+}
+
+// After the last id comes no other: 4294967295 + 2 is 1, which is open.
+TEST(Hostile, StreamIdsNeverComeRound) {
+  for (const bool is_extended : {false, true}) {
+    DaemonProcess daemon;
+    WireClient client(daemon.vm_address("web1"));
+    if (is_extended) client.hello();
+    v1::WatchRequest all;
+    all.set_prefix("/self/");
+    const auto watch = all.SerializeAsString();
+    constexpr std::uint32_t kLast = 4294967295;
+    const std::uint32_t first = is_extended ? 3 : 1;
+    client.send_raw(store_call(first, "Watch", watch) + store_call(kLast, "Watch", watch, 1'000'000));
+    client.send_raw(request(first, "Ping") + store_call(kLast, "Watch", watch) + store_call(kLast - 2, "Watch", watch));
+    EXPECT_TRUE(client.discard_until_closed());
+    EXPECT_TRUE(daemon.process().wait_for_error_text("stream ids must increase", kPatience))
+        << daemon.process().errors();
+    EXPECT_EQ(daemon.stop(), 0);
+  }
+}
+
+// libprotobuf complains of each such string by itself; nobody reads the daemon's stderr here, and it must not matter.
+TEST(Hostile, TextThatIsNotUtf8BringsNoLogOfALibrary) {
+  DaemonProcess daemon({.config_json = R"("limits": {"connect_rate": 10000, "connect_burst": 10000})"});
+  constexpr int kRounds = 40, kCalls = 100;
+  for (int round = 0; round < kRounds; ++round) {
+    WireClient client(daemon.vm_address("web1"));
+    auto calls = call(1, {.service = "hostcall.v1.Session", .method = "Hello"}, kNotUtf8);
+    for (std::uint32_t i = 1; i <= kCalls; ++i) calls += store_call(2 * i + 1, "Get", kNotUtf8);
+    client.send_raw(calls + frame(0, FrameType{9}, 0, ""));
+    EXPECT_TRUE(client.discard_until_closed()) << "ended by the frame of no type: all before it were looked at";
+  }
+  WireClient good(daemon.vm_address("db1"));
+  EXPECT_EQ(good.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  EXPECT_EQ(daemon.stop(), 0);
+  EXPECT_EQ(daemon.process().errors().find("libprotobuf"), std::string::npos) << daemon.process().errors();
 }
 
 TEST(Hostile, GuestTextIsEscapedInTheJournal) {

@@ -165,6 +165,16 @@ bool WireClient::wait_for_close() {
   return closed_;
 }
 
+bool WireClient::discard_until_closed() {
+  std::array<char, 65536> buffer;
+  for (;;) {
+    pollfd ready{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+    if (::poll(&ready, 1, static_cast<int>(kPatience.count())) != 1) return false;
+    const auto received = net::receive(fd_.get(), buffer);
+    if (!received.ok() || received.value().end) return true;
+  }
+}
+
 bool WireClient::wait_for_goaway() {
   while (!goaway_text_ && pump()) {
   }

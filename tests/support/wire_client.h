@@ -61,6 +61,8 @@ class WireClient final : private wire::EndpointEvents {
   bool pump(std::chrono::milliseconds time = kPatience);
   // Reads and answers until the host closes. False: it did not within patience.
   bool wait_for_close();
+  // The same past the engine, for answers to raw bytes that it knows nothing of.
+  bool discard_until_closed();
   // Until a Goaway was received or the connection has ended.
   bool wait_for_goaway();
   bool closed() const { return closed_; }

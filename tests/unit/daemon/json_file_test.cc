@@ -7,6 +7,7 @@
 
 #include <filesystem>
 
+#include "proto/base/text.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/config_error.h"
 
@@ -15,7 +16,9 @@ namespace {
 
 using test::error_of;
 using test::TempDir;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -172,6 +175,12 @@ TEST(JsonFiles, NoneInAMissingDirectoryButAnErrorForAFile) {
   EXPECT_THAT(json_files(dir / "missing"), ElementsAre());
   const auto path = dir.write("file", "");
   EXPECT_EQ(error_of([&] { json_files(path); }), path + ": cannot be opened: Not a directory");
+}
+
+TEST(JsonFile, AComplaintThatQuotesTheFileIsBounded) {
+  const auto text = error_of([] { JsonValue::parse("f.json", "{\"rules\": \"" + std::string(4'500'000, 'x')); });
+  EXPECT_LE(text.size(), kMaxToldText + 100);
+  EXPECT_THAT(text, AllOf(StartsWith("f.json:1: not valid JSON"), HasSubstr("missing closing quote"), EndsWith("…")));
 }
 
 }  // namespace

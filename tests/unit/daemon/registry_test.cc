@@ -197,6 +197,34 @@ TEST_F(RegistryTest, RefusalsSayWhyAndByWhom) {
   EXPECT_EQ(registry.all().size(), 2u);
 }
 
+TEST_F(RegistryTest, ASocketOfTheDaemonsOwnIsNoVms) {
+  std::filesystem::create_directory(dir_ / "run");
+  std::filesystem::create_directory_symlink("run", dir_ / "var-run");
+  std::filesystem::create_symlink("run/admin.sock", dir_ / "elsewhere.sock");
+  const std::vector<OwnSocket> own = {{"the admin socket", dir_ / "run/admin.sock"}, {"another", "@hostcall"}};
+  Registry registry({.runtime_file = runtime_file_, .state_file = state_file_, .own_sockets = own}, {});
+  registry.replace_files({}, {});
+  for (const std::string path : {"run/admin.sock", "var-run/admin.sock", "elsewhere.sock"}) {
+    const auto refused = registry.add(by_path("evil", dir_ / path), false);
+    EXPECT_EQ(refused.vm, nullptr) << path;
+    EXPECT_EQ(refused.refusal.kind, Registry::Refusal::Kind::kTaken);
+    EXPECT_THAT(refused.refusal.text, HasSubstr(dir_ / path + " is taken by hostcalld itself, as the admin socket"));
+    if (path != "run/admin.sock") {
+      EXPECT_THAT(refused.refusal.text, HasSubstr("which calls the same socket " + dir_ / "run/admin.sock"));
+    }
+    EXPECT_THAT(error_of([&] { registry.replace_files({in_file(by_path("evil", dir_ / path), 7)}, {}); }),
+                HasSubstr("vms.json:7: VM \"evil\": unix_path " + dir_ / path + " is taken by hostcalld itself"));
+  }
+  EXPECT_EQ(registry.add(by_path("evil", "@hostcall"), false).vm, nullptr);
+  EXPECT_NE(registry.add(by_path("good", dir_ / "run/good.sock"), false).vm, nullptr);
+  EXPECT_EQ(registry.add(by_path("twin", dir_ / "var-run/good.sock"), false).vm, nullptr) << "nor two VMs' one socket";
+
+  const auto file = dir_.write("evil.json", R"({"name": "evil", "unix_path": ")" + dir_ / "var-run/admin.sock" + "\"}");
+  std::filesystem::create_directory(dir_ / "vms.d");
+  std::filesystem::rename(file, dir_ / "vms.d/evil.json");
+  EXPECT_THAT(error_of([&] { Registry::read_directory(dir_ / "vms.d", own); }), HasSubstr("evil.json:1"));
+}
+
 TEST_F(RegistryTest, RemovesRunTimeRecordsOnly) {
   auto registry = start({in_file(by_cid("web1", 42), 4)});
   const auto added = registry.add(by_cid("web2", 43), false).vm;
