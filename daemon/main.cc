@@ -7,15 +7,15 @@
 #include <optional>
 #include <string>
 
-#include "daemon/admin.h"
-#include "daemon/server.h"
+#include "daemon/calls/server.h"
+#include "daemon/services/admin_service.h"
 #include "daemon/services/diagnostics_service.h"
 #include "daemon/services/host_service.h"
 #include "daemon/services/session_service.h"
+#include "daemon/services/store_host.h"
 #include "daemon/services/store_service.h"
-#include "daemon/store_host.h"
 #include "proto/base/standard_fds.h"
-#include "proto/base/text.h"
+#include "proto/base/bounded_text.h"
 #include "proto/base/try_write.h"
 #include "proto/protobuf_log.h"
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "proto/base/text.h"
+#include "proto/base/bounded_text.h"
 #include "proto/base/try_write.h"
 
 namespace hostcall {

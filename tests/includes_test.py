@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that includes point one way through the tree, as the design demands: base <- net <- wire <- {client | daemon}.
+"""Checks that includes point one way through the tree: the table LAYERS is the list of folders, and each says which
+others it may include. What is not in the table may be included by nobody, so a new folder needs a row.
 
 Usage: includes_test.py SOURCE_ROOT. Prints each violation with file, line and rule; exit code 1 if there is one. It
 first checks itself against small invented trees, so that a scan that finds nothing means something.
@@ -13,36 +14,45 @@ FOLDERS = ("proto", "daemon", "client", "tests")
 SUFFIXES = (".h", ".hpp", ".cc", ".c")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
+# Each folder with what it may include besides itself, bottom up. A name ending in ".h" is that file alone.
+LAYERS = {
+    "proto/base": (),
+    "proto/net": ("proto/base",),
+    "proto/wire": ("proto/base", "proto/net"),
+    "proto": ("proto/base",),
+    "proto/plugin": (),
+    "daemon/loop": ("proto/base", "proto/net"),
+    "daemon/store": ("proto/base", "proto/wire/status.h"),
+    "daemon/config": ("proto/base", "proto/net", "proto/wire/frame.h", "daemon/loop"),
+    "daemon/vms": ("proto/base", "proto/net", "proto/wire/status.h", "daemon/loop", "daemon/store", "daemon/config"),
+    "daemon/calls": ("proto", "daemon/loop", "daemon/store", "daemon/config", "daemon/vms"),
+    "daemon/services": ("proto", "daemon/loop", "daemon/store", "daemon/config", "daemon/vms", "daemon/calls"),
+    "daemon": ("proto", "daemon"),
+    "client/lib": ("proto", "client/include"),
+    "client/include": (),
+    "client/cli": ("proto", "client/include"),
+    "client/hostcall": ("proto", "client/include", "client/cli"),
+    "client/hostcallctl": ("proto", "client/include", "client/cli"),
+    "tests": ("proto", "daemon", "client"),
+}
+# Generated from the .proto files, which belong to no folder: not for these.
+WITHOUT_MESSAGES = ("proto/base", "proto/net", "proto/wire", "daemon/loop", "daemon/store", "daemon/config", "daemon/vms")
+MESSAGES = re.compile(r'["<](google/protobuf/.*|.*\.pb\.h|.*\.hostcall\.h)')
+
 # Files that may parse or write JSON: configuration of the daemon, and what the command lines print.
 JSON_FILES = (
-    r"daemon/(config|json_file|policy|service_file|vm_file)\.(h|cc)",
+    r"daemon/config/json_file\.cc",
+    r"daemon/config/vm_file\.cc",
     r"client/(cli|hostcall|hostcallctl)/.*",
     r"tests/.*",
 )
 
-# (who: pattern of the including file, what: pattern of the included name with its bracket or quote, why)
-FORBIDDEN = (
-    (r"proto/base/.*", r'"(?!proto/base/).*', "base includes nothing of ours but base"),
-    (r"proto/net/.*", r'"(?!proto/(base|net)/).*', "net includes only base and net"),
-    (r"proto/wire/.*", r'"(?!proto/(base|net|wire)/).*', "wire includes only base, net and wire"),
-    (r"proto/.*", r'"(daemon|client|tests)/.*', "proto includes neither the daemon nor the client"),
-    (r"proto/(base|net|wire)/.*", r'["<](google/protobuf/.*|.*\.pb\.h|.*\.hostcall\.h)',
-     "no protobuf headers below the services"),
-    (r"daemon/.*", r'"client/.*', "the daemon does not include the client"),
-    (r"client/.*", r'"daemon/.*', "the client does not include the daemon"),
-    (r"(daemon|client)/.*", r'"tests/.*', "programs do not include tests"),
-    (r"daemon/services/.*", r'"daemon/(connection|session)\.h', "services see calls, not connections or sessions"),
-    (r"daemon/store/.*", r'"(?!daemon/store/|proto/base/|proto/wire/status\.h).*',
-     "the store knows no connections: of ours it includes base, status and itself"),
-    (r"daemon/store/.*", r'["<](google/protobuf/.*|.*\.pb\.h|.*\.hostcall\.h)', "no protobuf in the store"),
-)
-
 # (what: pattern of the included name, where: patterns of the only files that may include it, why)
 RESERVED = (
-    (r"<sys/epoll\.h", (r"daemon/reactor[^/]*", r"client/poll_set[^/]*", r"tests/.*"), "epoll belongs to the daemon's reactor, and in the client to the one descriptor that it offers"),
+    (r"<sys/epoll\.h", (r"daemon/loop/reactor[^/]*", r"client/lib/poll_set[^/]*", r"tests/.*"), "epoll belongs to the daemon's reactor, and in the client to the one descriptor that it offers"),
     (r"<linux/vm_sockets\.h", (r"proto/net/.*",), "sockaddr_vm belongs to proto/net"),
-    (r"<systemd/.*", (r"daemon/(reactor|listener|journal|main)[^/]*", r"tests/bench/sd_bus/.*"),
-     "systemd belongs to reactor, listener, journal and main, and sd-bus to the benchmark that compares with it"),
+    (r"<systemd/.*", (r"daemon/loop/(reactor|listener|journal)[^/]*", r"tests/bench/sd_bus/.*"),
+     "systemd belongs to daemon/loop, and sd-bus to the benchmark that compares with it"),
     (r"<sqlite3\.h", (r"daemon/store/sqlite\.(h|cc)", r"tests/unit/daemon/store/.*"), "SQLite belongs to its wrapper in the store"),
     (r'[<"]nlohmann/.*', JSON_FILES, "JSON belongs to files that read configuration and to the command lines"),
 )
@@ -61,10 +71,32 @@ def scan(root):
                         yield name, number, match[2], rule
 
 
+def folder_of(name):
+    """The longest folder of the table that the file is in; None: in no folder of it."""
+    return max((folder for folder in LAYERS if name.startswith(folder + "/")), key=len, default=None)
+
+
+def is_below(included, allowed):
+    return included == allowed if allowed.endswith(".h") else included.startswith(allowed + "/")
+
+
+def layer_rule(name, included):
+    own = folder_of(name)
+    if own is None:
+        return "the file is in no folder of the table"
+    if folder_of(included) is None:
+        return None  # generated
+    # A folder itself, not those below it, which have rows of their own.
+    if folder_of(included) == own or any(is_below(included, allowed) for allowed in LAYERS[own]):
+        return None
+    return f"{own} includes only {', '.join((own, *LAYERS[own]))}"
+
+
 def broken_rules(name, included):
-    for who, what, why in FORBIDDEN:
-        if re.fullmatch(who, name) and re.fullmatch(what, included):
-            yield why
+    if included.startswith('"') and (rule := layer_rule(name, included[1:])):
+        yield rule
+    if folder_of(name) in WITHOUT_MESSAGES and MESSAGES.fullmatch(included):
+        yield "no protobuf below the calls"
     for what, where, why in RESERVED:
         if re.fullmatch(what, included) and not any(re.fullmatch(allowed, name) for allowed in where):
             yield why
@@ -77,37 +109,55 @@ SELF_CHECK = (
     ("proto/net/a.cc", '"proto/wire/frame.h"', True),
     ("proto/net/a.cc", "<linux/vm_sockets.h>", False),
     ("proto/wire/a.cc", '"proto/net/address.h"', False),
-    ("proto/wire/a.cc", '"daemon/call.h"', True),
+    ("proto/wire/a.cc", '"daemon/calls/call.h"', True),
     ("proto/wire/a.cc", '"hostcall/v1/host.pb.h"', True),
     ("proto/wire/a.cc", "<google/protobuf/message_lite.h>", True),
     ("proto/plugin/a.cc", "<google/protobuf/compiler/plugin.h>", False),
-    ("daemon/a.cc", '"client/channel.h"', True),
-    ("daemon/a.cc", '"proto/wire/endpoint.h"', False),
-    ("client/a.cc", '"daemon/config.h"', True),
-    ("client/a.cc", "<linux/vm_sockets.h>", True),
-    ("daemon/connection.cc", "<sys/epoll.h>", True),
-    ("daemon/reactor.cc", "<sys/epoll.h>", False),
-    ("daemon/reactor_timers.cc", "<sys/epoll.h>", False),
-    ("daemon/router.cc", "<systemd/sd-event.h>", True),
-    ("daemon/listener.cc", "<systemd/sd-daemon.h>", False),
-    ("tests/bench/sd_bus/names.h", "<systemd/sd-bus.h>", False),
-    ("tests/bench/raw/client.cc", "<systemd/sd-bus.h>", True),
-    ("daemon/router.cc", "<nlohmann/json.hpp>", True),
-    ("daemon/config.cc", "<nlohmann/json.hpp>", False),
-    ("client/channel.cc", "<nlohmann/json.hpp>", True),
-    ("client/hostcall/main.cc", "<nlohmann/json.hpp>", False),
-    ("daemon/services/host.cc", '"daemon/session.h"', True),
-    ("daemon/services/host.cc", '"daemon/call.h"', False),
-    ("daemon/store/hub.cc", '"daemon/connection.h"', True),
-    ("daemon/store/hub.cc", '"daemon/quota.h"', True),
+    ("daemon/main.cc", '"client/lib/channel.h"', True),
+    ("daemon/main.cc", '"daemon/services/host_service.h"', False),
+    ("daemon/loop/a.cc", '"daemon/store/engine.h"', True),
+    ("daemon/loop/a.cc", '"daemon/config/limits.h"', True),
+    ("daemon/loop/reactor.cc", "<sys/epoll.h>", False),
+    ("daemon/loop/listener.cc", "<sys/epoll.h>", True),
+    ("daemon/loop/listener.cc", "<systemd/sd-daemon.h>", False),
+    ("daemon/main.cc", "<systemd/sd-daemon.h>", True),
+    ("daemon/config/config.cc", '"daemon/loop/journal.h"', False),
+    ("daemon/config/config.cc", '"daemon/vms/registry.h"', True),
+    ("daemon/config/json_file.cc", "<nlohmann/json.hpp>", False),
+    ("daemon/config/config.cc", "<nlohmann/json.hpp>", True),
+    ("daemon/vms/quota.h", '"daemon/config/limits.h"', False),
+    ("daemon/vms/quota.h", '"daemon/calls/call.h"', True),
+    ("daemon/vms/quota.h", '"hostcall/v1/session.pb.h"', True),
+    ("daemon/vms/caller.h", '"proto/wire/status.h"', False),
+    ("daemon/vms/caller.h", '"proto/wire/endpoint.h"', True),
+    ("daemon/calls/session.cc", '"proto/wire/endpoint.h"', False),
+    ("daemon/calls/session.cc", '"daemon/services/store_host.h"', True),
+    ("daemon/calls/connection.cc", "<sys/epoll.h>", True),
+    ("daemon/services/host.cc", '"daemon/calls/call.h"', False),
+    ("daemon/services/host.cc", '"hostcall/v1/host.pb.h"', False),
+    ("daemon/store/hub.cc", '"daemon/calls/connection.h"', True),
+    ("daemon/store/hub.cc", '"daemon/vms/quota.h"', True),
     ("daemon/store/hub.cc", '"daemon/store/model.h"', False),
     ("daemon/store/hub.cc", '"proto/base/unique_fd.h"', False),
+    ("daemon/store/hub.cc", '"proto/wire/status.h"', False),
     ("daemon/store/hub.cc", '"proto/wire/frame.h"', True),
     ("daemon/store/hub.cc", '"hostcall/v1/store.pb.h"', True),
     ("daemon/store/hub.cc", "<sqlite3.h>", True),
     ("daemon/store/sqlite.h", "<sqlite3.h>", False),
-    ("client/a.cc", "<sys/epoll.h>", True),
+    ("daemon/a.cc", '"tests/support/frames.h"', True),
+    ("client/lib/a.cc", '"daemon/config/config.h"', True),
+    ("client/lib/a.cc", "<linux/vm_sockets.h>", True),
+    ("client/lib/a.cc", "<sys/epoll.h>", True),
+    ("client/lib/poll_set.cc", "<sys/epoll.h>", False),
+    ("client/lib/channel.cc", "<nlohmann/json.hpp>", True),
+    ("client/cli/a.cc", '"client/lib/channel.h"', True),
+    ("client/cli/a.cc", '"client/hostcall/verbs.h"', True),
+    ("client/hostcall/a.cc", '"client/hostcallctl/verbs.h"', True),
+    ("client/hostcall/main.cc", "<nlohmann/json.hpp>", False),
+    ("client/new/a.cc", '"proto/base/result.h"', True),
     ("tests/unit/client/a.cc", "<sys/epoll.h>", False),
+    ("tests/bench/sd_bus/names.h", "<systemd/sd-bus.h>", False),
+    ("tests/bench/raw/client.cc", "<systemd/sd-bus.h>", True),
 )
 
 

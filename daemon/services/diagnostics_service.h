@@ -1,8 +1,8 @@
 // hostcall.v1.Diagnostics: traffic on request; see proto/hostcall/v1/diagnostics.proto.
 #pragma once
 
-#include "daemon/reactor.h"
-#include "daemon/router.h"
+#include "daemon/calls/router.h"
+#include "daemon/loop/reactor.h"
 
 namespace hostcall::daemon {
 

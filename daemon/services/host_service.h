@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "daemon/router.h"
+#include "daemon/calls/router.h"
 
 namespace hostcall::daemon {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "daemon/access.h"
+#include "daemon/services/limit_messages.h"
 #include "hostcall/v1/session.hostcall.h"
 #include "proto/descriptors.h"
 
@@ -40,8 +40,7 @@ Status list_services(const store::Engine& engine, const CallContext& context, v1
   context.session.list_allowed(response);
   if (!context.caller.vm) return {};
   const auto& vm = *context.caller.vm;
-  for (auto& limit : limits_left(vm, engine.usage(vm.record.name), context.now))
-    *response.add_limits() = std::move(limit);
+  fill_limits(limits_left(vm, engine.usage(vm.record.name), context.now), *response.mutable_limits());
   return {};
 }
 

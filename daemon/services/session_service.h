@@ -1,7 +1,7 @@
 // hostcall.v1.Session: the caller's own session; see proto/hostcall/v1/session.proto.
 #pragma once
 
-#include "daemon/router.h"
+#include "daemon/calls/router.h"
 #include "daemon/store/engine.h"
 
 namespace hostcall::daemon {

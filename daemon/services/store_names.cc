@@ -1,7 +1,7 @@
 #include "daemon/services/store_names.h"
 
-#include "daemon/escape.h"
 #include "daemon/store/key.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::daemon {
 namespace {

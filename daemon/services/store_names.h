@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/call.h"
+#include "daemon/calls/call.h"
 
 namespace hostcall::daemon {
 

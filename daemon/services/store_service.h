@@ -1,8 +1,8 @@
 // hostcall.v1.Store: the keys of VMs; see proto/hostcall/v1/store.proto.
 #pragma once
 
-#include "daemon/reactor.h"
-#include "daemon/router.h"
+#include "daemon/calls/router.h"
+#include "daemon/loop/reactor.h"
 #include "daemon/store/engine.h"
 
 namespace hostcall::daemon {

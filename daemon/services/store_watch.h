@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "daemon/call.h"
-#include "daemon/reactor.h"
+#include "daemon/calls/call.h"
+#include "daemon/loop/reactor.h"
 #include "daemon/services/store_messages.h"
 
 namespace hostcall::daemon {

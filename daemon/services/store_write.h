@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "daemon/call.h"
+#include "daemon/calls/call.h"
 #include "daemon/services/store_messages.h"
 
 namespace hostcall::daemon {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "proto/base/text.h"
+#include "proto/base/bounded_text.h"
 #include "proto/wire/crc32c.h"
 
 namespace hostcall::wire {

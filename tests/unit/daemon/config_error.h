@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "daemon/json_file.h"
+#include "daemon/config/json_file.h"
 
 namespace hostcall::test {
 

@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "proto/base/text.h"
+#include "proto/base/bounded_text.h"
 #include "tests/support/frames.h"
 #include "tests/support/wire_peer.h"
 

@@ -1,0 +1,77 @@
+// hostcall.h: codes, versions and results.
+#include <algorithm>
+#include <iterator>
+
+#include "client/lib/c_api.h"
+
+using hostcall::wire::Code;
+
+static_assert(HOSTCALL_OK == static_cast<int>(Code::kOk));
+static_assert(HOSTCALL_CANCELLED == static_cast<int>(Code::kCancelled));
+static_assert(HOSTCALL_UNKNOWN == static_cast<int>(Code::kUnknown));
+static_assert(HOSTCALL_INVALID_ARGUMENT == static_cast<int>(Code::kInvalidArgument));
+static_assert(HOSTCALL_DEADLINE_EXCEEDED == static_cast<int>(Code::kDeadlineExceeded));
+static_assert(HOSTCALL_NOT_FOUND == static_cast<int>(Code::kNotFound));
+static_assert(HOSTCALL_ALREADY_EXISTS == static_cast<int>(Code::kAlreadyExists));
+static_assert(HOSTCALL_PERMISSION_DENIED == static_cast<int>(Code::kPermissionDenied));
+static_assert(HOSTCALL_RESOURCE_EXHAUSTED == static_cast<int>(Code::kResourceExhausted));
+static_assert(HOSTCALL_FAILED_PRECONDITION == static_cast<int>(Code::kFailedPrecondition));
+static_assert(HOSTCALL_ABORTED == static_cast<int>(Code::kAborted));
+static_assert(HOSTCALL_OUT_OF_RANGE == static_cast<int>(Code::kOutOfRange));
+static_assert(HOSTCALL_UNIMPLEMENTED == static_cast<int>(Code::kUnimplemented));
+static_assert(HOSTCALL_INTERNAL == static_cast<int>(Code::kInternal));
+static_assert(HOSTCALL_UNAVAILABLE == static_cast<int>(Code::kUnavailable));
+static_assert(HOSTCALL_DATA_LOSS == static_cast<int>(Code::kDataLoss));
+static_assert(HOSTCALL_UNAUTHENTICATED == static_cast<int>(Code::kUnauthenticated));
+
+int hostcall::client::fail(hostcall_result* result, hostcall_code code, std::string text) noexcept {
+  if (result == nullptr) return code;
+  result->reply.clear();
+  result->reply.status.code = static_cast<Code>(code);
+  result->reply.status.message = std::move(text);
+  return code;
+}
+
+int hostcall::client::refuse(hostcall_result* result, hostcall_code code, const char* text) noexcept {
+  return fail(result, code, text);
+}
+
+const char* hostcall_code_name(int code) {
+  // wire::code_name() makes strings; the C interface owes its callers static ones.
+  constexpr const char* kNames[] = {
+      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+      "DATA_LOSS", "UNAUTHENTICATED"};
+  return code >= 0 && code < static_cast<int>(std::size(kNames)) ? kNames[code] : "UNKNOWN_CODE";
+}
+
+const char* hostcall_version(void) { return HOSTCALL_VERSION; }
+
+hostcall_result* hostcall_result_new(void) { return new (std::nothrow) hostcall_result; }
+void hostcall_result_free(hostcall_result* result) { delete result; }
+
+int hostcall_result_code(const hostcall_result* result) {
+  return result == nullptr ? HOSTCALL_OK : static_cast<int>(result->reply.status.code);
+}
+
+const char* hostcall_result_message(const hostcall_result* result) {
+  return result == nullptr ? "" : result->reply.status.message.c_str();
+}
+
+std::uint32_t hostcall_result_retry_after_ms(const hostcall_result* result) {
+  if (result == nullptr) return 0;
+  const auto ms = std::chrono::ceil<hostcall::milliseconds>(result->reply.status.retry_after).count();
+  return static_cast<std::uint32_t>(std::clamp<decltype(ms)>(ms, 0, UINT32_MAX));
+}
+
+int hostcall_result_outcome_unknown(const hostcall_result* result) {
+  return result != nullptr && result->reply.outcome_unknown;
+}
+
+const void* hostcall_result_payload(const hostcall_result* result, std::size_t* size) {
+  const auto payload = result == nullptr ? std::string_view() : result->reply.payload.view();
+  if (size == nullptr) return nullptr;
+  *size = payload.size();
+  return payload.data();
+}

@@ -1,0 +1,293 @@
+// The calls of a channel; its connections are in channel_link.cc.
+#include "client/lib/channel.h"
+
+#include <algorithm>
+
+namespace hostcall::client {
+namespace {
+
+// Times a call is begun again by itself: a host that says Goaway again and again must not keep it for ever.
+constexpr unsigned kMaxRepeats = 3;
+
+template <class Container>
+void erase_call(Container& calls, Call& call) {
+  calls.erase(std::ranges::find(calls, &call));
+}
+
+std::optional<wire::Status> too_large(const Call& call, std::size_t bytes, std::uint32_t limit) {
+  if (bytes <= limit) return std::nullopt;
+  return wire::Status{wire::Code::kResourceExhausted,
+                      call.name() + ": a message of " + std::to_string(bytes) + " bytes is over the host's limit of " +
+                          std::to_string(limit) + " (max_message_bytes)",
+                      {}};
+}
+
+std::size_t request_bytes(const CallSpec& spec) {
+  const wire::RequestFields longest{.service = spec.service, .method = spec.method, .timeout_nano = -1};
+  return wire::request_size(longest, spec.payload.size());
+}
+
+// Whether the Request is within the limit, without working out its exact size: it is never larger than this.
+bool surely_fits(const CallSpec& spec, std::uint32_t limit) {
+  constexpr std::size_t kMaxOverhead = 64;  // tags and lengths of three fields, and the time-out
+  return spec.service.size() + spec.method.size() + kMaxOverhead <= limit &&
+         spec.payload.size() <= limit - (spec.service.size() + spec.method.size() + kMaxOverhead);
+}
+
+bool is_repeatable(const Call& call) { return !call.sent_data && call.repeats < kMaxRepeats; }
+
+}  // namespace
+
+Channel::Channel(Options options)
+    : options_(std::move(options)),
+      busy_poll_(options_.busy_poll),
+      backoff_(options_.backoff_base, options_.backoff_cap, options_.jitter_seed),
+      random_(static_cast<std::minstd_rand::result_type>(options_.jitter_seed)) {}
+
+Channel::~Channel() {
+  close({});
+  for (auto* call : calls_) call->channel = nullptr;
+}
+
+// ---------------------------------------------------------------- for owners
+
+void Channel::begin(Call& call, TimePoint now) {
+  call.reply.clear();
+  call.channel = this;
+  call.index = calls_.size();
+  calls_.push_back(&call);
+  call.spec.wait_for_ready |= options_.wait_for_ready;
+  check_stale(now);
+  if (may_start_at_once(call)) {
+    start(call, now);
+    return expect_limit(call.spec.deadline);
+  }
+  begin_waiting(call, now);
+}
+
+// What is unusual.
+void Channel::begin_waiting(Call& call, TimePoint now) {
+  call.give_up = deadline_after(now, options_.connect_budget);
+  if (auto status = refuse(call)) return end(call, std::move(*status));
+  call.state = Call::State::kWaiting;
+  waiting_.push_back(&call);
+  connect_if_needed(now);
+  pump(now);
+  if (!call.ended()) expect_limit(limit_of(call));
+}
+
+// What is usual: the connection stands, nobody waits, and nothing is to be said against the call.
+bool Channel::may_start_at_once(const Call& call) const {
+  return state_ == State::kReady && waiting_.empty() && current_->has_room() && !call.spec.service.empty() &&
+         surely_fits(call.spec, current_->session().max_message_bytes);
+}
+
+// Why the call is not even begun, if so.
+std::optional<wire::Status> Channel::refuse(const Call& call) const {
+  if (state_ == State::kClosed) return wire::Status{wire::Code::kCancelled, "the client is closed", {}};
+  if (waiting_.size() >= options_.max_queued_calls)
+    return wire::Status{wire::Code::kResourceExhausted,
+                        std::to_string(waiting_.size()) + " calls wait already (max_queued_calls)" +
+                            (last_failure_.empty() ? "" : ": " + last_failure_),
+                        {}};
+  return too_large(call, request_bytes(call.spec), wire::kMaxDataBytes);
+}
+
+void Channel::cancel(Call& call) {
+  if (call.state == Call::State::kNew || call.ended()) return;
+  wire::Status status{wire::Code::kCancelled, call.name() + ": cancelled", {}};
+  if (call.state == Call::State::kRunning) return end_running(call, std::move(status));
+  end(call, std::move(status));
+}
+
+void Channel::forget(Call& call) {
+  if (!call.ended()) cancel(call);
+  unread_ -= call.inbox.cost();
+  calls_[call.index] = calls_.back();
+  calls_[call.index]->index = call.index;
+  calls_.pop_back();
+  if (call.pending != 0) erase_call(pending_, call);
+  call.channel = nullptr;
+}
+
+wire::SendOutcome Channel::send(Call& call, const wire::Payload& message) {
+  if (call.ended() || call.send_closed) return wire::SendOutcome::kEnded;
+  if (call.state == Call::State::kWaiting) return wire::SendOutcome::kBlocked;
+  if (auto status = too_large(call, message.size(), call.connection->session().max_message_bytes)) {
+    end_running(call, std::move(*status));
+    return wire::SendOutcome::kEnded;
+  }
+  const auto outcome = call.connection->send(call, message);
+  if (outcome == wire::SendOutcome::kSent) call.sent_data = dirty_ = true;
+  return outcome;
+}
+
+void Channel::close_send(Call& call) {
+  if (call.send_closed) return;
+  call.send_closed = true;
+  if (call.state != Call::State::kRunning) return;
+  call.connection->close_send(call);
+  dirty_ = true;
+}
+
+std::string_view Channel::take(Call& call) {
+  const auto message = call.inbox.take();
+  unread_ -= Inbox::cost_of(message.size());
+  if (call.connection != nullptr) call.connection->consumed(call, message.size());
+  dirty_ = true;  // credit may go out, and reading go on
+  return message;
+}
+
+void Channel::drop_inbox(Call& call) {
+  while (!call.inbox.empty()) take(call);
+}
+
+void Channel::notify(Call& call, unsigned events) {
+  if (call.observer == nullptr) return;
+  if (call.pending == 0) pending_.push_back(&call);
+  call.pending |= events;
+}
+
+// Tells what is pending now; events that observers cause are told in the next turn.
+void Channel::dispatch() {
+  for (auto turns = pending_.size(); turns != 0 && !pending_.empty(); --turns) {
+    auto& call = *pending_.front();
+    pending_.pop_front();
+    call.observer->on_call_events(call, std::exchange(call.pending, 0u));
+  }
+}
+
+// ---------------------------------------------------------------- beginning and ending
+
+void Channel::start_waiting(TimePoint now) {
+  while (state_ == State::kReady && !waiting_.empty() && current_->has_room()) {
+    auto& call = *waiting_.front();
+    if (call.spec.service.empty()) {
+      end(call, {});
+    } else if (auto status = too_large(call, request_bytes(call.spec), current_->session().max_message_bytes)) {
+      end(call, std::move(*status));
+    } else {
+      waiting_.pop_front();
+      start(call, now);
+    }
+  }
+}
+
+void Channel::start(Call& call, TimePoint now) {
+  call.state = Call::State::kRunning;
+  current_->start(call, now);
+  dirty_ = true;
+  if (wire::client_streams(call.spec.shape)) notify(call, kWritable);
+}
+
+// Ends a call that no connection has.
+void Channel::end(Call& call, wire::Status status, bool outcome_unknown) {
+  if (call.state == Call::State::kWaiting) erase_call(waiting_, call);
+  call.state = Call::State::kEnded;
+  if (!status.ok()) call.reply.payload.clear();
+  call.reply.status = std::move(status);
+  call.reply.outcome_unknown = outcome_unknown;
+  notify(call, kClosed);
+}
+
+void Channel::end_running(Call& call, wire::Status status) {
+  const bool written = call.connection->was_written(call);
+  call.connection->cancel(call, status.code);
+  dirty_ = true;
+  end(call, std::move(status), written);
+}
+
+// The status of the reply is OK since the call has begun.
+void Channel::on_reply(Call& call, std::string_view payload) {
+  backoff_.reset();
+  call.reply.payload.append(payload);
+  call.state = Call::State::kEnded;
+  notify(call, kClosed);
+}
+
+void Channel::on_call_failed(Call& call, wire::Status status) {
+  backoff_.reset();
+  end(call, std::move(status));
+}
+
+void Channel::on_message(Call& call, std::size_t size) {
+  unread_ += Inbox::cost_of(size);
+  notify(call, kReadable);
+}
+
+void Channel::on_writable(Call& call) { notify(call, kWritable); }
+
+// ---------------------------------------------------------------- deadlines
+
+TimePoint Channel::limit_of(const Call& call) const {
+  // A connection that stands is worth waiting for: somebody holds the socket, and may just be restarting the daemon.
+  const bool stands = state_ == State::kHello || state_ == State::kReady;
+  const bool gives_up = call.state == Call::State::kWaiting && !stands && !call.spec.wait_for_ready;
+  return gives_up ? std::min(call.spec.deadline, call.give_up) : call.spec.deadline;
+}
+
+void Channel::expire_calls(TimePoint now) {
+  earliest_limit_ = kNever;
+  for (auto* call : calls_) {
+    if (call->ended()) continue;
+    const auto limit = limit_of(*call);
+    now >= limit ? expire_call(*call, now) : expect_limit(limit);
+  }
+}
+
+void Channel::expire_call(Call& call, TimePoint now) {
+  const auto& address = options_.address;
+  if (call.state == Call::State::kRunning) {
+    const bool paused = !call.connection->may_read();
+    return end_running(call, {wire::Code::kDeadlineExceeded,
+                              call.name() + ": no reply from " + address.to_string() + " before the deadline" +
+                                  (paused ? "; reading has paused because messages of streams were not taken" : ""),
+                              {}});
+  }
+  const std::string reason = last_failure_.empty() ? address.to_string() + " did not answer" : last_failure_;
+  if (now >= call.spec.deadline)
+    return end(call, {wire::Code::kDeadlineExceeded, call.name() + ": not sent before the deadline: " + reason, {}});
+  end(call, {wire::Code::kUnavailable, reason + " (" + std::to_string(backoff_.failures()) + " attempts)",
+             last_retry_after_});
+}
+
+// ---------------------------------------------------------------- failures
+
+// `spare_patient`: but for the calls that wait whatever the error is.
+void Channel::fail_waiting(const wire::Status& status, bool spare_patient) {
+  const auto calls = waiting_;
+  for (auto* call : calls)
+    if (!spare_patient || !call->spec.wait_for_ready) end(*call, status);
+}
+
+// Ends what runs on a lost connection, and begins again what was not written to it.
+void Channel::fail_running(Connection& connection, const std::string& why, TimePoint now) {
+  std::vector<Call*> unwritten;
+  for (auto* call : connection.abandon_after(0)) {
+    if (connection.was_written(*call))
+      end(*call, {wire::Code::kUnavailable, call->name() + ": " + why + "; the request had been sent", {}}, true);
+    else
+      unwritten.push_back(call);
+  }
+  repeat_or_end(unwritten, why, now);
+}
+
+// For calls that the host has certainly not begun, oldest first: they go before those that wait.
+void Channel::repeat_or_end(const std::vector<Call*>& calls, const std::string& why, TimePoint now) {
+  for (auto it = calls.rbegin(); it != calls.rend(); ++it) {
+    auto& call = **it;
+    drop_inbox(call);
+    call.reply.clear();
+    if (!is_repeatable(call)) {
+      end(call,
+          {wire::Code::kUnavailable, call.name() + ": " + why + "; the host has not begun it", last_retry_after_});
+      continue;
+    }
+    ++call.repeats;
+    call.state = Call::State::kWaiting;
+    call.give_up = deadline_after(now, options_.connect_budget);
+    waiting_.push_front(&call);
+  }
+}
+
+}  // namespace hostcall::client

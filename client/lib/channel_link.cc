@@ -1,0 +1,272 @@
+// The connections of a channel: its state machine, and what drives it. Its calls are in channel.cc.
+#include <algorithm>
+
+#include "client/lib/channel.h"
+#include "client/lib/explain.h"
+#include "proto/net/socket.h"
+
+namespace hostcall::client {
+namespace {
+
+// The source port of the connection before may be free again soon.
+bool is_retriable(const Error& error) {
+  return net::is_retriable_connect_error(error.code) || error.code == EADDRINUSE;
+}
+
+timespec to_timespec(Duration wait) {
+  const auto whole = std::chrono::floor<seconds>(wait);
+  return {.tv_sec = whole.count(), .tv_nsec = nanoseconds(wait - whole).count()};
+}
+
+}  // namespace
+
+template <class Visit>
+void Channel::for_each_connection(Visit visit) const {
+  if (current_) visit(*current_);
+  for (const auto& connection : draining_) visit(*connection);
+}
+
+void Channel::set_state(State state) {
+  state_ = state;
+  // What limits a waiting call depends on the state.
+  earliest_limit_ = TimePoint::min();
+}
+
+// ---------------------------------------------------------------- driving
+
+void Channel::process(TimePoint now) {
+  advance(now);
+  // A vsock that is still connecting answers recv() with ENOTCONN.
+  for_each_connection([&](Connection& connection) {
+    if (state_ != State::kConnecting || &connection != current_.get()) connection.read(now);
+  });
+  after_reading(now);
+}
+
+void Channel::after_reading(TimePoint now) {
+  settle(now);
+  expire(now);
+  for_each_connection([&](Connection& connection) { connection.beat(now); });
+  connect_if_needed(now);
+  pump(now);
+  // Before the flush: it also takes what observers begin.
+  if (!pending_.empty()) dispatch();
+  flush(now);
+}
+
+void Channel::flush(TimePoint now) {
+  dirty_ = false;
+  for_each_connection([&](Connection& connection) { connection.flush(now); });
+  settle(now);
+  sync_poll_set();
+}
+
+TimePoint Channel::next_timeout() const {
+  if (dirty_ || !pending_.empty()) return TimePoint::min();
+  auto next = earliest_limit_;
+  if (state_ == State::kBackoff) next = std::min(next, not_before_);
+  if (state_ == State::kConnecting || state_ == State::kHello) next = std::min(next, attempt_deadline_);
+  for_each_connection([&](const Connection& connection) { next = std::min(next, connection.next_beat()); });
+  return next;
+}
+
+int Channel::fd() {
+  const int fd = poll_set_.fd();
+  sync_poll_set();
+  return fd;
+}
+
+bool Channel::watch_in(int epoll, std::uint64_t data) {
+  if (poll_set_.active()) return false;
+  poll_set_.use(epoll, data);
+  sync_poll_set();
+  return true;
+}
+
+TimePoint Channel::wait(TimePoint until, TimePoint now) {
+  if (dirty_) flush(now);
+  until = std::min(until, next_timeout());
+  if (!may_await_host() || !await_host(until, now)) {
+    poll(until, now);
+    now = Clock::now();
+    process(now);
+  }
+  return now;
+}
+
+// The usual wait is for the host's next bytes and nothing else.
+bool Channel::may_await_host() const {
+  return state_ == State::kReady && draining_.empty() && current_->wanted_events() == POLLIN;
+}
+
+// Waits for them in one system call instead of two, and does what follows. False: too little time is left for that.
+bool Channel::await_host(TimePoint until, TimePoint& now) {
+  if (busy_poll_.run(until, [&] { return current_->look(); })) {
+    current_->take(now);
+    after_reading(now);
+    return true;
+  }
+  while (until >= now + kAwaitLimit) {  // `until` may be TimePoint::min()
+    if (!current_->await(now)) continue;
+    after_reading(now);
+    return true;
+  }
+  return false;
+}
+
+void Channel::poll(TimePoint until, TimePoint now) const {
+  const auto limit = to_timespec(until > now ? until - now : Duration::zero());
+  pollfd entries[kMaxConnections];
+  ::ppoll(entries, fill_poll(entries), until == kNever ? nullptr : &limit, nullptr);
+}
+
+void Channel::close(TimePoint now) {
+  for (auto* call : calls_) cancel(*call);
+  for_each_connection([&](Connection& connection) { connection.say_goaway(now); });
+  current_.reset();
+  draining_.clear();
+  set_state(State::kClosed);
+}
+
+short Channel::wanted_events(const Connection& connection) const {
+  const bool connecting = state_ == State::kConnecting && &connection == current_.get();
+  return connecting ? static_cast<short>(POLLOUT) : connection.wanted_events();
+}
+
+void Channel::update_poll_set() {
+  for_each_connection([&](Connection& connection) {
+    const auto wanted = wanted_events(connection);
+    poll_set_.watch(connection.fd(), std::exchange(connection.watched, wanted), wanted);
+  });
+}
+
+std::size_t Channel::fill_poll(std::span<pollfd> entries) const {
+  std::size_t count = 0;
+  for_each_connection([&](const Connection& connection) {
+    const auto wanted = wanted_events(connection);
+    // Nothing wanted: not even the peer's end, which poll() would tell again and again.
+    entries[count++] = {.fd = wanted == 0 ? -1 : connection.fd(), .events = wanted, .revents = 0};
+  });
+  return count;
+}
+
+// ---------------------------------------------------------------- attempts
+
+void Channel::connect_or_rest(TimePoint now) {
+  if (!waiting_.empty() && now >= not_before_) return connect(now);
+  const auto state = waiting_.empty() ? State::kIdle : State::kBackoff;
+  if (state != state_) set_state(state);
+}
+
+// A privileged port is searched from another place at every attempt: a host that still has a connection from before a
+// reboot of this guest drops a new one from the same port without a word, until it gives the old one up.
+net::SourcePort Channel::source_port() {
+  if (!options_.privileged_port) return net::SourcePort::fixed(options_.source_port);
+  return net::SourcePort::privileged(static_cast<std::uint32_t>(random_()));
+}
+
+void Channel::connect(TimePoint now) {
+  set_state(State::kConnecting);
+  attempt_deadline_ = deadline_after(now, options_.hello_timeout);
+  auto fd = net::start_connect(options_.address, options_.connect_timeout, source_port());
+  if (!fd.ok()) return attempt_failed({explain_connect(fd.error(), options_), is_retriable(fd.error())}, now);
+  ConnectionEvents& events = *this;
+  current_ = std::make_unique<Connection>(std::move(*fd), options_, events, now);
+  dirty_ = true;
+  advance(now);
+}
+
+// From a connected socket to Hello.
+void Channel::advance_socket(TimePoint now) {
+  const auto connected = current_->connected();
+  if (!connected) return;
+  if (!connected->ok()) {
+    const auto& error = connected->error();
+    return attempt_failed({explain_connect(error, options_), is_retriable(error)}, now);
+  }
+  set_state(State::kHello);
+  current_->send_hello(attempt_deadline_ - now);
+  current_->flush(now);
+}
+
+void Channel::attempt_failed(const Loss& loss, TimePoint now) {
+  current_.reset();
+  last_failure_ = loss.text;
+  last_retry_after_ = {};
+  const auto pause = backoff_.next();
+  if (!loss.retriable) fail_waiting({wire::Code::kUnavailable, last_failure_, {}}, true);
+  // Nobody waits: the next call finds out by itself, at once, whether it is better now.
+  const bool nobody = waiting_.empty() && !loss.retriable;
+  not_before_ = nobody ? now : now + pause;
+  set_state(waiting_.empty() ? State::kIdle : State::kBackoff);
+}
+
+// ---------------------------------------------------------------- what became of connections
+
+void Channel::settle_changes(TimePoint now) {
+  settle_draining(now);
+  if (state_ == State::kHello && current_->hello()) take_hello(now);
+  if (state_ == State::kReady && (current_->loss() || current_->leaving())) return part(now);
+  if (state_ != State::kHello && state_ != State::kConnecting) return;
+  if (current_->loss()) return attempt_failed({why(*current_), current_->loss()->retriable}, now);
+  if (now >= attempt_deadline_) attempt_failed({explain_silence(options_), true}, now);
+}
+
+void Channel::take_hello(TimePoint now) {
+  const auto status = *current_->hello();
+  if (status.ok()) {
+    if (current_->loss()) return;  // lost as soon as it stood: a failed attempt
+    last_failure_.clear();
+    last_retry_after_ = {};
+    return set_state(State::kReady);
+  }
+  attempt_failed({options_.address.to_string() + " refused Hello: " + status.message, true}, now);
+  last_retry_after_ = status.retry_after;
+  not_before_ = std::max(not_before_, now + status.retry_after);
+  fail_waiting(status, false);
+  set_state(State::kIdle);
+}
+
+// The connection in use takes no more calls: it is lost, or the host leaves.
+void Channel::part(TimePoint now) {
+  auto old = std::move(current_);
+  const auto farewell = old->farewell();
+  last_failure_ = why(*old);
+  last_retry_after_ = farewell.retry_after;
+  not_before_ = now + std::max(farewell.retry_after, old->was_sound(now) ? Duration::zero() : backoff_.next());
+  set_state(State::kIdle);
+  repeat_or_end(old->abandon_after(farewell.last_stream), last_failure_, now);
+  if (old->loss())
+    fail_running(*old, last_failure_, now);
+  else if (old->open_calls() != 0)
+    park(std::move(old), now);
+  connect_if_needed(now);
+}
+
+// Keeps a connection whose calls still run beside the next one, but not without bound.
+void Channel::park(std::unique_ptr<Connection> connection, TimePoint now) {
+  if (draining_.size() == kMaxDraining) {
+    fail_running(*draining_.front(), "too many connections drain at once", now);
+    draining_.erase(draining_.begin());
+  }
+  draining_.push_back(std::move(connection));
+}
+
+void Channel::settle_draining(TimePoint now) {
+  for (auto& connection : draining_)
+    if (connection->loss()) fail_running(*connection, why(*connection), now);
+  std::erase_if(draining_, [](const auto& connection) { return connection->open_calls() == 0; });
+}
+
+// A connection that was closed while nobody looked must not cost the next call its certainty.
+void Channel::look_at_stale(TimePoint now) {
+  current_->read(now);
+  settle(now);
+}
+
+std::string Channel::why(const Connection& connection) const {
+  const auto& loss = connection.loss();
+  return options_.address.to_string() + ": " + (loss ? loss->text : explain_leaving(connection.farewell().text));
+}
+
+}  // namespace hostcall::client

@@ -1,0 +1,302 @@
+#include "client/lib/connection.h"
+
+#include <algorithm>
+
+#include "client/lib/explain.h"
+#include "proto/net/socket.h"
+
+namespace hostcall::client {
+namespace {
+
+// Memory that the output keeps when all is sent: a message of a stream does not begin with a fresh page each.
+constexpr std::size_t kKeptOutputBytes = 256 * 1024;
+// Receives in one turn; a host that never stops sending must not hold the caller for ever.
+constexpr int kReadsPerTurn = 4;
+// Never trusts a host to fill more memory than this, whatever windows it names.
+constexpr std::uint32_t kMaxTrustedWindow = 16u << 20;
+constexpr std::size_t kMaxStatusText = 8 * 1024;
+constexpr unsigned kMaxUnansweredPings = 2;
+constexpr milliseconds kBeatGrace{500};
+constexpr milliseconds kMaxRetryAfter = std::chrono::minutes(1);
+
+// A connection that lasted so long was of use even if no call was answered on it.
+constexpr seconds kSoundAge{1};
+
+wire::EndpointOptions engine_options(const Options& options, wire::ChunkPool& chunks, wire::DirectSender& sender) {
+  wire::EndpointOptions engine;
+  engine.role = wire::EndpointOptions::Role::kClient;
+  engine.first_stream = options.first_stream;
+  engine.chunks = &chunks;
+  engine.sender = &sender;
+  return engine;
+}
+
+Call* call_of(const wire::Stream& stream) { return static_cast<Call*>(stream.context); }
+
+// A host's numbers below zero would look like this library's own results.
+wire::Status status_of(const wire::ResponseView& response) {
+  const auto code = response.code < wire::Code::kOk ? wire::Code::kUnknown : response.code;
+  return {code, std::string(response.message.substr(0, kMaxStatusText)), response.retry_after};
+}
+
+}  // namespace
+
+Connection::Connection(UniqueFd fd, const Options& options, ConnectionEvents& events, TimePoint now)
+    : fd_(std::move(fd)),
+      options_(options),
+      events_(events),
+      chunks_(kKeptOutputBytes),
+      endpoint_(engine_options(options, chunks_, *this), *this),
+      unread_limit_(options.max_unread_bytes),
+      begun_(now),
+      last_read_(now) {}
+
+void Connection::lose(Loss loss) {
+  if (!loss_) loss_ = std::move(loss);
+}
+
+bool Connection::was_sound(TimePoint now) const { return served_ || now - begun_ >= kSoundAge; }
+
+// ---------------------------------------------------------------- set-up
+
+std::optional<Done> Connection::connected() const {
+  pollfd entry{.fd = fd_.get(), .events = POLLOUT, .revents = 0};
+  if (::poll(&entry, 1, 0) <= 0) return std::nullopt;
+  return net::finish_connect(fd_.get(), options_.address);
+}
+
+void Connection::send_hello(Duration timeout) {
+  const auto request = hello_request(options_);
+  endpoint_.open({.service = kSessionService, .method = kHelloMethod, .timeout_nano = nanoseconds(timeout).count()},
+                 wire::Payload(request), wire::Shape::kUnary);
+}
+
+void Connection::take_hello(const wire::ResponseView& response) {
+  hello_ = status_of(response);
+  if (response.code == wire::Code::kUnimplemented) return enter(Session{});
+  if (response.code != wire::Code::kOk) return;
+  auto session = parse_hello(response.payload, options_);
+  if (!session) return lose({"the answer to Hello is no HelloResponse: is this a hostcall daemon?", false});
+  enter(std::move(*session));
+}
+
+void Connection::enter(Session session) {
+  session_ = std::move(session);
+  hello_ = wire::Status{};
+  endpoint_.enable(session_.extension);
+  leaving_ = !endpoint_.can_open();
+  if (endpoint_.has(wire::kFeatureWindow))
+    unread_limit_ = std::max<std::size_t>(
+        unread_limit_, std::min(session_.extension.connection_window, kMaxTrustedWindow) + wire::kMaxDataBytes);
+}
+
+// ---------------------------------------------------------------- bytes
+
+bool Connection::receive_once(TimePoint now) { return deliver(net::receive(fd_.get(), buffer_.room()), now); }
+
+bool Connection::look() {
+  awaited_ = net::receive(fd_.get(), buffer_.room());
+  return !awaited_.ok() || !awaited_.value().would_block;
+}
+
+bool Connection::await(TimePoint& now) {
+  if (!may_wait_ && !prepare_to_wait()) return true;
+  const auto received = net::receive_waiting(fd_.get(), buffer_.room());
+  now = Clock::now();
+  if (received.ok() && received.value().would_block) return received.value().interrupted;
+  read_on(received, now);
+  return true;
+}
+
+// False: it can't be done, and the connection is lost.
+bool Connection::prepare_to_wait() {
+  const auto allowed = net::allow_waiting(fd_.get(), kAwaitLimit);
+  if (!allowed.ok()) broke(allowed.error());
+  return may_wait_ = allowed.ok();
+}
+
+// Delivers what was received, and goes on while there may be more.
+void Connection::read_on(const Result<net::Received>& received, TimePoint now) {
+  if (deliver(received, now)) read(now);
+}
+
+// False: no more is there now.
+bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
+  if (!received.ok()) return broke(received.error());
+  if (received.value().would_block) return false;
+  if (received.value().end) return ended();
+  heard_ = true;
+  last_read_ = now;
+  restart_beat(now);
+  const auto frames = endpoint_.frames_received();
+  if (!endpoint_.receive({buffer_.data(), received.value().bytes})) return violated(now);
+  buffer_.saw(received.value().bytes, endpoint_.frames_received() - frames, endpoint_.mid_frame());
+  return buffer_.was_filled(received.value().bytes);
+}
+
+// The rare ends of deliver(): false, and not a part of it, because their texts would cost every call a larger frame.
+
+bool Connection::broke(const Error& error) {
+  lose({"the connection broke: " + error.message(), true});
+  return false;
+}
+
+bool Connection::ended() {
+  lose({explain_end(heard_, farewell_.text), true});
+  return false;
+}
+
+bool Connection::violated(TimePoint now) {
+  lose({"the host broke the protocol: " + endpoint_.violation()->text, false});
+  endpoint_.send_goaway(wire::GoawayReason::kProtocolError, 0, endpoint_.violation()->text);
+  flush(now);
+  return false;
+}
+
+void Connection::read(TimePoint now) {
+  for (int turn = 0; turn < kReadsPerTurn && !loss_ && may_read(); ++turn)
+    if (!receive_once(now)) return;
+}
+
+void Connection::send_output(TimePoint now) {
+  constexpr std::size_t kPieces = 16;
+  const std::size_t most = net::max_send_bytes(options_.address.family);
+  auto& output = endpoint_.output();
+  while (!output.empty()) {
+    iovec pieces[kPieces];
+    const auto sent = net::send(fd_.get(), {pieces, output.gather(pieces)}, most);
+    if (!sent.ok()) return write_failed(sent.error(), now);
+    if (sent.value() == 0) break;
+    sent_ += sent.value();
+    output.consume(sent.value());
+  }
+  endpoint_.output_drained();
+}
+
+std::size_t Connection::send_now(std::span<iovec> pieces) {
+  const auto sent = net::send_all(fd_.get(), pieces, net::max_send_bytes(options_.address.family));
+  if (!sent.ok()) return 0;
+  sent_ += sent.value();
+  return sent.value();
+}
+
+// The host may have said why before it closed: answers and Goaway still lie in the socket.
+void Connection::write_failed(const Error& error, TimePoint now) {
+  for (int turn = 0; turn < kReadsPerTurn && !loss_; ++turn) receive_once(now);
+  lose({"the connection broke: " + error.message(), true});
+}
+
+// ---------------------------------------------------------------- liveness
+
+void Connection::restart_beat(TimePoint now) {
+  unanswered_pings_ = 0;
+  const bool beats = endpoint_.has(wire::kFeaturePing) && session_.heartbeat_interval > Duration::zero();
+  beat_at_ = beats ? now + session_.heartbeat_interval : kNever;
+}
+
+void Connection::ping(TimePoint now) {
+  if (!may_read()) return restart_beat(now);
+  if (unanswered_pings_ > kMaxUnansweredPings)
+    return lose({"the host gives no sign of life: nothing came for three heartbeats", true});
+  endpoint_.send_ping(unanswered_pings_++);
+  const bool last = unanswered_pings_ > kMaxUnansweredPings;
+  beat_at_ = now + (last ? Duration(kBeatGrace) : Duration(session_.heartbeat_interval));
+}
+
+// ---------------------------------------------------------------- calls
+
+void Connection::start(Call& call, TimePoint now) {
+  if (open_calls() == 0) restart_beat(now);
+  const auto& spec = call.spec;
+  const auto left =
+      spec.deadline == kNever ? nanoseconds(0) : std::max(nanoseconds(spec.deadline - now), nanoseconds(1));
+  auto& stream = endpoint_.open({.service = spec.service, .method = spec.method, .timeout_nano = left.count()},
+                                spec.payload, spec.shape);
+  stream.context = &call;
+  call.stream = &stream;
+  call.connection = this;
+  call.request_end = sent_ + endpoint_.output().bytes();
+  leaving_ = !endpoint_.can_open();
+  if (call.send_closed) endpoint_.close_send(stream);
+}
+
+void Connection::detach(Call& call) {
+  call.stream->context = nullptr;
+  call.stream = nullptr;
+  call.connection = nullptr;
+}
+
+void Connection::cancel(Call& call, wire::Code code) {
+  auto& stream = *call.stream;
+  detach(call);
+  endpoint_.cancel(stream, code);
+}
+
+std::vector<Call*> Connection::abandon_after(std::uint32_t last_stream) {
+  std::vector<wire::Stream*> streams;
+  endpoint_.for_each_stream([&](wire::Stream& stream) {
+    if (stream.id() > last_stream && stream.context != nullptr) streams.push_back(&stream);
+  });
+  std::ranges::sort(streams, {}, &wire::Stream::id);
+  std::vector<Call*> calls;
+  for (auto* stream : streams) {
+    calls.push_back(call_of(*stream));
+    detach(*calls.back());
+    endpoint_.forget(*stream);
+  }
+  return calls;
+}
+
+void Connection::say_goaway(TimePoint now) {
+  if (loss_ || !hello_) return;
+  endpoint_.send_goaway(wire::GoawayReason::kClient, 0, "the client is done");
+  flush(now);
+}
+
+// ---------------------------------------------------------------- the engine's events
+
+void Connection::end_ok(Call& call, std::string_view payload) {
+  detach(call);
+  served_ = true;
+  events_.on_reply(call, payload);
+}
+
+void Connection::end_failed(Call& call, const wire::ResponseView& response) {
+  detach(call);
+  served_ = true;
+  events_.on_call_failed(call, status_of(response));
+}
+
+void Connection::on_response(wire::Stream& stream, const wire::ResponseView& response) {
+  auto* call = call_of(stream);
+  if (call == nullptr) return take_hello(response);
+  if (response.code == wire::Code::kOk) return end_ok(*call, response.payload);
+  end_failed(*call, response);
+}
+
+// The engine lets Data through to calls that stream replies only; so Hello gets none.
+void Connection::on_data(wire::Stream& stream, std::string_view data) {
+  auto& call = *call_of(stream);
+  call.inbox.push(data, buffer_.hold(data));
+  events_.on_message(call, data.size());
+}
+
+void Connection::on_remote_closed(wire::Stream& stream) { end_ok(*call_of(stream), {}); }
+
+void Connection::on_refused(wire::Stream& stream, wire::Refusal, wire::FrameType) {
+  auto* call = call_of(stream);
+  if (call == nullptr) return lose({"the answer to Hello is too large", false});
+  cancel(*call, wire::Code::kResourceExhausted);
+  events_.on_call_failed(*call, {wire::Code::kResourceExhausted, call->name() + ": a message is too large", {}});
+}
+
+void Connection::on_writable(wire::Stream& stream) { events_.on_writable(*call_of(stream)); }
+
+void Connection::on_goaway(const wire::Goaway& goaway) {
+  leaving_ = true;
+  farewell_ = {.last_stream = goaway.last_stream,
+               .retry_after = std::min<Duration>(milliseconds(goaway.retry_after_ms), kMaxRetryAfter),
+               .text = std::string(goaway.text)};
+}
+
+}  // namespace hostcall::client

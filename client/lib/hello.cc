@@ -1,0 +1,68 @@
+#include "client/lib/hello.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "hostcall/v1/session.pb.h"
+#include "proto/base/unique_fd.h"
+
+namespace hostcall::client {
+namespace {
+
+constexpr std::size_t kMaxText = 256;
+// A shorter heartbeat would be a way to keep the guest busy.
+constexpr milliseconds kMinHeartbeat{100};
+constexpr milliseconds kMaxHeartbeat = std::chrono::hours(24);
+
+// Every feature but the checksum, which costs time and is asked for.
+std::uint64_t wanted_features(const Options& options) {
+  return options.crc ? wire::kAllFeatures : wire::kAllFeatures & ~std::uint64_t{wire::kFeatureCrc32c};
+}
+
+// Text such as "8f3c…"; empty where the kernel does not tell.
+std::string read_boot_id() {
+  const auto fd = UniqueFd::adopt(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
+  if (!fd) return {};
+  char text[64];
+  const ssize_t bytes = ::read(fd.get(), text, sizeof text);
+  std::string_view id(text, bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
+  return std::string(id.substr(0, id.find('\n')));
+}
+
+milliseconds heartbeat(std::uint32_t ms) {
+  if (ms == 0) return {};
+  return std::clamp(milliseconds(ms), kMinHeartbeat, kMaxHeartbeat);
+}
+
+}  // namespace
+
+std::string hello_request(const Options& options) {
+  v1::HelloRequest request;
+  request.set_client_name(options.client_name);
+  request.set_client_version(options.client_version);
+  request.set_features(wanted_features(options));
+  request.set_boot_id(read_boot_id());
+  return request.SerializeAsString();
+}
+
+std::optional<Session> parse_hello(std::string_view payload, const Options& options) {
+  v1::HelloResponse response;
+  if (!response.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
+  Session session;
+  session.extension = {.features = response.features() & wanted_features(options),
+                       .stream_window = response.initial_stream_window(),
+                       .connection_window = response.initial_connection_window()};
+  session.session_id = response.session_id();
+  session.vm_name = response.vm_name().substr(0, kMaxText);
+  session.daemon_epoch = response.daemon_epoch().substr(0, kMaxText);
+  session.daemon_version = response.daemon_version().substr(0, kMaxText);
+  if (const auto bytes = response.max_message_bytes(); bytes != 0)
+    session.max_message_bytes = std::min(bytes, wire::kMaxDataBytes);
+  session.max_streams = response.max_streams();
+  session.heartbeat_interval = heartbeat(response.heartbeat_interval_ms());
+  return session;
+}
+
+}  // namespace hostcall::client

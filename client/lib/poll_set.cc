@@ -1,0 +1,24 @@
+#include "client/lib/poll_set.h"
+
+#include <sys/epoll.h>
+
+namespace hostcall::client {
+
+int PollSet::fd() {
+  if (!active()) {
+    own_ = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
+    set_ = own_.get();
+  }
+  return own_.get();
+}
+
+void PollSet::change(int fd, short before, short wanted) const {
+  // epoll's bits for input and output have poll's values.
+  epoll_event event{};
+  event.events = static_cast<std::uint32_t>(wanted);
+  event.data.u64 = data_;
+  const int operation = before == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
+  ::epoll_ctl(set_, operation, fd, &event);
+}
+
+}  // namespace hostcall::client

@@ -1,0 +1,98 @@
+// Connection: one accepted socket. Moves bytes between the kernel and its Session's engine, stops reading a peer that
+// does not read, and keeps the deadlines that belong to the connection: first request, frame completion, heartbeat,
+// idle time, closing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "daemon/calls/environment.h"
+#include "daemon/calls/session.h"
+#include "proto/base/buffer.h"
+#include "proto/wire/read_size.h"
+
+namespace hostcall::daemon {
+
+class Connection final : public IoHandler, public TurnEnd, private SessionOwner {
+ public:
+  // Takes the socket. A refusal that is not OK is told to the caller in answer to its first request. `place` is
+  // the VM's charge for a connection.
+  Connection(Environment& environment, UniqueFd fd, Caller caller, std::uint64_t id, Status refusal, Charge place);
+  ~Connection();
+  // Begins to read. The connection may already be closed on return.
+  void start();
+
+  const Caller& caller() const { return caller_; }
+  Session& session() { return session_; }
+  const Session& session() const { return session_; }
+  TimePoint opened() const { return opened_; }
+  TimePoint last_received() const { return last_received_; }
+  std::uint64_t bytes_in() const { return bytes_in_; }
+  std::uint64_t bytes_out() const { return bytes_out_; }
+
+  // No new calls; running ones go on, and the connection closes after the last.
+  void drain(std::string_view text);
+  // Says Goaway, drops what is open and closes once that is sent, or after a second.
+  void end(wire::GoawayReason reason, std::string_view text);
+
+ private:
+  enum class State : std::uint8_t {
+    kOpen,
+    kFlushing,   // nothing more is read as calls; closes when all output is sent
+    kLingering,  // all is sent; waits for the peer to close, so that it reads the last words
+    kClosed,     // taken out; dies at the end of the turn
+  };
+
+  struct Unread {
+    Buffer bytes;
+    Charge charge;
+  };
+
+  void on_io(std::uint32_t events) override;
+  void on_turn_end() override;
+  void flush_soon() override { environment_.reactor.at_turn_end(*this); }
+  void finish_soon() override;
+
+  void set_state(State state);
+  void read_input();
+  std::span<char> input_room() const;
+  void take(std::string_view bytes);
+  void keep_unread(std::string_view bytes);
+  void resume_unread();
+  void discard_input();
+  void flush();
+  bool send_some();
+  void update_interest();
+  void note_frame_progress();
+  void on_tick();
+  bool has_heartbeat() const;
+  TimePoint ping_due() const;
+  void beat();
+  TimePoint next_tick() const;
+  void broke_protocol();
+  void close_within(Duration time);
+  void close();
+
+  Environment& environment_;
+  UniqueFd fd_;
+  const Caller caller_;
+  Charge place_;
+  Session session_;
+  std::unique_ptr<Unread> unread_;  // input held back because the peer does not read its replies
+  Timer tick_;
+  TimePoint opened_;
+  TimePoint last_received_;
+  TimePoint frame_since_ = kNever;  // an incomplete frame began
+  TimePoint close_at_ = kNever;
+  std::uint64_t frames_seen_ = 0;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  std::uint32_t interest_ = 0;
+  wire::ReadSize read_size_;
+  bool bulk_ = false;  // what came last was few large frames
+  std::uint8_t pings_unanswered_ = 0;
+  State state_ = State::kOpen;
+};
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,65 @@
+#include "daemon/calls/router.h"
+
+#include <stdexcept>
+
+namespace hostcall::daemon {
+
+wire::Payload payload_of(const google::protobuf::MessageLite& message) {
+  const auto write = [](const void* source, std::size_t, char* out) {
+    static_cast<const google::protobuf::MessageLite*>(source)->SerializeWithCachedSizesToArray(
+        reinterpret_cast<std::uint8_t*>(out));
+  };
+  return {&message, message.ByteSizeLong(), write};
+}
+
+bool parse_message(std::string_view bytes, google::protobuf::MessageLite& message) {
+  // From flat memory: a coded stream would let us choose the limit of nesting, which is 100 levels here, but costs
+  // twice as much. No message of ours contains itself, so only unknown groups can nest.
+  return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
+Status unparseable(std::string_view method) {
+  return {Code::kInvalidArgument, "the payload is not a request message of " + std::string(method)};
+}
+
+Method::Method(std::string_view service_name, std::string_view method, wire::Shape method_shape,
+               Audience method_audience)
+    : name(std::string(service_name) + "/" + std::string(method)),
+      service(std::string_view(name).substr(0, service_name.size())),
+      shape(method_shape),
+      audience(method_audience) {}
+
+void Router::add(std::unique_ptr<Method> method) {
+  method->index = static_cast<std::uint32_t>(methods_.size());
+  const std::string_view name = method->name;
+  const auto slash = name.find('/');
+  by_service_[name.substr(0, slash)].emplace(name.substr(slash + 1), method.get());
+  methods_.push_back(std::move(method));
+}
+
+Method* Router::find(std::string_view service, std::string_view method) const {
+  if (last_found_ != nullptr && last_found_->is(service, method)) return last_found_;
+  const auto methods = by_service_.find(service);
+  if (methods == by_service_.end()) return nullptr;
+  const auto found = methods->second.find(method);
+  if (found == methods->second.end()) return nullptr;
+  return last_found_ = found->second;
+}
+
+Method* Router::find(std::string_view full_name) const {
+  const auto slash = full_name.find('/');
+  if (slash == std::string_view::npos) return nullptr;
+  return find(full_name.substr(0, slash), full_name.substr(slash + 1));
+}
+
+bool Router::serves(std::string_view call) const {
+  if (call == "*") return true;
+  if (call.ends_with("/*")) return by_service_.contains(call.substr(0, call.size() - 2));
+  return find(call) != nullptr;
+}
+
+void Router::require(std::string_view name) const {
+  if (find(name) == nullptr) throw std::logic_error("no handler is registered for " + std::string(name));
+}
+
+}  // namespace hostcall::daemon

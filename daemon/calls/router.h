@@ -1,0 +1,194 @@
+// Router: the methods that the daemon serves, by name. Services register theirs with the types that protoc-gen-hostcall
+// wrote, so that a wrong message or shape does not compile, and seal() finds the ones that were forgotten.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "daemon/calls/call.h"
+#include "proto/wire/stream.h"
+
+namespace hostcall::daemon {
+
+// The answer of a method that has not put it off.
+struct Answer {
+  Status status;
+  wire::Payload reply;  // with OK; good until the next call
+};
+
+class Method {
+ public:
+  Method(std::string_view service, std::string_view method, wire::Shape method_shape, Audience method_audience);
+  virtual ~Method() = default;
+
+  // Parses the payload and begins. What is returned is the answer, unless an Operation has begun on `later`.
+  virtual Answer start(const CallContext& context, std::string_view payload, Later& later) = 0;
+  bool is(std::string_view of_service, std::string_view method) const {
+    return name.size() == of_service.size() + 1 + method.size() && name.ends_with(method) && of_service == service;
+  }
+
+  // Whether the request names a resource of policy; then start() asks for it, once the request is parsed.
+  virtual bool has_resource() const { return false; }
+
+  const std::string name;          // "hostcall.v1.Host/Info"
+  const std::string_view service;  // of it
+  const wire::Shape shape;
+  const Audience audience;
+  std::uint32_t index = 0;  // position in Router::methods()
+};
+
+class Router {
+ public:
+  // Registers a unary method: Status f(const CallContext&, const Request&, Response&), with one more argument, Later&,
+  // if some of its calls take time. The request may be taken as Request&, to move what is in it.
+  template <class M, class Function>
+  void unary(Audience audience, Function function);
+  // The same for a method with a resource of policy: std::string_view resource(const Request&).
+  template <class M, class Resource, class Function>
+  void unary_of(Audience audience, Resource resource, Function function);
+  // Registers a method of any shape that an Operation answers: Status f(const CallContext&, const Request&, Later&).
+  // Without an Operation the status is the answer. A method whose client streams gets an empty Request here and its
+  // messages later.
+  template <class M, class Function>
+  void operation(Audience audience, Function function);
+  template <class M, class Resource, class Function>
+  void operation_of(Audience audience, Resource resource, Function function);
+
+  // Checks that each method of a service (its generated kAllMethods) is there; throws std::logic_error naming one that
+  // is not.
+  template <std::size_t Size>
+  void check_complete(const char* const (&all)[Size]) const {
+    for (const auto* name : all) require(name);
+  }
+
+  // Null: there is no such method.
+  Method* find(std::string_view service, std::string_view method) const;
+  Method* find(std::string_view full_name) const;
+  // Whether a rule's call ("*", "pkg.Service/*" or a method's name) names at least one method.
+  bool serves(std::string_view call) const;
+  const std::vector<std::unique_ptr<Method>>& methods() const { return methods_; }
+
+ private:
+  void add(std::unique_ptr<Method> method);
+  void require(std::string_view name) const;
+  std::vector<std::unique_ptr<Method>> methods_;
+  std::map<std::string_view, std::map<std::string_view, Method*>> by_service_;
+  mutable Method* last_found_ = nullptr;  // the same method is called again and again
+};
+
+// ---------------------------------------------------------------- typed methods
+
+// Parses with the bounds that hold for everything a guest sends.
+bool parse_message(std::string_view bytes, google::protobuf::MessageLite& message);
+Status unparseable(std::string_view method);
+
+template <class M>
+constexpr wire::Shape shape_of() {
+  if constexpr (M::kClientStreams) return M::kServerStreams ? wire::Shape::kBidiStream : wire::Shape::kClientStream;
+  return M::kServerStreams ? wire::Shape::kServerStream : wire::Shape::kUnary;
+}
+
+// Of methods whose requests name no resource.
+struct NoResource {};
+
+template <class M, class Resource>
+class TypedMethod : public Method {
+ public:
+  TypedMethod(Audience method_audience, Resource resource)
+      : Method(M::kService, M::kMethod, shape_of<M>(), method_audience), resource_(std::move(resource)) {}
+  bool has_resource() const override { return kHasResource; }
+
+ protected:
+  static constexpr bool kHasResource = !std::is_same_v<Resource, NoResource>;
+  Status authorize(const CallContext& context, const typename M::Request& request) const {
+    return context.session.authorize(*this, resource_(request));
+  }
+
+ private:
+  Resource resource_;
+};
+
+template <class M, class Resource, class Function>
+class UnaryMethod final : public TypedMethod<M, Resource> {
+ public:
+  UnaryMethod(Audience method_audience, Resource resource, Function function)
+      : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
+
+  Answer start(const CallContext& context, std::string_view payload, Later& later) override {
+    // Messages are used again: that is twice as fast as an arena. A large one gives its memory back first.
+    if (payload.size() > kKeepBytes || response_bytes_ > kKeepBytes) {
+      request_ = {};
+      response_ = {};
+    }
+    response_.Clear();
+    if (!parse_message(payload, request_)) return {unparseable(M::kFullName), {}};
+    if constexpr (UnaryMethod::kHasResource)
+      if (auto status = this->authorize(context, request_); !status.ok()) return {std::move(status), {}};
+    Answer answer{run(context, later), {}};
+    if (answer.status.ok()) answer.reply = payload_of(response_);
+    response_bytes_ = answer.reply.size();
+    return answer;
+  }
+
+ private:
+  static constexpr std::size_t kKeepBytes = 16 * 1024;
+
+  Status run(const CallContext& context, Later& later) {
+    if constexpr (std::is_invocable_v<Function, const CallContext&, typename M::Request&, typename M::Response&,
+                                      Later&>)
+      return function_(context, request_, response_, later);
+    else
+      return function_(context, request_, response_);
+  }
+
+  Function function_;
+  typename M::Request request_;
+  typename M::Response response_;
+  std::size_t response_bytes_ = 0;
+};
+
+template <class M, class Resource, class Function>
+class OperationMethod final : public TypedMethod<M, Resource> {
+ public:
+  OperationMethod(Audience method_audience, Resource resource, Function function)
+      : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
+
+  Answer start(const CallContext& context, std::string_view payload, Later& later) override {
+    typename M::Request request;
+    if (!parse_message(payload, request)) return {unparseable(M::kFullName), {}};
+    if constexpr (OperationMethod::kHasResource)
+      if (auto status = this->authorize(context, request); !status.ok()) return {std::move(status), {}};
+    return {function_(context, static_cast<const typename M::Request&>(request), later), {}};
+  }
+
+ private:
+  Function function_;
+};
+
+template <class M, class Function>
+void Router::unary(Audience audience, Function function) {
+  unary_of<M>(audience, NoResource{}, std::move(function));
+}
+
+template <class M, class Resource, class Function>
+void Router::unary_of(Audience audience, Resource resource, Function function) {
+  static_assert(shape_of<M>() == wire::Shape::kUnary);
+  add(std::make_unique<UnaryMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
+}
+
+template <class M, class Function>
+void Router::operation(Audience audience, Function function) {
+  operation_of<M>(audience, NoResource{}, std::move(function));
+}
+
+template <class M, class Resource, class Function>
+void Router::operation_of(Audience audience, Resource resource, Function function) {
+  add(std::make_unique<OperationMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,351 @@
+#include "daemon/calls/server.h"
+
+#include <grp.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace hostcall::daemon {
+namespace {
+
+constexpr Duration kHousekeeping = seconds(5);
+// So many callers at once may be told why they are refused; one more is closed without a word. They do not count as
+// connections: a stranger must not take the places of VMs.
+constexpr std::size_t kMaxRefused = 1024;
+// Where SO_PEERCRED is checked anybody may connect: the VMM runs as another user. Elsewhere the path is the only
+// evidence, and only this user, its group and root may use it.
+constexpr mode_t kCheckedSocketMode = 0666;
+constexpr mode_t kSocketMode = 0660;
+
+std::string random_epoch() {
+  std::array<unsigned char, 8> bytes;
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    throw std::runtime_error(Error::from_errno("getrandom").message());
+  std::string text;
+  for (const auto byte : bytes) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  }
+  return text;
+}
+
+net::Address unix_address(const std::string& path) {
+  return {.family = net::Address::Family::kUnix, .cid = 0, .port = 0, .path = path};
+}
+
+}  // namespace
+
+Server::Server(const Parts& parts, std::string config_file)
+    : environment_{parts, *this, random_epoch()},
+      config_file_(std::move(config_file)),
+      housekeeping_(parts.reactor, Callback::to<&Server::housekeeping>(this)),
+      drain_timer_(parts.reactor, Callback::to<&Server::drain_over>(this)) {}
+
+Server::~Server() = default;
+
+// ---------------------------------------------------------------- listeners
+
+void Server::start() {
+  const auto& config = environment_.config;
+  if (const auto* group = ::getgrnam(config.admin_group.c_str())) admin_group_ = group->gr_gid;
+  adopt_inherited();
+  for (const auto& address : config.listen) open(address, kSocketMode);
+  open(unix_address(config.admin_socket), kSocketMode);
+  if (admin_group_ != static_cast<gid_t>(-1) && !listeners_.at("unix:" + config.admin_socket)->inherited())
+    share_admin_socket();
+  for (const auto& [name, vm] : environment_.registry.all()) open_vm_listener(*vm);
+  housekeeping_.set(environment_.reactor.now() + kHousekeeping);
+  environment_.journal.write(Level::kInfo, Event::kStarted, "hostcalld " HOSTCALL_VERSION " started",
+                             {{"EPOCH", environment_.daemon_epoch}});
+  warn_of_unknown_calls();
+  update_status();
+}
+
+// An ordinary user who is not in the group can't do it: then only that user and root get in.
+void Server::share_admin_socket() {
+  const auto& config = environment_.config;
+  if (admin_group_ == ::getegid()) return;
+  if (::chown(config.admin_socket.c_str(), static_cast<uid_t>(-1), admin_group_) == 0) return;
+  environment_.journal.write(Level::kNotice, Event::kSystemError,
+                             Error::from_errno("only root and this user can use the admin socket: chown " +
+                                               config.admin_socket + " to group " + config.admin_group)
+                                 .message());
+}
+
+void Server::adopt_inherited() {
+  auto sockets = inherited_sockets();
+  if (!sockets.ok()) throw std::runtime_error(sockets.error().message());
+  for (auto& socket : *sockets) add_listener(std::move(socket.fd), socket.address, true);
+}
+
+void Server::add_listener(UniqueFd fd, const net::Address& address, bool inherited) {
+  auto listener = std::make_unique<Listener>(environment_.reactor, *this, std::move(fd), address, inherited);
+  if (const auto started = listener->start(); !started.ok()) throw std::runtime_error(started.error().message());
+  listeners_[address.to_string()] = std::move(listener);
+}
+
+void Server::open(const net::Address& address, mode_t mode) {
+  if (listeners_.contains(address.to_string())) return;  // systemd has passed it
+  auto fd = net::listen(address, mode);
+  if (!fd.ok()) throw std::runtime_error("can't listen: " + fd.error().message());
+  add_listener(std::move(*fd), address, false);
+}
+
+// A VM whose directory is missing must not keep the others from their host.
+std::string Server::open_vm_listener(const Vm& vm) {
+  if (vm.record.unix_path.empty()) return {};
+  try {
+    open(unix_address(vm.record.unix_path), vm.record.vmm_uid ? kCheckedSocketMode : kSocketMode);
+    return {};
+  } catch (const std::runtime_error& error) {
+    const auto text = "VM \"" + vm.record.name + "\" has no listener: " + error.what() +
+                      "; mend it and reload (hostcallctl policy reload)";
+    environment_.journal.write(Level::kError, Event::kSystemError, text,
+                               {{"VM", vm.record.name}, {"LISTENER", vm.record.unix_path}});
+    return text;
+  }
+}
+
+void Server::close_vm_listener(const Vm& vm) {
+  const auto it = listeners_.find("unix:" + vm.record.unix_path);
+  if (it == listeners_.end() || it->second->inherited()) return;
+  it->second->close();
+  environment_.reactor.retire(std::move(it->second));
+  listeners_.erase(it);
+}
+
+bool Server::is_admin(const Listener& listener) const {
+  return listener.address().family == net::Address::Family::kUnix &&
+         listener.address().path == environment_.config.admin_socket;
+}
+
+// ---------------------------------------------------------------- a new connection
+
+void Server::accepted(UniqueFd fd, const Listener& listener) {
+  ++environment_.stats.connections_accepted;
+  Caller caller;
+  Charge place;
+  auto refusal = identify(fd.get(), listener, caller);
+  if (refusal.ok()) refusal = admit(caller, place);
+  if (!refusal.ok()) {
+    ++environment_.stats.connections_refused;
+    environment_.audit.caller_refused(caller, refusal.message, environment_.reactor.now());
+    if (refused_ == kMaxRefused) return;
+    ++refused_;
+  }
+  const auto id = next_session_++;
+  auto connection = std::make_unique<Connection>(environment_, std::move(fd), std::move(caller), id, std::move(refusal),
+                                                 std::move(place));
+  auto& started = *connection;
+  if (started.session().state() != Session::State::kRefused) write_session(Event::kSessionOpened, started, "opened");
+  connections_.emplace(id, std::move(connection));
+  environment_.stats.connections_open = connections_.size();
+  started.start();
+}
+
+// Fills in who the caller is. Not OK: why it may not be here.
+Status Server::identify(int fd, const Listener& listener, Caller& caller) {
+  caller.listener = listener.name();
+  const auto peer = net::peer_of(fd);
+  if (!peer.ok()) return {Code::kPermissionDenied, "the caller can't be identified: " + peer.error().message()};
+  caller.peer = peer.value();
+  if (is_admin(listener)) {
+    caller.audience = Audience::kAdmin;
+    return check_admin(fd, caller.peer);
+  }
+  const auto& registry = environment_.registry;
+  caller.vm = caller.peer.family == net::Address::Family::kVsock
+                  ? registry.find_by_cid(caller.peer.local_cid, caller.peer.cid)
+                  : registry.find_by_path(listener.address().path);
+  const bool right_uid = !caller.vm || !caller.vm->record.vmm_uid ||
+                         caller.peer.family == net::Address::Family::kVsock ||
+                         *caller.vm->record.vmm_uid == caller.peer.uid;
+  if (caller.vm && right_uid) return {};
+  const auto text = Registry::refusal_text(caller.peer, listener.address(), caller.vm.get());
+  caller.vm = nullptr;
+  return {Code::kPermissionDenied, text};
+}
+
+Status Server::check_admin(int fd, const net::Peer& peer) const {
+  if (peer.uid == 0 || peer.uid == ::geteuid() || peer.gid == admin_group_) return {};
+  const auto groups = net::peer_groups(fd);
+  if (groups.ok() && std::ranges::find(groups.value(), admin_group_) != groups.value().end()) return {};
+  return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) +
+                                       " may not administer hostcalld: be root or join the group " +
+                                       environment_.config.admin_group};
+}
+
+// Takes the VM's charge for a connection. Not OK: which limit is in the way.
+Status Server::admit(const Caller& caller, Charge& place) {
+  if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
+  if (connections_.size() - refused_ >= environment_.config.max_connections)
+    return {Code::kResourceExhausted, "the host's limit max_connections (" +
+                                          std::to_string(environment_.config.max_connections) + ") is reached"};
+  if (!caller.vm) return {};
+  if (const auto wait = caller.vm->connect_rate.take(environment_.reactor.now()); wait > Duration::zero())
+    return {Code::kResourceExhausted,
+            caller.title() + ": the limit connect_rate (" + std::to_string(caller.vm->quota.limits().connect_rate) +
+                " per second) is reached; retry in " + std::to_string(std::chrono::ceil<milliseconds>(wait).count()) +
+                " ms, or keep connections open",
+            wait};
+  place = Charge(caller.vm->quota, Resource::kConnections);
+  if (place.try_grow(1)) return {};
+  return over_limit(caller, "connections", caller.vm->quota.limits().connections, "close one first");
+}
+
+void Server::accept_failed(const Error& error, const Listener& listener) {
+  environment_.journal.write(Level::kError, Event::kSystemError,
+                             "accept on " + listener.address().to_string() + ": " + error.message() +
+                                 " (raise LimitNOFILE= of hostcalld.service if descriptors ran out)");
+}
+
+// ---------------------------------------------------------------- connections
+
+Connection* Server::find(std::uint64_t session_id) {
+  const auto it = connections_.find(session_id);
+  return it == connections_.end() ? nullptr : it->second.get();
+}
+
+void Server::closed(Connection& connection) {
+  if (connection.session().state() == Session::State::kRefused)
+    --refused_;
+  else
+    write_session(Event::kSessionClosed, connection, "closed");
+  environment_.store.end_session(std::to_string(connection.session().session_id()));
+  const auto it = connections_.find(connection.session().session_id());
+  environment_.reactor.retire(std::move(it->second));
+  connections_.erase(it);
+  environment_.stats.connections_open = connections_.size();
+  finish_if_idle();
+}
+
+// At level debug: a script in a guest opens a session for every call.
+void Server::write_session(Event event, const Connection& connection, std::string_view what) {
+  if (!environment_.journal.writes(Level::kDebug)) return;
+  const auto id = std::to_string(connection.session().session_id());
+  const auto& caller = connection.caller();
+  environment_.journal.write(Level::kDebug, event,
+                             "session " + id + " of " + caller.title() + " " + std::string(what) + ", " +
+                                 std::to_string(connection.session().calls()) + " calls",
+                             {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
+}
+
+void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const void* except) {
+  for (const auto& [id, connection] : connections_)
+    if (connection->caller().vm.get() == &vm && &connection->session() != except) connection->end(reason, text);
+}
+
+std::string Server::vm_added(const Vm& vm) {
+  auto wrong = open_vm_listener(vm);
+  environment_.journal.write(Level::kInfo, Event::kVmAdded,
+                             "VM \"" + vm.record.name + "\" registered (" + vm.origin + ")", {{"VM", vm.record.name}});
+  update_status();
+  return wrong;
+}
+
+std::size_t Server::vm_removed(const Vm& vm) {
+  const auto sessions = vm.quota.used(Resource::kConnections);
+  close_vm_listener(vm);
+  end_sessions(vm, wire::GoawayReason::kRemoved, "the VM was removed or registered anew", nullptr);
+  environment_.journal.write(Level::kInfo, Event::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
+                             {{"VM", vm.record.name}});
+  update_status();
+  return sessions;
+}
+
+// ---------------------------------------------------------------- reload, shutdown
+
+std::string Server::reload() {
+  Reactor::notify_systemd(
+      "RELOADING=1\nMONOTONIC_USEC=" +
+      std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count()));
+  std::string wrong;
+  try {
+    take_over(Settings::read(config_file_));
+    ++environment_.stats.reloads;
+    environment_.journal.write(Level::kInfo, Event::kReloaded, "configuration, VMs and policy were read again");
+  } catch (const ConfigError& error) {
+    wrong = error.what();
+    ++environment_.stats.reloads_failed;
+    environment_.journal.write(Level::kError, Event::kReloadFailed,
+                               "reload failed, the old configuration stays in force: " + wrong);
+  }
+  Reactor::notify_systemd("READY=1");
+  update_status();
+  return wrong;
+}
+
+// What can fail comes first; after it nothing is left half done.
+void Server::take_over(Settings settings) {
+  auto& config = environment_.config;
+  const auto change = environment_.registry.replace_files(settings.vms, settings.config.limits);
+  environment_.access.replace(std::move(settings.policy));
+  if (settings.config.listen != config.listen || settings.config.admin_socket != config.admin_socket)
+    environment_.journal.write(Level::kWarning, Event::kReloaded,
+                               "listen and admin_socket change with a restart of hostcalld, not with a reload");
+  settings.config.listen = config.listen;
+  settings.config.admin_socket = config.admin_socket;
+  config = std::move(settings.config);
+  warn_of_unknown_calls();
+  environment_.journal.set_level(level_of(config.log_level).value_or(Level::kInfo));
+  environment_.reactor.set_busy_poll(config.busy_poll);
+  for (const auto& vm : change.removed) vm_removed(*vm);
+  for (const auto& vm : change.added) vm_added(*vm);
+  // Those that could not be opened before get another try.
+  for (const auto& [name, vm] : environment_.registry.all()) open_vm_listener(*vm);
+}
+
+// A misspelt method in a rule would silently never match.
+void Server::warn_of_unknown_calls() {
+  for (const auto& rule : environment_.access.policy().rules())
+    for (const auto& call : rule.calls)
+      if (!environment_.router.serves(call))
+        environment_.journal.write(Level::kWarning, Event::kSystemError,
+                                   rule.file + ":" + std::to_string(rule.line) + ": no method is named \"" + call +
+                                       "\", the rule decides nothing for it",
+                                   {{"RULE", rule.file + ":" + std::to_string(rule.line)}, {"CALL", call}});
+}
+
+void Server::shut_down() {
+  if (stopping_) return;
+  stopping_ = true;
+  Reactor::notify_systemd("STOPPING=1\nSTATUS=Waiting for running calls");
+  environment_.journal.write(Level::kInfo, Event::kStopping, "stopping: running calls may finish");
+  for (const auto& [text, listener] : listeners_) listener->stop();
+  for (const auto& [id, connection] : connections_) connection->drain("hostcalld is stopping");
+  drain_timer_.set(environment_.reactor.now() + environment_.config.timeouts.drain);
+  finish_if_idle();
+}
+
+void Server::finish_if_idle() {
+  if (stopping_ && connections_.empty()) environment_.reactor.stop();
+}
+
+void Server::drain_over() {
+  for (const auto& [id, connection] : connections_)
+    connection->end(wire::GoawayReason::kShutdown, "hostcalld is stopping, the call was not done in time");
+  // Those that still do not close are cut off when the loop ends.
+  constexpr Duration kLastWords = seconds(1);
+  drain_timer_.set(environment_.reactor.now() + kLastWords);
+  if (std::exchange(drain_overdue_, true)) environment_.reactor.stop();
+}
+
+void Server::housekeeping() {
+  environment_.audit.flush(environment_.reactor.now());
+  update_status();
+  housekeeping_.set(environment_.reactor.now() + kHousekeeping);
+}
+
+void Server::update_status() {
+  if (stopping_) return;
+  auto status = "STATUS=VMs: " + std::to_string(environment_.registry.all().size()) +
+                ", connections: " + std::to_string(connections_.size()) +
+                ", policy rules: " + std::to_string(environment_.access.policy().rules().size());
+  if (status == last_status_) return;
+  last_status_ = std::move(status);
+  Reactor::notify_systemd(last_status_);
+}
+
+}  // namespace hostcall::daemon

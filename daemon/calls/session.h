@@ -1,0 +1,125 @@
+// Session: the calls of one connection. Takes the engine's events, charges the VM, asks Access, finds the method
+// and carries the answer back. Knows no descriptor: Connection moves the bytes and keeps the connection's deadlines.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/calls/call.h"
+#include "daemon/calls/environment.h"
+#include "proto/wire/endpoint.h"
+
+namespace hostcall::daemon {
+
+class OpenCall;
+
+// What a session asks of its connection.
+class SessionOwner {
+ public:
+  // There is output to be sent at the end of this turn.
+  virtual void flush_soon() = 0;
+  // Nothing more will come of this session: send what there is and close.
+  virtual void finish_soon() = 0;
+
+ protected:
+  ~SessionOwner() = default;
+};
+
+// Charges the VM for incomplete frames.
+class MemoryBudget final : public wire::Budget {
+ public:
+  explicit MemoryBudget(Charge charge) : charge_(std::move(charge)) {}
+  bool try_charge(std::size_t bytes) override { return charge_.try_grow(bytes); }
+  void release(std::size_t bytes) override { charge_.shrink(bytes); }
+
+ private:
+  Charge charge_;
+};
+
+class Session final : public SessionFacts, private wire::EndpointEvents {
+ public:
+  enum class State : std::uint8_t {
+    kNew,       // no call yet
+    kBase,      // plain ttrpc
+    kExtended,  // Hello agreed
+    kRefused,   // every call is answered with the same status, and the connection ends
+  };
+
+  // `caller` must outlive the session. A refusal that is not OK makes every call end with it.
+  Session(Environment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner, Status refusal);
+  ~Session();
+
+  wire::Endpoint& endpoint() { return endpoint_; }
+  const wire::Endpoint& endpoint() const { return endpoint_; }
+  State state() const { return state_; }
+  std::uint64_t calls() const { return calls_; }
+  const std::string& client() const { return client_; }
+  std::size_t open_calls() const { return open_.size(); }
+
+  // Charges the VM with what waits to be sent. Call after each send. What is written already is charged whatever the
+  // limit says; output_has_room() keeps it below.
+  void settle_output() { outbound_.set(endpoint_.output().bytes()); }
+  // No new calls from now on; says Goaway.
+  void stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
+  // Tells the open calls that the daemon stops.
+  void drain_calls();
+  // Ends what is still open with a status.
+  void end_calls(const Status& status);
+
+  // SessionFacts
+  Status agree(const v1::HelloRequest& request, v1::HelloResponse& response) override;
+  std::uint64_t session_id() const override { return id_; }
+  void list_allowed(v1::ListServicesResponse& response) const override;
+  Status authorize(const Method& method, std::string_view resource) override;
+  bool may(const Method& method, std::string_view resource) const override;
+
+ private:
+  friend class OpenCall;
+
+  void on_request(wire::Stream& stream, const wire::RequestView& request, bool remote_open) override;
+  void on_response(wire::Stream&, const wire::ResponseView&) override {}  // only a client gets these
+  void on_data(wire::Stream& stream, std::string_view data) override;
+  void on_remote_closed(wire::Stream& stream) override;
+  void on_refused(wire::Stream& stream, wire::Refusal refusal, wire::FrameType type) override;
+  void on_cancel(wire::Stream& stream, Code code) override;
+  void on_writable(wire::Stream& stream) override;
+  void on_goaway(const wire::Goaway& goaway) override;
+
+  std::optional<Status> object_to(const Method* method, const wire::RequestView& request, bool remote_open);
+  [[gnu::cold]] void note_denial(const Method& method, const VmAccess::Decision& decision);
+  TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
+  void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams);
+  [[gnu::cold]] void answer_refused(wire::Stream& stream);
+  [[gnu::cold]] void answer_too_many(wire::Stream& stream);
+  void answer(wire::Stream& stream, const Status& status, const wire::Payload& reply = {});
+  void limit_reached(std::string_view text);
+  [[gnu::cold]] Status no_room_for(std::size_t reply_bytes) const;
+  bool output_has_room(std::size_t bytes) const {
+    return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
+  }
+  void apply_agreement();
+  void note_boot_id(const v1::HelloRequest& request);
+  void fill_agreement(v1::HelloResponse& response) const;
+  void retire(OpenCall& call);
+
+  Environment& environment_;
+  const Caller& caller_;
+  SessionOwner& owner_;
+  std::shared_ptr<VmAccess> access_;  // null for administrators and the refused
+  MemoryBudget budget_;
+  Charge outbound_;
+  wire::Endpoint endpoint_;
+  std::vector<std::unique_ptr<OpenCall>> open_;
+  std::unique_ptr<Status> refusal_;  // kRefused, and when no new calls are taken
+  std::string client_;
+  std::uint64_t id_;
+  std::uint64_t calls_ = 0;
+  std::uint64_t agreed_features_ = 0;
+  State state_ = State::kNew;
+  bool agreement_pending_ = false;  // Hello is answered by the response that is being written
+};
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,321 @@
+#include "daemon/config/json_file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <variant>
+
+#include "proto/base/bounded_text.h"
+#include "proto/base/escape.h"
+#include "proto/base/result.h"
+#include "proto/base/unique_fd.h"
+
+namespace hostcall::daemon {
+namespace {
+
+std::string place(std::string_view file, unsigned line) {
+  return line == 0 ? std::string(file) : std::string(file) + ":" + std::to_string(line);
+}
+
+std::string joined(std::initializer_list<std::string_view> words) {
+  std::string text;
+  for (const auto word : words) (text += text.empty() ? "" : ", ") += word;
+  return text;
+}
+
+// Feeds the parser and knows the line of the last character that it took: exact for every token, also for a number,
+// which ends with the character behind it, as a line break still belongs to the line that it ends.
+class LineCountingIterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  struct Counter {
+    unsigned line = 1;
+    bool break_taken = false;
+  };
+  LineCountingIterator(const char* at, Counter* counter) : at_(at), counter_(counter) {}
+
+  reference operator*() const { return *at_; }
+  LineCountingIterator& operator++() {
+    if (counter_->break_taken) ++counter_->line;
+    counter_->break_taken = *at_++ == '\n';
+    return *this;
+  }
+  LineCountingIterator operator++(int) {
+    auto before = *this;
+    ++*this;
+    return before;
+  }
+  bool operator==(const LineCountingIterator& other) const { return at_ == other.at_; }
+
+ private:
+  const char* at_;
+  Counter* counter_;
+};
+
+// The library's message without its own name and count of lines.
+std::string plain_reason(std::string_view message) {
+  if (const auto at = message.find("] "); at != std::string_view::npos) message.remove_prefix(at + 2);
+  constexpr std::string_view kColumn = ", column ";
+  if (const auto at = message.find(kColumn); at != std::string_view::npos)
+    if (const auto colon = message.find(": ", at); colon != std::string_view::npos) message.remove_prefix(colon + 2);
+  return std::string(message);
+}
+
+std::string read_all(int fd, const std::string& path, std::size_t bytes) {
+  std::string text(bytes, '\0');
+  std::size_t have = 0;
+  while (have < bytes) {
+    const auto got = ::read(fd, text.data() + have, bytes - have);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw ConfigError(path, 0, Error::from_errno("cannot be read").message());
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
+  }
+  text.resize(have);
+  return text;
+}
+
+std::string read_file(const std::string& path) {
+  // Non-blocking: opening a FIFO must not hang; it is refused below.
+  const auto fd = UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) throw ConfigError(path, 0, Error::from_errno("cannot be opened").message());
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw ConfigError(path, 0, Error::from_errno("cannot be read").message());
+  if (!S_ISREG(status.st_mode)) throw ConfigError(path, 0, "is not a regular file");
+  if (static_cast<std::uint64_t>(status.st_size) > kMaxFileBytes)
+    throw ConfigError(
+        path, 0,
+        "has " + std::to_string(status.st_size) + " bytes; at most " + std::to_string(kMaxFileBytes) + " are read");
+  return read_all(fd.get(), path, static_cast<std::size_t>(status.st_size));
+}
+
+}  // namespace
+
+ConfigError::ConfigError(std::string_view file, unsigned line, std::string_view reason)
+    : ConfigError(place(file, line) + ": " + bounded_text(reason)) {}
+
+struct JsonValue::Node {
+  using List = std::vector<Node>;
+  using Object = std::vector<Member>;
+  unsigned line = 0;
+  std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, List, Object> value;
+
+  const char* kind() const {
+    constexpr const char* kKinds[] = {"null",     "true or false", "a negative number", "a number", "a number",
+                                      "a string", "a list",        "an object"};
+    return kKinds[value.index()];
+  }
+};
+
+struct JsonValue::Member {
+  std::string key;
+  Node node;
+};
+
+struct JsonValue::Document {
+  std::string file;
+  Node root;
+};
+
+// Takes the parser's events and builds the tree.
+class JsonValue::Builder {
+ public:
+  Builder(std::string_view file, Node& root, const LineCountingIterator::Counter& counter)
+      : file_(file), root_(root), counter_(counter) {}
+
+  bool null() { return add(nullptr); }
+  bool boolean(bool value) { return add(value); }
+  bool number_integer(std::int64_t value) { return add(value); }
+  bool number_unsigned(std::uint64_t value) { return add(value); }
+  bool number_float(double value, const std::string&) { return add(value); }
+  bool string(std::string& value) { return add(std::move(value)); }
+  bool binary(std::vector<std::uint8_t>&) { return false; }  // not in JSON text
+  bool start_object(std::size_t) { return open(Node::Object{}); }
+  bool end_object() { return close(); }
+  bool start_array(std::size_t) { return open(Node::List{}); }
+  bool end_array() { return close(); }
+
+  bool key(std::string& name) {
+    auto& scope = scopes_.back();
+    if (!scope.keys.insert(name).second) fail("the key " + in_quotes(name) + " is there twice in one object");
+    auto& members = std::get<Node::Object>(scope.node->value);
+    members.push_back(Member{std::move(name), Node{counter_.line, nullptr}});
+    slot_ = &members.back().node;
+    return true;
+  }
+
+  bool parse_error(std::size_t, const std::string&, const std::exception& error) {
+    fail("not valid JSON: " + plain_reason(error.what()));
+  }
+
+ private:
+  struct Scope {
+    Node* node;
+    std::set<std::string> keys;
+  };
+
+  [[noreturn]] void fail(std::string_view reason) const { throw ConfigError(file_, counter_.line, reason); }
+
+  // Where the next value belongs. A list grows only while none of its elements is open, so that the pointers in
+  // scopes_ stay good.
+  Node& next_slot() {
+    if (slot_ != nullptr) return *std::exchange(slot_, nullptr);
+    if (scopes_.empty()) {
+      root_.line = counter_.line;
+      return root_;
+    }
+    auto& list = std::get<Node::List>(scopes_.back().node->value);
+    return list.emplace_back(Node{counter_.line, nullptr});
+  }
+
+  template <class T>
+  bool add(T value) {
+    next_slot().value = std::move(value);
+    return true;
+  }
+
+  template <class T>
+  bool open(T container) {
+    if (scopes_.size() == kMaxJsonDepth)
+      fail("more than " + std::to_string(kMaxJsonDepth) + " objects and lists inside each other");
+    Node& node = next_slot();
+    node.value = std::move(container);
+    scopes_.push_back(Scope{&node, {}});
+    return true;
+  }
+
+  bool close() {
+    scopes_.pop_back();
+    return true;
+  }
+
+  std::string_view file_;
+  Node& root_;
+  const LineCountingIterator::Counter& counter_;
+  Node* slot_ = nullptr;  // the member whose key was read last
+  std::vector<Scope> scopes_;
+};
+
+JsonValue::JsonValue(std::shared_ptr<const Document> document, const Node& node)
+    : document_(std::move(document)), node_(&node) {}
+
+JsonValue JsonValue::parse(std::string_view file, std::string_view text) {
+  // The parser takes a NUL for the end and would not look at what follows.
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos)
+    throw ConfigError(file, static_cast<unsigned>(1 + std::count(text.begin(), text.begin() + nul, '\n')),
+                      "not valid JSON: a NUL byte");
+  auto document = std::make_shared<Document>(Document{std::string(file), {}});
+  LineCountingIterator::Counter counter;
+  Builder builder(document->file, document->root, counter);
+  constexpr bool kStrict = true;
+  constexpr bool kComments = true;
+  nlohmann::json::sax_parse(LineCountingIterator(text.data(), &counter),
+                            LineCountingIterator(text.data() + text.size(), &counter), &builder,
+                            nlohmann::json::input_format_t::json, kStrict, kComments);
+  const Node& root = document->root;
+  return JsonValue(std::move(document), root);
+}
+
+JsonValue JsonValue::read(const std::string& path) { return parse(path, read_file(path)); }
+
+const std::string& JsonValue::file() const { return document_->file; }
+
+unsigned JsonValue::line() const { return node_->line; }
+
+void JsonValue::fail(std::string_view reason) const { throw ConfigError(file(), line(), reason); }
+
+template <class T>
+const T& JsonValue::as(std::string_view expected) const {
+  if (const T* value = std::get_if<T>(&node_->value)) return *value;
+  fail("expected " + std::string(expected) + ", but this is " + node_->kind());
+}
+
+const JsonValue::Node* JsonValue::find(std::string_view key) const {
+  const auto& members = as<Node::Object>("an object");
+  const auto at = std::ranges::find(members, key, &Member::key);
+  return at == members.end() ? nullptr : &at->node;
+}
+
+void JsonValue::allow_keys(std::initializer_list<std::string_view> keys) const {
+  for (const auto& [key, node] : as<Node::Object>("an object"))
+    if (std::ranges::find(keys, key) == keys.end())
+      JsonValue(document_, node).fail("unknown key " + in_quotes(key) + "; known are " + joined(keys));
+}
+
+bool JsonValue::has(std::string_view key) const {
+  return std::holds_alternative<Node::Object>(node_->value) && find(key) != nullptr;
+}
+
+JsonValue JsonValue::at(std::string_view key) const {
+  const Node* node = find(key);
+  if (node == nullptr) fail("the key " + in_quotes(key) + " is missing");
+  return JsonValue(document_, *node);
+}
+
+std::vector<std::pair<std::string, JsonValue>> JsonValue::members() const {
+  std::vector<std::pair<std::string, JsonValue>> all;
+  for (const auto& [key, node] : as<Node::Object>("an object")) all.emplace_back(key, JsonValue(document_, node));
+  return all;
+}
+
+std::vector<JsonValue> JsonValue::elements() const {
+  std::vector<JsonValue> all;
+  for (const auto& node : as<Node::List>("a list")) all.push_back(JsonValue(document_, node));
+  return all;
+}
+
+std::string JsonValue::string() const { return as<std::string>("a string"); }
+
+bool JsonValue::boolean() const { return as<bool>("true or false"); }
+
+double JsonValue::number() const {
+  if (const auto* value = std::get_if<std::int64_t>(&node_->value)) return static_cast<double>(*value);
+  if (const auto* value = std::get_if<std::uint64_t>(&node_->value)) return static_cast<double>(*value);
+  return as<double>("a number");
+}
+
+std::uint64_t JsonValue::integer(std::uint64_t min, std::uint64_t max) const {
+  const auto expected = "a whole number from " + std::to_string(min) + " to " + std::to_string(max);
+  if (const auto* fraction = std::get_if<double>(&node_->value))
+    fail("expected " + expected + ", written without fraction and exponent, but this is " + std::to_string(*fraction));
+  const auto value = as<std::uint64_t>(expected);
+  if (value < min || value > max) fail("expected " + expected + ", but this is " + std::to_string(value));
+  return value;
+}
+
+std::vector<std::string> JsonValue::strings() const {
+  std::vector<std::string> all;
+  for (const auto& node : as<Node::List>("a list of strings"))
+    all.push_back(JsonValue(document_, node).as<std::string>("a string"));
+  return all;
+}
+
+std::vector<std::string> json_files(const std::string& directory) {
+  std::vector<std::string> paths;
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
+  if (stream == nullptr) {
+    if (errno == ENOENT) return paths;
+    throw ConfigError(directory, 0, Error::from_errno("cannot be opened").message());
+  }
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    const std::string_view name = entry->d_name;
+    if (name.ends_with(".json") && !name.starts_with('.')) paths.push_back(directory + "/" + std::string(name));
+  }
+  if (errno != 0) throw ConfigError(directory, 0, Error::from_errno("cannot be read").message());
+  std::ranges::sort(paths);
+  return paths;
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,156 @@
+#include "daemon/config/vm_file.h"
+
+#include <fcntl.h>
+
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "proto/base/unique_fd.h"
+#include "proto/net/address.h"
+
+namespace hostcall::daemon {
+namespace {
+
+// Keys stay in the order in which they are written here.
+using Json = nlohmann::ordered_json;
+
+constexpr std::uint64_t kMaxUid = std::numeric_limits<uid_t>::max() - 1;  // the last is "no uid"
+constexpr std::uint64_t kMaxRegistration = std::numeric_limits<std::int64_t>::max();
+constexpr mode_t kFileMode = 0600;
+constexpr char kOwnHeader[] = "// Written by hostcalld; use hostcallctl vm add and hostcallctl vm remove.\n";
+
+// --- reading ---
+
+VmRecord read_record(const JsonValue& object) {
+  object.allow_keys({"name", "uuid", "tags", "cid", "unix_path", "vmm_uid", "limits"});
+  VmRecord record;
+  record.name = object.at("name").string();
+  if (object.has("uuid")) record.uuid = object.at("uuid").string();
+  if (object.has("tags")) record.tags = object.at("tags").strings();
+  if (object.has("cid"))
+    record.cid = static_cast<std::uint32_t>(object.at("cid").integer(net::kCidHost + 1, net::kCidAny - 1));
+  if (object.has("unix_path")) record.unix_path = object.at("unix_path").string();
+  if (object.has("vmm_uid")) record.vmm_uid = static_cast<uid_t>(object.at("vmm_uid").integer(0, kMaxUid));
+  if (object.has("limits")) record.limits = read_limits(object.at("limits"));
+  if (const auto problem = check_record(record); !problem.empty()) object.fail(problem);
+  return record;
+}
+
+FileRecord read_file_record(const JsonValue& object) {
+  return {.record = read_record(object), .file = object.file(), .line = object.line()};
+}
+
+RuntimeState::Entry read_entry(const JsonValue& object) {
+  object.allow_keys({"registration", "run_time", "record"});
+  return {.registration = object.at("registration").integer(1, kMaxRegistration),
+          .run_time = object.at("run_time").boolean(),
+          .record = read_record(object.at("record"))};
+}
+
+RuntimeState read_runtime(const JsonValue& root) {
+  root.allow_keys({"last_registration", "vms"});
+  RuntimeState state;
+  state.last_registration = root.at("last_registration").integer(0, kMaxRegistration);
+  for (const auto& object : root.at("vms").elements()) state.entries.push_back(read_entry(object));
+  return state;
+}
+
+// Runs `read`; a complaint about one of our own files gets a hint, as nobody has written it by hand.
+template <class Read>
+auto with_hint(const std::string& path, std::string_view hint, Read read) {
+  try {
+    return read(JsonValue::read(path));
+  } catch (const ConfigError& error) {
+    throw ConfigError(std::string(error.what()) + "; hostcalld wrote this file itself: " + std::string(hint));
+  }
+}
+
+bool is_missing(const std::string& path) { return ::access(path.c_str(), F_OK) != 0 && errno == ENOENT; }
+
+// --- writing ---
+
+Json to_json(const VmRecord& record) {
+  Json object{{"name", record.name}};
+  if (!record.uuid.empty()) object["uuid"] = record.uuid;
+  if (!record.tags.empty()) object["tags"] = record.tags;
+  if (record.cid != 0) object["cid"] = record.cid;
+  if (!record.unix_path.empty()) object["unix_path"] = record.unix_path;
+  if (record.vmm_uid) object["vmm_uid"] = *record.vmm_uid;
+  if (!record.limits.empty()) object["limits"] = record.limits;
+  return object;
+}
+
+Done write_all(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const auto put = ::write(fd, text.data(), text.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return Error::from_errno("write " + path);
+    text.remove_prefix(static_cast<std::size_t>(put));
+  }
+  return done();
+}
+
+// The rename itself is only on disk once its directory is.
+Done sync_directory(const std::string& directory) {
+  const auto fd = UniqueFd::adopt(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || ::fsync(fd.get()) != 0) return Error::from_errno("sync " + directory);
+  return done();
+}
+
+Done write_and_rename(const std::string& temporary, const std::string& path, std::string_view text) {
+  const auto fd =
+      UniqueFd::adopt(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kFileMode));
+  if (!fd) return Error::from_errno("create " + temporary);
+  HOSTCALL_TRY(write_all(fd.get(), text, temporary));
+  if (::fsync(fd.get()) != 0) return Error::from_errno("sync " + temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return Error::from_errno("rename to " + path);
+  return done();
+}
+
+Done replace_file(const std::string& path, const Json& root) {
+  const auto temporary = path + ".new";
+  const auto written = write_and_rename(temporary, path, kOwnHeader + root.dump(2) + "\n");
+  if (!written.ok()) {
+    ::unlink(temporary.c_str());
+    return written.error();
+  }
+  return sync_directory(std::filesystem::path(path).parent_path());
+}
+
+}  // namespace
+
+std::vector<FileRecord> records_of(const JsonValue& root) {
+  if (!root.has("vms")) return {read_file_record(root)};
+  root.allow_keys({"vms"});
+  std::vector<FileRecord> records;
+  for (const auto& object : root.at("vms").elements()) records.push_back(read_file_record(object));
+  return records;
+}
+
+RuntimeState RuntimeState::read(const std::string& path) {
+  if (is_missing(path)) return {};
+  return with_hint(path, "remove it, VMs added at run time without --persistent are then to be added again",
+                   read_runtime);
+}
+
+Done RuntimeState::write(const std::string& path) const {
+  Json vms = Json::array();
+  for (const auto& entry : entries)
+    vms.push_back(
+        Json{{"registration", entry.registration}, {"run_time", entry.run_time}, {"record", to_json(entry.record)}});
+  return replace_file(path, Json{{"last_registration", last_registration}, {"vms", std::move(vms)}});
+}
+
+std::vector<FileRecord> read_state(const std::string& path) {
+  if (is_missing(path)) return {};
+  return with_hint(path, "correct or remove it, it holds the VMs added with --persistent", records_of);
+}
+
+Done write_state(const std::string& path, const std::vector<VmRecord>& records) {
+  Json vms = Json::array();
+  for (const auto& record : records) vms.push_back(to_json(record));
+  return replace_file(path, Json{{"vms", std::move(vms)}});
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,130 @@
+#include "daemon/loop/journal.h"
+
+#include <linux/limits.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "proto/base/try_write.h"
+#include "proto/net/address.h"
+
+namespace hostcall::daemon {
+namespace {
+
+// Longer ones are cut: a guest must not fill the journal with one record.
+constexpr std::size_t kMaxMessage = 1024;
+constexpr std::size_t kMaxValue = 512;
+// journald's number for daemons, LOG_DAEMON.
+constexpr char kFacility[] = "3";
+
+constexpr std::pair<std::string_view, Level> kLevels[] = {{"error", Level::kError},
+                                                          {"warning", Level::kWarning},
+                                                          {"notice", Level::kNotice},
+                                                          {"info", Level::kInfo},
+                                                          {"debug", Level::kDebug}};
+
+void append_field(std::string& record, std::string_view name, std::string_view value) {
+  ((record += name) += '=') += value;
+  record += '\n';
+}
+
+std::string level_text(Level level) { return std::to_string(static_cast<int>(level)); }
+
+// Under systemd stderr may still be read by something that knows the "<4>" prefix.
+std::string stderr_prefix(Level level) {
+  if (std::getenv("INVOCATION_ID") == nullptr) return {};
+  return std::string("<").append(level_text(level)).append(">");
+}
+
+}  // namespace
+
+std::optional<Level> level_of(std::string_view name) {
+  for (const auto& [known, level] : kLevels)
+    if (known == name) return level;
+  return std::nullopt;
+}
+
+const char* Journal::message_id(Event event) {
+  switch (event) {
+    case Event::kStarted: return "30828324e940c41cf0e6db7911aea68b";
+    case Event::kStopping: return "7dec05c967cf269beb5f27fb61e22ee2";
+    case Event::kReloaded: return "c24af97fea19c41291cb54803beaa92a";
+    case Event::kReloadFailed: return "2fc233846928b75d8dfa5e3f97a641a4";
+    case Event::kVmAdded: return "85f33a08dac37a11de768296fced318a";
+    case Event::kVmRemoved: return "6573cd6b894820cbb873cb869641573c";
+    case Event::kSessionOpened: return "b4c5524e0674c9effb06c0ea0b60486e";
+    case Event::kSessionClosed: return "e585a4d52ff4eb328b26d430c471c9d5";
+    case Event::kCallerRefused: return "7354012834d1c12f66798745d19ce4c6";
+    case Event::kCallDenied: return "8a7475741dfeb6f1a4785fedfc0f44da";
+    case Event::kLimitReached: return "96192e0984da36a62b1fb2da1767360c";
+    case Event::kViolation: return "2e82c0a3d911fd7a28d3920a25b3e527";
+    case Event::kRecordsLost: return "b44866a9bb0f8b7818dca4769275c88b";
+    case Event::kStoreDiskFull: return "5b1fb3c06d0a4f4f9d8d6c1f3a9e7b21";
+    case Event::kStoreRecovered: return "c2f7a4de83b94f0b8e5d17a6b0934c5f";
+    case Event::kStoreFailed: return "9e0d6b7a41c84a3c97f25b8e1d60fa34";
+    case Event::kSystemError: return "d35607566bc2911b0a5b4bef2e318c5e";
+  }
+  std::abort();
+}
+
+bool Journal::journal_is_stderr() {
+  const char* stream = std::getenv("JOURNAL_STREAM");
+  struct stat status {};
+  unsigned long long device = 0;
+  unsigned long long inode = 0;
+  return stream != nullptr && std::sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+         ::fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
+}
+
+Journal::Journal(const Options& options)
+    : socket_path_(options.socket_path), stderr_fd_(options.stderr_fd), level_(options.level) {
+  if (options.to_journal) socket_ = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+}
+
+void Journal::write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
+  if (!writes(level)) return;
+  report_lost();
+  if (!send(level, event, message, fields)) ++lost_;
+}
+
+void Journal::report_lost() {
+  if (lost_ == lost_reported_) return;
+  const auto count = std::to_string(lost_ - lost_reported_);
+  if (send(Level::kWarning, Event::kRecordsLost,
+           count + " log records are lost: what reads the log did not keep up or was not there", {{"LOST", count}}))
+    lost_reported_ = lost_;
+}
+
+bool Journal::send(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
+  return socket_ ? send_to_journal(level, event, message, fields) : send_to_stderr(level, message);
+}
+
+// journald's native protocol. Values are escaped and so have no line break: the form with a length is not needed.
+bool Journal::send_to_journal(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
+  std::string record;
+  append_field(record, "MESSAGE", escape(message, kMaxMessage));
+  append_field(record, "PRIORITY", level_text(level));
+  append_field(record, "MESSAGE_ID", message_id(event));
+  append_field(record, "SYSLOG_IDENTIFIER", "hostcalld");
+  append_field(record, "SYSLOG_FACILITY", kFacility);
+  for (const auto& field : fields)
+    append_field(record, "HOSTCALL_" + std::string(field.name), escape(field.value, kMaxValue));
+  // Not connected: a restarted journald is reached again without further ado.
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socket_path_.copy(address.sun_path, net::kMaxUnixPath);
+  return ::sendto(socket_.get(), record.data(), record.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                  reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+}
+
+bool Journal::send_to_stderr(Level level, std::string_view message) {
+  const auto line = stderr_prefix(level) + escape(message, kMaxMessage) + '\n';
+  static_assert(kMaxMessage + 16 <= PIPE_BUF);
+  return try_write(stderr_fd_, line);
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,89 @@
+// Journal: structured log records for the operator. Under systemd they go to journald's native socket with fields,
+// otherwise as one line each to stderr. Writing never blocks: a record that does not fit is counted and the loss
+// reported later.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "proto/base/escape.h"
+#include "proto/base/unique_fd.h"
+
+namespace hostcall::daemon {
+
+// syslog's numbers.
+enum class Level : std::uint8_t { kAlert = 1, kError = 3, kWarning = 4, kNotice = 5, kInfo = 6, kDebug = 7 };
+
+// The name in the configuration; nothing for an unknown one.
+std::optional<Level> level_of(std::string_view name);
+inline constexpr std::string_view kLevelNames = "error, warning, notice, info, debug";
+
+// Kinds of records; each has a MESSAGE_ID of its own, listed in journal.cc and in the message catalogue.
+enum class Event : std::uint8_t {
+  kStarted,
+  kStopping,
+  kReloaded,
+  kReloadFailed,
+  kVmAdded,
+  kVmRemoved,
+  kSessionOpened,
+  kSessionClosed,
+  kCallerRefused,  // unknown or forbidden caller
+  kCallDenied,     // audit: policy said no
+  kLimitReached,
+  kViolation,  // a peer broke the protocol
+  kRecordsLost,
+  kStoreDiskFull,
+  kStoreRecovered,
+  kStoreFailed,  // read-only from now on
+  kSystemError,
+};
+
+struct Field {
+  std::string_view name;  // without the HOSTCALL_ prefix, upper case: "VM", "CALL", "RULE"
+  std::string_view value;
+};
+
+class Journal {
+ public:
+  struct Options {
+    Level level = Level::kInfo;
+    std::string socket_path = "/run/systemd/journal/socket";
+    bool to_journal = false;  // see journal_is_stderr()
+    int stderr_fd = 2;
+  };
+  explicit Journal(const Options& options);
+
+  void set_level(Level level) { level_ = level; }
+  // Whether records of the level are written; for those that cost something to put together.
+  bool writes(Level level) const { return level <= level_; }
+  // `message` and the values may hold guest text: control characters are escaped on the way out.
+  void write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields = {});
+  // Records that could not be written since the start.
+  std::uint64_t lost() const { return lost_; }
+
+  // Whether stderr is journald's stream ($JOURNAL_STREAM), so that fields can be sent.
+  static bool journal_is_stderr();
+  // Null-terminated 32 hexadecimal digits.
+  static const char* message_id(Event event);
+
+ private:
+  // False: nobody took the record.
+  bool send(Level level, Event event, std::string_view message, std::initializer_list<Field> fields);
+  bool send_to_journal(Level level, Event event, std::string_view message, std::initializer_list<Field> fields);
+  bool send_to_stderr(Level level, std::string_view message);
+
+  void report_lost();
+
+  UniqueFd socket_;
+  std::string socket_path_;
+  std::uint64_t lost_ = 0;
+  std::uint64_t lost_reported_ = 0;
+  int stderr_fd_;
+  Level level_;
+};
+
+}  // namespace hostcall::daemon

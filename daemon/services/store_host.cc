@@ -1,0 +1,26 @@
+#include "daemon/services/store_host.h"
+
+#include <stdexcept>
+
+namespace hostcall::daemon {
+
+StoreHost::StoreHost(Reactor& reactor, Journal& journal, const std::string& directory)
+    : reactor_(reactor), journal_(journal), engine_({.path = directory + "/store.db"}, *this) {
+  if (const auto added = reactor.add(engine_.fd(), kReadable, *this); !added.ok())
+    throw std::runtime_error(added.error().message());
+}
+
+void StoreHost::on_disk_full(const std::string& what) {
+  journal_.write(Level::kError, Event::kStoreDiskFull, "the store takes no writes: " + what);
+}
+
+void StoreHost::on_disk_recovered() {
+  journal_.write(Level::kNotice, Event::kStoreRecovered, "the store takes writes again");
+}
+
+void StoreHost::on_disk_failed(const std::string& what) {
+  journal_.write(Level::kAlert, Event::kStoreFailed,
+                 "the store is read-only until hostcalld is started again: " + what);
+}
+
+}  // namespace hostcall::daemon

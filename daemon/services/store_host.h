@@ -1,0 +1,32 @@
+// StoreHost: the store's engine on the reactor. What the operator must hear of its disk goes to the journal.
+#pragma once
+
+#include <string>
+
+#include "daemon/loop/journal.h"
+#include "daemon/loop/reactor.h"
+#include "daemon/store/local_engine.h"
+
+namespace hostcall::daemon {
+
+class StoreHost final : public IoHandler, private store::EngineOwner {
+ public:
+  // Opens the store in the directory, which must be there. Throws std::runtime_error for one that is damaged, and says
+  // what to do.
+  StoreHost(Reactor& reactor, Journal& journal, const std::string& directory);
+  ~StoreHost() { reactor_.remove(engine_.fd()); }
+
+  store::Engine& engine() { return engine_; }
+
+ private:
+  void on_io(std::uint32_t) override { engine_.process(); }
+  void on_disk_full(const std::string& what) override;
+  void on_disk_recovered() override;
+  void on_disk_failed(const std::string& what) override;
+
+  Reactor& reactor_;
+  Journal& journal_;
+  store::LocalEngine engine_;
+};
+
+}  // namespace hostcall::daemon

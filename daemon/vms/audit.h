@@ -1,0 +1,43 @@
+// Audit: what the operator must learn about callers: denied calls, reached limits, refused callers, broken protocol.
+// Each caller has a budget of records; what is over it is counted, and the count reported, so that a hostile guest can
+// neither flood the journal nor hide in it.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "daemon/config/policy.h"
+#include "daemon/loop/journal.h"
+#include "daemon/vms/caller.h"
+#include "daemon/vms/quota.h"
+
+namespace hostcall::daemon {
+
+class Audit {
+ public:
+  explicit Audit(Journal& journal) : journal_(journal) {}
+
+  // `call` is the method's name, `text` what the guest is told.
+  void call_denied(const Caller& caller, std::string_view call, const Verdict& verdict, std::string_view text,
+                   TimePoint now);
+  void limit_reached(const Caller& caller, std::string_view text, TimePoint now);
+  void caller_refused(const Caller& caller, std::string_view text, TimePoint now);
+  void violation(const Caller& caller, std::string_view text, TimePoint now);
+
+  // Reports what was held back and forgets callers that are quiet. Call every few seconds.
+  void flush(TimePoint now);
+
+ private:
+  struct Gate {
+    TokenBucket bucket;
+    std::uint64_t held_back = 0;
+  };
+  bool may_write(const Caller& caller, TimePoint now);
+  void report(const std::string& caller, Gate& gate);
+
+  Journal& journal_;
+  std::map<std::string, Gate> gates_;
+};
+
+}  // namespace hostcall::daemon

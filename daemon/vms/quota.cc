@@ -1,0 +1,67 @@
+#include "daemon/vms/quota.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include "proto/base/try_write.h"
+
+namespace hostcall::daemon {
+namespace {
+
+constexpr std::array<const char*, kResources> kNames = {"connections", "streams", "memory_bytes", "outbound_bytes",
+                                                        "store_watches"};
+
+// What rounding may have taken from a token that is there.
+constexpr double kRounding = 1e-9;
+
+}  // namespace
+
+Quota::~Quota() {
+  for (std::size_t i = 0; i < kResources; ++i)
+    if (used_[i] != 0) die("charged at the end of the quota", static_cast<Resource>(i), used_[i]);
+}
+
+void Quota::die(const char* what, Resource resource, std::uint64_t amount) {
+  try_write(STDERR_FILENO, std::string("hostcalld: bug in the accounting of ") +
+                               kNames[static_cast<std::size_t>(resource)] + ": " + what + " (" +
+                               std::to_string(amount) + ")\n");
+  std::abort();
+}
+
+void Quota::set_limits(const Limits& limits) {
+  limits_ = limits;
+  bounds_ = {limits.connections, limits.streams, limits.memory_bytes, limits.outbound_bytes, limits.store_watches};
+}
+
+Charge& Charge::operator=(Charge&& other) noexcept {
+  if (this == &other) return *this;
+  reset();
+  quota_ = other.quota_;
+  resource_ = other.resource_;
+  amount_ = std::exchange(other.amount_, 0);
+  return *this;
+}
+
+double TokenBucket::left(TimePoint now) const {
+  const std::chrono::duration<double> since = now - last_;
+  return std::min(burst_, tokens_ + std::max(0.0, since.count()) * rate_);
+}
+
+Duration TokenBucket::take(TimePoint now) {
+  tokens_ = left(now);
+  last_ = std::max(last_, now);
+  if (tokens_ >= 1 - kRounding) {
+    tokens_ -= 1;
+    return Duration::zero();
+  }
+  // Rounded up, so that a caller who waits that long is served.
+  const double wait = std::ceil((1 - tokens_) / rate_ * static_cast<double>(Duration::period::den));
+  return wait < static_cast<double>(Duration::max().count()) ? Duration(static_cast<Duration::rep>(wait))
+                                                             : Duration::max();
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,112 @@
+// Accounting of what a VM makes the daemon hold: charge before the thing is kept, give back when it goes. A Charge is
+// the only way to use a quota up, so that a balance other than zero at the end is a bug. In the header, because each
+// call is charged several times.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <utility>
+
+#include "daemon/config/limits.h"
+#include "proto/base/clock.h"
+
+namespace hostcall::daemon {
+
+enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound, kWatches };
+inline constexpr std::size_t kResources = 5;
+
+// Must outlive its charges; aborts if not.
+class Quota {
+ public:
+  explicit Quota(const Limits& limits) { set_limits(limits); }
+  ~Quota();
+  Quota(const Quota&) = delete;
+  Quota& operator=(const Quota&) = delete;
+
+  const Limits& limits() const { return limits_; }
+  // New limits hold for new charges; what is over them already stays until it is given back.
+  void set_limits(const Limits& limits);
+  std::uint64_t used(Resource resource) const { return used_[static_cast<std::size_t>(resource)]; }
+  std::uint64_t limit(Resource resource) const { return bounds_[static_cast<std::size_t>(resource)]; }
+  std::uint64_t left(Resource resource) const { return limit(resource) - std::min(limit(resource), used(resource)); }
+
+ private:
+  friend class Charge;
+  bool take(Resource resource, std::uint64_t amount) {
+    if (amount > left(resource)) return false;
+    take_anyway(resource, amount);
+    return true;
+  }
+  void take_anyway(Resource resource, std::uint64_t amount) { used_[static_cast<std::size_t>(resource)] += amount; }
+  void give(Resource resource, std::uint64_t amount) {
+    if (amount > used(resource)) die("more given back than charged", resource, amount);
+    used_[static_cast<std::size_t>(resource)] -= amount;
+  }
+  [[noreturn, gnu::cold]] static void die(const char* what, Resource resource, std::uint64_t amount);
+
+  Limits limits_;
+  std::array<std::uint64_t, kResources> bounds_{};  // those of them that a Charge may use up
+  std::array<std::uint64_t, kResources> used_{};
+};
+
+// An amount that is held; empty when nothing is. Without a quota it counts for nobody and is never refused:
+// administrators, and callers that are refused anyway.
+class Charge {
+ public:
+  Charge() = default;
+  // An empty charge on the quota, to be grown.
+  Charge(Quota& quota, Resource resource) : quota_(&quota), resource_(resource) {}
+  Charge(Charge&& other) noexcept
+      : quota_(other.quota_), amount_(std::exchange(other.amount_, 0)), resource_(other.resource_) {}
+  Charge& operator=(Charge&& other) noexcept;
+  ~Charge() { reset(); }
+
+  // False: the limit would be passed, and nothing is changed.
+  [[nodiscard]] bool try_grow(std::uint64_t amount) {
+    if (quota_ != nullptr && !quota_->take(resource_, amount)) return false;
+    amount_ += amount;
+    return true;
+  }
+  void shrink(std::uint64_t amount) {
+    if (amount == 0) return;
+    if (amount > amount_) Quota::die("charge shrunk below zero", resource_, amount);
+    if (quota_ != nullptr) quota_->give(resource_, amount);
+    amount_ -= amount;
+  }
+  // Sets the amount; what is above the limit is taken all the same, and false returned: for bytes that exist already.
+  bool set(std::uint64_t amount) {
+    if (amount <= amount_) {
+      shrink(amount_ - amount);
+      return true;
+    }
+    const auto more = amount - amount_;
+    if (try_grow(more)) return true;
+    quota_->take_anyway(resource_, more);
+    amount_ = amount;
+    return false;
+  }
+  void reset() { shrink(amount_); }
+  std::uint64_t amount() const { return amount_; }
+
+ private:
+  Quota* quota_ = nullptr;
+  std::uint64_t amount_ = 0;
+  Resource resource_ = Resource::kMemory;
+};
+
+// A rate with a burst: `burst` tokens (1 or more) at the start, `rate` (above 0) more per second.
+class TokenBucket {
+ public:
+  TokenBucket(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}
+  // Takes a token. Zero: granted; otherwise the time until one is there.
+  Duration take(TimePoint now);
+  // Tokens there now.
+  double left(TimePoint now) const;
+
+ private:
+  double rate_, burst_, tokens_;
+  TimePoint last_{};
+};
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,117 @@
+// Registry: the VMs of this host and how each is recognised. Records come from vms.d and, at run time, from the
+// admin service; run-time ones outlive the daemon (runtime directory) or the host's boot (state directory).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/config/socket_keys.h"
+#include "daemon/config/vm_file.h"
+#include "daemon/vms/quota.h"
+#include "proto/base/result.h"
+#include "proto/net/socket.h"
+
+namespace hostcall::daemon {
+
+// A registered VM. Sessions share it and outlast its removal by a moment.
+struct Vm {
+  Vm(VmRecord vm_record, std::string vm_origin, std::uint64_t number, const Limits& limits);
+
+  // What counts anew is started full; what stays the same is left alone.
+  void set_limits(const Limits& limits);
+  bool from_file() const { return origin != kRunTime && origin != kPersistent; }
+
+  static constexpr std::string_view kRunTime = "run time";
+  static constexpr std::string_view kPersistent = "run time, persistent";
+
+  const VmRecord record;
+  std::string origin;                // "file:line", kRunTime or kPersistent
+  const std::uint64_t registration;  // grows with every registration on this host since it booted
+  std::string boot_id;               // of the newest Hello; empty: none yet
+  Quota quota;
+  TokenBucket connect_rate;
+  TokenBucket store_write_rate;
+  bool removed = false;  // no longer in the registry
+  std::uint64_t calls = 0;
+  std::uint64_t denied = 0;
+};
+using VmRef = std::shared_ptr<Vm>;
+
+struct RegistryPaths {
+  std::string runtime_file;            // survives the daemon, not the host
+  std::string state_file;              // survives the host
+  std::vector<OwnSocket> own_sockets;  // no VM's
+};
+
+class Registry {
+ public:
+  // Reads the run-time records back; throws ConfigError when a file is broken. replace_files() must follow before any
+  // add() or remove(): until then the registration numbers of the file records are only remembered.
+  Registry(RegistryPaths paths, const Limits& defaults);
+  Registry(Registry&&) = default;
+
+  using FileRecord = daemon::FileRecord;
+  // Reads every *.json of vms.d: {"vms": [record, …]} or a single record; throws ConfigError, also for two records
+  // that clash, and for one that has a socket of hostcalld's own.
+  static std::vector<FileRecord> read_directory(const std::string& directory, const std::vector<OwnSocket>& own = {});
+
+  // What changed; the caller ends the sessions of `removed` and opens and closes listeners.
+  struct Change {
+    std::vector<VmRef> added, removed;
+  };
+  // Puts the file records in the place of the earlier ones, all or nothing. A record that is the same keeps its Vm
+  // (with new limits); one that differs is a new registration. Throws ConfigError if one clashes with another or with
+  // a run-time record, if limits contradict each other, or if the runtime file can't be written.
+  Change replace_files(const std::vector<FileRecord>& records, const Limits& defaults);
+
+  // Refuses a bad record, and one whose name, CID or socket is taken; the text says by whom. The record is on disk on
+  // return.
+  struct Refusal {
+    enum class Kind { kInvalid, kTaken, kNotFound, kFromFile, kStorage } kind = Kind::kInvalid;
+    std::string text;
+  };
+  struct Outcome {
+    VmRef vm;         // null: refused
+    Refusal refusal;  // then why
+  };
+  Outcome add(const VmRecord& record, bool persistent);
+  // Takes a run-time record out.
+  Outcome remove(const std::string& name);
+
+  VmRef find(std::string_view name) const;
+  // Only (local CID 2, peer CID > 2) is a guest of this host. Null: unknown.
+  VmRef find_by_cid(std::uint32_t local_cid, std::uint32_t peer_cid) const;
+  VmRef find_by_path(std::string_view path) const;
+  // Sorted by name.
+  const std::map<std::string, VmRef, std::less<>>& all() const { return by_name_; }
+
+  // Why a peer is refused and what to do about it; for peers that find_by_* does not know, and for one on the listener
+  // of `vm` whose uid is not vmm_uid.
+  static std::string refusal_text(const net::Peer& peer, const net::Address& listener, const Vm* vm = nullptr);
+
+ private:
+  using Table = std::map<std::string, VmRef, std::less<>>;
+
+  std::uint64_t registration_of(const VmRecord& record);
+  VmRef make(const VmRecord& record, std::string origin, const Limits& defaults);
+  VmRef keep_or_make(const FileRecord& record, const Limits& defaults);
+  void check_files(const std::vector<FileRecord>& records, const Limits& defaults) const;
+  Refusal problem_of_new(const VmRecord& record) const;
+  // Writes what `table` means to disk, with the state file if it changes too.
+  Done save(const Table& table, bool with_state) const;
+  void commit(Table table);
+
+  RegistryPaths paths_;
+  Limits defaults_;
+  std::uint64_t last_registration_ = 0;
+  std::map<std::string, RuntimeState::Entry> remembered_;  // from the runtime file, until replace_files()
+  Table by_name_;
+  std::unordered_map<std::uint32_t, VmRef> by_cid_;
+  std::unordered_map<std::string, VmRef> by_path_;
+};
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,189 @@
+// The router: typed registration, look-up, and that nothing is forgotten.
+#include "daemon/calls/router.h"
+
+#include <gtest/gtest.h>
+
+#include "hostcall/v1/diagnostics.hostcall.h"
+#include "hostcall/v1/session.hostcall.h"
+
+namespace hostcall::daemon {
+namespace {
+
+namespace Session = v1::Session;
+
+class NoSession final : public SessionFacts {
+ public:
+  Status agree(const v1::HelloRequest&, v1::HelloResponse&) override { return {}; }
+  std::uint64_t session_id() const override { return 1; }
+  void list_allowed(v1::ListServicesResponse&) const override {}
+  Status authorize(const Method&, std::string_view resource) override {
+    return resource == "denied" ? Status{Code::kPermissionDenied, "denied"} : Status{};
+  }
+  bool may(const Method&, std::string_view resource) const override { return resource != "denied"; }
+};
+
+Status echo(const CallContext&, const v1::PingRequest& request, v1::PingResponse& response) {
+  if (request.payload() == "no") return {Code::kNotFound, "no"};
+  response.set_payload(request.payload());
+  return {};
+}
+
+class NoCall final : public ServerCall {
+ public:
+  wire::SendOutcome send(const google::protobuf::MessageLite&) override { return wire::SendOutcome::kEnded; }
+  void reply(const google::protobuf::MessageLite&) override {}
+  void finish(const Status&) override {}
+  void consumed(std::size_t) override {}
+};
+
+class TestLater final : public Later {
+ public:
+  int opened = 0;
+
+ private:
+  ServerCall& open() override {
+    ++opened;
+    return call_;
+  }
+  NoCall call_;
+};
+
+Answer start(Method& method, const std::string& payload, Later& later) {
+  const Caller caller;
+  NoSession session;
+  const CallContext context{caller, session, {}, kNever, 1024};
+  return method.start(context, payload, later);
+}
+
+Answer start(Method& method, const std::string& payload) {
+  TestLater later;
+  auto answer = start(method, payload, later);
+  EXPECT_EQ(later.opened, 0) << "answered at once";
+  return answer;
+}
+
+std::string reply_payload(const Answer& answer) {
+  std::string bytes(answer.reply.size(), '\0');
+  answer.reply.write(bytes.data());
+  v1::PingResponse response;
+  EXPECT_TRUE(response.ParseFromString(bytes));
+  return response.payload();
+}
+
+TEST(Router, AHandlerMayMoveWhatIsInTheRequest) {
+  Router router;
+  router.unary<Session::Ping>(Audience::kGuest,
+                              [](const CallContext&, v1::PingRequest& request, v1::PingResponse& response) -> Status {
+                                response.mutable_payload()->swap(*request.mutable_payload());
+                                return {};
+                              });
+  v1::PingRequest request;
+  for (const auto* payload : {"first, and long enough for the heap", "second", ""}) {
+    request.set_payload(payload);
+    EXPECT_EQ(reply_payload(start(*router.find("hostcall.v1.Session/Ping"), request.SerializeAsString())), payload);
+  }
+}
+
+TEST(Router, FindsWhatIsRegistered) {
+  Router router;
+  router.unary<Session::Ping>(Audience::kGuest, echo);
+  auto* method = router.find("hostcall.v1.Session", "Ping");
+  ASSERT_NE(method, nullptr);
+  EXPECT_EQ(router.find("hostcall.v1.Session/Ping"), method);
+  EXPECT_EQ(method->name, "hostcall.v1.Session/Ping");
+  EXPECT_EQ(method->shape, wire::Shape::kUnary);
+  EXPECT_EQ(router.find("hostcall.v1.Session", "Ping"), method) << "found before";
+  EXPECT_EQ(router.find("hostcall.v1.Session", "Pong"), nullptr);
+  EXPECT_EQ(router.find("hostcall.v1.Sessio", "Ping"), nullptr);
+  EXPECT_EQ(router.find("hostcall.v1.Session"), nullptr);
+  EXPECT_EQ(router.find(""), nullptr);
+}
+
+TEST(Router, KnowsWhichRulesNameSomething) {
+  Router router;
+  router.unary<Session::Ping>(Audience::kGuest, echo);
+  EXPECT_TRUE(router.serves("*"));
+  EXPECT_TRUE(router.serves("hostcall.v1.Session/*"));
+  EXPECT_TRUE(router.serves("hostcall.v1.Session/Ping"));
+  EXPECT_FALSE(router.serves("hostcall.v1.Session/Png"));
+  EXPECT_FALSE(router.serves("hostcall.v1.Sesion/*"));
+}
+
+TEST(Router, AForgottenMethodIsABug) {
+  Router router;
+  router.unary<Session::Ping>(Audience::kGuest, echo);
+  EXPECT_THROW(router.check_complete(Session::kAllMethods), std::logic_error);
+}
+
+TEST(UnaryMethod, OpensTheCallOnlyForWhatTakesTime) {
+  Router router;
+  router.unary<Session::Ping>(
+      Audience::kGuest,
+      [](const CallContext&, const v1::PingRequest& request, v1::PingResponse&, Later& later) -> Status {
+        if (request.payload() == "later") later.begin<Operation>();
+        return {};
+      });
+  auto& method = *router.find("hostcall.v1.Session", "Ping");
+  v1::PingRequest request;
+  EXPECT_TRUE(start(method, request.SerializeAsString()).status.ok());
+  TestLater later;
+  request.set_payload("later");
+  start(method, request.SerializeAsString(), later);
+  EXPECT_EQ(later.opened, 1);
+  EXPECT_NE(later.take(), nullptr);
+}
+
+TEST(UnaryMethod, ParsesAnswersAndForgets) {
+  Router router;
+  router.unary<Session::Ping>(Audience::kGuest, echo);
+  auto& method = *router.find("hostcall.v1.Session/Ping");
+  v1::PingRequest request;
+  request.set_payload("hello");
+  auto started = start(method, request.SerializeAsString());
+  ASSERT_TRUE(started.status.ok());
+  EXPECT_EQ(reply_payload(started), "hello");
+  // The message is used again: nothing of the last call may be left in it.
+  started = start(method, "");
+  ASSERT_TRUE(started.status.ok());
+  EXPECT_EQ(reply_payload(started), "");
+  request.set_payload("no");
+  EXPECT_EQ(start(method, request.SerializeAsString()).status.code, Code::kNotFound);
+  EXPECT_EQ(start(method, "\xff\xff\xff").status.code, Code::kInvalidArgument);
+}
+
+TEST(UnaryMethod, AsksPolicyForTheResourceBeforeItRuns) {
+  Router router;
+  int runs = 0;
+  router.unary_of<Session::Ping>(
+      Audience::kGuest, [](const v1::PingRequest& request) -> std::string_view { return request.payload(); },
+      [&](const CallContext&, const v1::PingRequest&, v1::PingResponse&) -> Status {
+        ++runs;
+        return {};
+      });
+  auto& method = *router.find("hostcall.v1.Session/Ping");
+  EXPECT_TRUE(method.has_resource());
+  v1::PingRequest request;
+  request.set_payload("allowed");
+  EXPECT_TRUE(start(method, request.SerializeAsString()).status.ok());
+  request.set_payload("denied");
+  EXPECT_EQ(start(method, request.SerializeAsString()).status.code, Code::kPermissionDenied);
+  EXPECT_EQ(runs, 1);
+}
+
+TEST(ParseMessage, BoundsNesting) {
+  // A group within a group within …: unknown fields that a careless parser follows down the stack.
+  v1::PingRequest request;
+  EXPECT_FALSE(parse_message(std::string(100, '\x13'), request));
+  EXPECT_TRUE(parse_message(std::string(10, '\x13') + std::string(10, '\x14'), request));
+  EXPECT_FALSE(parse_message(std::string(101, '\x13') + std::string(101, '\x14'), request));
+}
+
+TEST(ShapeOf, FollowsTheProto) {
+  EXPECT_EQ(shape_of<v1::Diagnostics::Echo>(), wire::Shape::kUnary);
+  EXPECT_EQ(shape_of<v1::Diagnostics::Source>(), wire::Shape::kServerStream);
+  EXPECT_EQ(shape_of<v1::Diagnostics::Sink>(), wire::Shape::kClientStream);
+  EXPECT_EQ(shape_of<v1::Diagnostics::EchoStream>(), wire::Shape::kBidiStream);
+}
+
+}  // namespace
+}  // namespace hostcall::daemon

@@ -1,0 +1,151 @@
+// Accounting: charges keep within the limit, always come back, and a bug in them ends the process.
+#include "daemon/vms/quota.h"
+
+#include <gtest/gtest.h>
+
+namespace hostcall::daemon {
+namespace {
+
+TEST(Quota, ChargesUpToTheLimitAndNotBeyond) {
+  Quota quota({.streams = 3});
+  Charge charge(quota, Resource::kStreams);
+  EXPECT_TRUE(charge.try_grow(2));
+  EXPECT_FALSE(charge.try_grow(2));
+  EXPECT_EQ(charge.amount(), 2u) << "a refusal changes nothing";
+  EXPECT_EQ(quota.used(Resource::kStreams), 2u);
+  EXPECT_TRUE(charge.try_grow(1));
+  EXPECT_EQ(quota.left(Resource::kStreams), 0u);
+  EXPECT_FALSE(charge.try_grow(UINT64_MAX)) << "no overflow";
+}
+
+TEST(Quota, EachResourceHasItsOwnLimit) {
+  const Limits limits{.connections = 1, .streams = 2, .memory_bytes = 3, .outbound_bytes = 4};
+  const Quota quota(limits);
+  EXPECT_EQ(quota.limit(Resource::kConnections), 1u);
+  EXPECT_EQ(quota.limit(Resource::kStreams), 2u);
+  EXPECT_EQ(quota.limit(Resource::kMemory), 3u);
+  EXPECT_EQ(quota.limit(Resource::kOutbound), 4u);
+}
+
+TEST(Quota, ChargesOfOneVmAddUp) {
+  Quota quota({.memory_bytes = 10});
+  Charge a(quota, Resource::kMemory);
+  Charge b(quota, Resource::kMemory);
+  EXPECT_TRUE(a.try_grow(6));
+  EXPECT_FALSE(b.try_grow(5));
+  a.shrink(1);
+  EXPECT_TRUE(b.try_grow(5));
+}
+
+TEST(Quota, TheEndOfAChargeGivesItBack) {
+  Quota quota({});
+  {
+    Charge charge(quota, Resource::kConnections);
+    ASSERT_TRUE(charge.try_grow(1));
+  }
+  EXPECT_EQ(quota.used(Resource::kConnections), 0u);
+}
+
+TEST(Quota, AMovedChargeIsHeldOnce) {
+  Quota quota({});
+  Charge a(quota, Resource::kMemory);
+  ASSERT_TRUE(a.try_grow(5));
+  Charge b(std::move(a));
+  EXPECT_EQ(b.amount(), 5u);
+  EXPECT_EQ(quota.used(Resource::kMemory), 5u);
+  Charge c(quota, Resource::kMemory);
+  ASSERT_TRUE(c.try_grow(7));
+  c = std::move(b);
+  EXPECT_EQ(quota.used(Resource::kMemory), 5u) << "what the target held before is given back";
+  c = Charge();
+  EXPECT_EQ(quota.used(Resource::kMemory), 0u);
+}
+
+TEST(Quota, BytesThatExistAreChargedBeyondTheLimit) {
+  Quota quota({.outbound_bytes = 10});
+  Charge charge(quota, Resource::kOutbound);
+  EXPECT_TRUE(charge.set(10));
+  EXPECT_FALSE(charge.set(12)) << "over the limit is said";
+  EXPECT_EQ(quota.used(Resource::kOutbound), 12u);
+  EXPECT_EQ(quota.left(Resource::kOutbound), 0u);
+  EXPECT_TRUE(charge.set(11)) << "on the way down";
+  EXPECT_TRUE(charge.set(0));
+  EXPECT_EQ(quota.left(Resource::kOutbound), 10u);
+}
+
+TEST(Quota, LowerLimitsLeaveWhatIsThere) {
+  Quota quota({.streams = 5});
+  Charge charge(quota, Resource::kStreams);
+  ASSERT_TRUE(charge.try_grow(4));
+  quota.set_limits({.streams = 2});
+  EXPECT_EQ(quota.left(Resource::kStreams), 0u);
+  EXPECT_FALSE(charge.try_grow(1));
+  charge.shrink(3);
+  EXPECT_TRUE(charge.try_grow(1));
+}
+
+TEST(QuotaDeathTest, AQuotaThatEndsWithChargesIsABug) {
+  const auto leak = [] {
+    Charge* charge;
+    Quota quota({});
+    charge = new Charge(quota, Resource::kStreams);
+    EXPECT_TRUE(charge->try_grow(2));
+  };
+  EXPECT_DEATH(leak(), "accounting of streams: charged at the end of the quota .2.");
+}
+
+TEST(QuotaDeathTest, MoreBackThanChargedIsABug) {
+  Quota quota({});
+  Charge charge(quota, Resource::kMemory);
+  ASSERT_TRUE(charge.try_grow(1));
+  EXPECT_DEATH(charge.shrink(2), "accounting of memory_bytes: charge shrunk below zero .2.");
+}
+
+TEST(Charge, WithoutAQuotaCountsForNobody) {
+  Charge charge;
+  EXPECT_TRUE(charge.try_grow(1'000'000));
+  EXPECT_TRUE(charge.set(10));
+  EXPECT_EQ(charge.amount(), 10U);
+}
+
+constexpr TimePoint kStart{seconds(1000)};
+
+TEST(TokenBucket, GrantsTheBurstThenTheRate) {
+  TokenBucket bucket(20, 3);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(bucket.take(kStart), Duration::zero());
+  EXPECT_EQ(bucket.take(kStart), milliseconds(50));
+  EXPECT_EQ(bucket.take(kStart + milliseconds(20)), milliseconds(30)) << "a refusal costs nothing";
+  EXPECT_EQ(bucket.take(kStart + milliseconds(50)), Duration::zero());
+  EXPECT_EQ(bucket.take(kStart + milliseconds(50)), milliseconds(50));
+}
+
+TEST(TokenBucket, WhoWaitsAsToldIsServed) {
+  for (const double rate : {0.001, 0.3, 1.0, 3.0, 7.7, 1000.0, 1e9}) {
+    TokenBucket bucket(rate, 1);
+    auto now = kStart;
+    ASSERT_EQ(bucket.take(now), Duration::zero());
+    for (int i = 0; i < 100; ++i) {
+      const auto wait = bucket.take(now);
+      ASSERT_GT(wait, Duration::zero()) << rate;
+      ASSERT_EQ(bucket.take(now += wait), Duration::zero()) << rate;
+    }
+  }
+}
+
+TEST(TokenBucket, SavesNoMoreThanTheBurst) {
+  TokenBucket bucket(10, 2);
+  ASSERT_EQ(bucket.take(kStart), Duration::zero());
+  EXPECT_DOUBLE_EQ(bucket.left(kStart), 1);
+  EXPECT_DOUBLE_EQ(bucket.left(kStart + milliseconds(50)), 1.5);
+  EXPECT_DOUBLE_EQ(bucket.left(kStart + seconds(3600)), 2);
+}
+
+TEST(TokenBucket, AClockThatStandsOrGoesBackGrantsNothing) {
+  TokenBucket bucket(10, 1);
+  ASSERT_EQ(bucket.take(kStart), Duration::zero());
+  EXPECT_GT(bucket.take(kStart - seconds(5)), Duration::zero());
+  EXPECT_EQ(bucket.take(kStart), milliseconds(100)) << "and the time is not counted twice afterwards";
+}
+
+}  // namespace
+}  // namespace hostcall::daemon
