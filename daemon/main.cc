@@ -14,8 +14,8 @@
 #include "daemon/services/session_service.h"
 #include "daemon/services/store_host.h"
 #include "daemon/services/store_service.h"
-#include "proto/base/standard_fds.h"
 #include "proto/base/bounded_text.h"
+#include "proto/base/standard_fds.h"
 #include "proto/base/try_write.h"
 #include "proto/protobuf_log.h"
 
@@ -85,14 +85,27 @@ int run(const Options& options) {
   register_host_service(router, {.daemon_started = reactor.now(), .root = {}});
   register_diagnostics_service(router, reactor);
   register_store_service(router, store.engine(), reactor);
-  const Parts parts{reactor, journal, audit, router, access, registry, config, stats, store.engine()};
-  Server server(parts, options.config_file);
-  Admin admin(server, parts);
-  admin.register_methods(router);
+  Server server({.reactor = reactor,
+                 .journal = journal,
+                 .audit = audit,
+                 .stats = stats,
+                 .config = config,
+                 .registry = registry,
+                 .access = access,
+                 .router = router,
+                 .lifetimes = store},
+                options.config_file);
+  register_admin_service(router, {.reactor = reactor,
+                                  .stats = stats,
+                                  .config = config,
+                                  .registry = registry,
+                                  .access = access,
+                                  .store = store.engine(),
+                                  .server = server});
   ::signal(SIGPIPE, SIG_IGN);
   reactor.on_signal(SIGTERM, [&] { server.shut_down(); });
   reactor.on_signal(SIGINT, [&] { server.shut_down(); });
-  reactor.on_signal(SIGHUP, [&] { server.reload(); });
+  reactor.on_signal(SIGHUP, [&] { (void)server.reload(); });  // it journals what is wrong
   reactor.enable_watchdog();
   server.start();
   Reactor::notify_systemd("READY=1");

@@ -25,7 +25,7 @@ LAYERS = {
     "daemon/store": ("proto/base", "proto/wire/status.h"),
     "daemon/config": ("proto/base", "proto/net", "proto/wire/frame.h", "daemon/loop"),
     "daemon/vms": ("proto/base", "proto/net", "proto/wire/status.h", "daemon/loop", "daemon/store", "daemon/config"),
-    "daemon/calls": ("proto", "daemon/loop", "daemon/store", "daemon/config", "daemon/vms"),
+    "daemon/calls": ("proto", "daemon/loop", "daemon/config", "daemon/vms"),
     "daemon/services": ("proto", "daemon/loop", "daemon/store", "daemon/config", "daemon/vms", "daemon/calls"),
     "daemon": ("proto", "daemon"),
     "client/lib": ("proto", "client/include"),

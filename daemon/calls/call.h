@@ -1,16 +1,15 @@
-// Call: what a service sees of one call, and what it does to answer. Services know these types and their own
-// messages; they never see connections.
+// What a service sees of a call, and how it answers one. Services know these types and their own messages; they never
+// see connections.
 //
-// Three ways to serve a method: a function that fills in the response (unary, at once); an Operation for what takes
-// time or streams. Session owns the Operation and destroys it when the call is over for whatever reason: its destructor
-// is the clean-up.
+// A method is served in one of two ways. A function fills in the response, at once. For what takes time or streams, the
+// function makes a CallHandler; the session then opens the call and destroys the handler when the call is over, for
+// whatever reason: its destructor is the clean-up.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
 
 #include <memory>
 #include <string_view>
-#include <utility>
 
 #include "daemon/vms/caller.h"
 #include "hostcall/v1/session.pb.h"
@@ -24,16 +23,15 @@ class Method;
 using wire::Code;
 using wire::Status;
 
-// What Session/* asks of the session that it is called on.
+// What a handler may ask of the session that its call came on.
 class SessionFacts {
  public:
-  virtual Status agree(const v1::HelloRequest& request, v1::HelloResponse& response) = 0;
   virtual std::uint64_t session_id() const = 0;
   virtual void list_allowed(v1::ListServicesResponse& response) const = 0;
   // Asks policy about one more resource of a call, as if it were the method's own: takes it off the rate of the rule
-  // that decides, and a denial is audited.
+  // that decides, and audits a denial.
   virtual Status authorize(const Method& method, std::string_view resource) = 0;
-  // Whether policy allows it, for what is else left out of an answer.
+  // Whether policy allows it, for what is otherwise left out of an answer.
   virtual bool may(const Method& method, std::string_view resource) const = 0;
 
  protected:
@@ -52,35 +50,39 @@ struct CallContext {
 // Lets a message serialise itself straight into the output.
 wire::Payload payload_of(const google::protobuf::MessageLite& message);
 
-// The daemon's end of an open call, for its Operation. All methods may be called until finish() or
-// reply(), or until the Operation is destroyed.
-class ServerCall {
+// The daemon's end of an open call, for its handler. All methods may be called until the handler is destroyed; after
+// finish() or reply() they do nothing.
+class Call {
  public:
-  // Sends a message of a streamed reply. kBlocked: on_writable() will tell; the message was not taken.
+  // Sends a message of a streamed reply. kBlocked: the message was not taken, and on_writable() follows.
   virtual wire::SendOutcome send(const google::protobuf::MessageLite& message) = 0;
-  // Ends the call with OK and its single reply. Destroys the Operation at the end of the turn.
+  // Ends the call with OK and its single reply. The handler is destroyed at the end of the turn.
   virtual void reply(const google::protobuf::MessageLite& message) = 0;
-  // Ends the call; OK ends a streamed reply. Destroys the Operation at the end of the turn.
+  // Ends the call; OK ends a streamed reply. The handler is destroyed at the end of the turn.
   virtual void finish(const Status& status) = 0;
-  // The caller may send as much again.
+  // Lets the caller send as many bytes again.
   virtual void consumed(std::size_t message_bytes) = 0;
 
  protected:
-  ~ServerCall() = default;
+  ~Call() = default;
 };
 
-// One call that is not answered at once.
-class Operation {
+// Serves one call that is not answered at once.
+class CallHandler {
  public:
-  explicit Operation(ServerCall& call) : call_(call) {}
-  virtual ~Operation() = default;
-  Operation(const Operation&) = delete;
-  Operation& operator=(const Operation&) = delete;
+  CallHandler() = default;
+  virtual ~CallHandler() = default;
+  CallHandler(const CallHandler&) = delete;
+  CallHandler& operator=(const CallHandler&) = delete;
 
-  // The call is set up: send() and finish() may be used.
-  virtual void start() {}
-  // A message of a streamed request; the view is good during the call. Say consumed() when it is used up.
-  virtual void on_message(std::string_view message) { call_.consumed(message.size()); }
+  // Whoever opens the call says so, once; start() follows.
+  void begin(Call& call) {
+    call_ = &call;
+    start();
+  }
+
+  // A message of a streamed request; the view is valid during the call. Say consumed() when it is used up.
+  virtual void on_message(std::string_view message) { call().consumed(message.size()); }
   // The caller has sent its last message.
   virtual void on_remote_closed() {}
   // send() may be tried again.
@@ -89,30 +91,13 @@ class Operation {
   virtual void on_drain() {}
 
  protected:
-  ServerCall& call() { return call_; }
+  Call& call() { return *call_; }
 
  private:
-  ServerCall& call_;
-};
+  // The call is open: call() may be used from here on.
+  virtual void start() {}
 
-// For a handler that can't answer at once: opens the call, and puts an Operation on it. A call that is answered at
-// once never gets one, which saves most of its cost.
-class Later {
- public:
-  // `arguments` follow the ServerCall in Op's constructor. The handler's own status and reply no longer matter.
-  template <class Op, class... Arguments>
-  void begin(Arguments&&... arguments) {
-    operation_ = std::make_unique<Op>(open(), std::forward<Arguments>(arguments)...);
-  }
-  // Null: the handler has answered.
-  std::unique_ptr<Operation> take() { return std::move(operation_); }
-
- protected:
-  ~Later() = default;
-
- private:
-  virtual ServerCall& open() = 0;
-  std::unique_ptr<Operation> operation_;
+  Call* call_ = nullptr;
 };
 
 }  // namespace hostcall::daemon

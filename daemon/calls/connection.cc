@@ -23,24 +23,37 @@ constexpr std::size_t kBulkFrameBytes = 4096;
 
 }  // namespace
 
-Connection::Connection(Environment& environment, UniqueFd fd, Caller caller, std::uint64_t id, Status refusal,
+Connection::Connection(ConnectionEnvironment environment, UniqueFd fd, Caller caller, std::uint64_t id, Status refusal,
                        Charge place)
-    : environment_(environment),
+    : calls_(environment.calls),
+      connections_(environment.connections),
       fd_(std::move(fd)),
       caller_(std::move(caller)),
       place_(std::move(place)),
-      session_(environment, caller_, id, *this, std::move(refusal)),
-      tick_(environment.reactor, Callback::to<&Connection::on_tick>(this)),
-      opened_(environment.reactor.now()),
+      session_(calls_, caller_, id, *this, std::move(refusal)),
+      tick_(calls_.reactor, Callback::to<&Connection::on_tick>(this)),
+      opened_(calls_.reactor.now()),
       last_received_(opened_) {}
 
-Connection::~Connection() { environment_.reactor.forget(*this); }
+Connection::~Connection() { calls_.reactor.forget(*this); }
 
 void Connection::start() {
   interest_ = kReadable | kPeerClosed;
-  if (!environment_.reactor.add(fd_.get(), interest_, *this).ok()) return close();
+  if (!calls_.reactor.add(fd_.get(), interest_, *this).ok()) return close();
   if (caller_.vm && caller_.peer.family == net::Address::Family::kUnix) net::make_room_for_streams(fd_.get());
   tick_.set(next_tick());
+}
+
+SessionInfo Connection::info() const {
+  return {.id = session_.session_id(),
+          .caller = caller_,
+          .client = session_.client(),
+          .opened = opened_,
+          .last_received = last_received_,
+          .calls = session_.calls(),
+          .open_streams = session_.endpoint().open_streams(),
+          .bytes_in = bytes_in_,
+          .bytes_out = bytes_out_};
 }
 
 // ---------------------------------------------------------------- input
@@ -65,8 +78,8 @@ void Connection::read_input() {
   if (received.value().would_block) return;
   const std::string_view bytes(room.data(), received.value().bytes);
   bytes_in_ += bytes.size();
-  environment_.stats.bytes_in += bytes.size();
-  last_received_ = environment_.reactor.now();
+  calls_.stats.bytes_in += bytes.size();
+  last_received_ = calls_.reactor.now();
   pings_unanswered_ = 0;
   const auto& endpoint = session_.endpoint();
   const auto before = endpoint.frames_received();
@@ -79,7 +92,7 @@ void Connection::read_input() {
 // A turn's work is bounded by frames and by bytes: large frames are little work for their bytes, and a read that has
 // most of them whole copies less.
 std::span<char> Connection::input_room() const {
-  const auto buffer = environment_.reactor.buffer();
+  const auto buffer = calls_.reactor.buffer();
   return buffer.first(bulk_ ? read_size_.next(buffer.size()) : kReadBytes);
 }
 
@@ -104,7 +117,7 @@ void Connection::keep_unread(std::string_view bytes) {
   auto held = std::make_unique<Unread>(Unread{.bytes = {}, .charge = caller_.charge(Resource::kMemory)});
   if (!held->charge.try_grow(bytes.size())) {
     const auto text = caller_.title() + ": the limit memory_bytes is reached by unread replies";
-    environment_.audit.limit_reached(caller_, text, environment_.reactor.now());
+    calls_.audit.limit_reached(caller_, text, calls_.reactor.now());
     return end(wire::GoawayReason::kLimit, text);
   }
   held->bytes.append(bytes);
@@ -119,14 +132,14 @@ void Connection::resume_unread() {
 
 // After the end was decided: what still comes is thrown away until the peer has closed.
 void Connection::discard_input() {
-  const auto received = net::receive(fd_.get(), environment_.reactor.buffer());
+  const auto received = net::receive(fd_.get(), calls_.reactor.buffer());
   if (!received.ok() || received.value().end) close();
 }
 
 void Connection::broke_protocol() {
   const auto& violation = *session_.endpoint().violation();
-  ++environment_.stats.violations;
-  environment_.audit.violation(caller_, violation.text, environment_.reactor.now());
+  ++calls_.stats.violations;
+  calls_.audit.violation(caller_, violation.text, calls_.reactor.now());
   end(wire::GoawayReason::kProtocolError, violation.text);
 }
 
@@ -137,7 +150,7 @@ void Connection::note_frame_progress() {
   if (!endpoint.mid_frame()) {
     frame_since_ = kNever;
   } else if (frame_since_ == kNever || frames_seen_ != endpoint.frames_received()) {
-    frame_since_ = environment_.reactor.now();
+    frame_since_ = calls_.reactor.now();
     tick_.set(next_tick());
   }
   frames_seen_ = endpoint.frames_received();
@@ -178,7 +191,7 @@ bool Connection::send_some() {
     output.consume(sent.value());
     left -= sent.value();
     bytes_out_ += sent.value();
-    environment_.stats.bytes_out += sent.value();
+    calls_.stats.bytes_out += sent.value();
   }
   session_.settle_output();
   return true;
@@ -191,35 +204,35 @@ void Connection::update_interest() {
   if (!session_.endpoint().output().empty()) wanted |= kWritable;
   if (wanted == interest_) return;
   interest_ = wanted;
-  environment_.reactor.change(fd_.get(), interest_, *this);
+  calls_.reactor.change(fd_.get(), interest_, *this);
 }
 
 // ---------------------------------------------------------------- deadlines
 
 bool Connection::has_heartbeat() const {
-  return session_.endpoint().has(wire::kFeaturePing) && environment_.config.timeouts.heartbeat > Duration::zero();
+  return session_.endpoint().has(wire::kFeaturePing) && calls_.config.timeouts.heartbeat > Duration::zero();
 }
 
 TimePoint Connection::ping_due() const {
-  return last_received_ + (pings_unanswered_ + 1) * environment_.config.timeouts.heartbeat;
+  return last_received_ + (pings_unanswered_ + 1) * calls_.config.timeouts.heartbeat;
 }
 
 TimePoint Connection::next_tick() const {
-  const auto& timeouts = environment_.config.timeouts;
+  const auto& timeouts = calls_.config.timeouts;
   if (state_ != State::kOpen) return close_at_;
   TimePoint next = frame_since_ == kNever ? kNever : frame_since_ + timeouts.frame;
   if (session_.endpoint().frames_received() == 0) return std::min(next, opened_ + timeouts.first_request);
   if (has_heartbeat()) return std::min(next, ping_due());
   // Open calls keep a plain connection alive; it is looked at again a period later.
-  const auto now = environment_.reactor.now();
+  const auto now = calls_.reactor.now();
   const auto idle = last_received_ + timeouts.base_idle;
   return std::min(next, idle > now ? idle : now + timeouts.base_idle);
 }
 
 // The timer is not moved with every byte: it looks, when it is due, at what has happened meanwhile.
 void Connection::on_tick() {
-  const auto now = environment_.reactor.now();
-  const auto& timeouts = environment_.config.timeouts;
+  const auto now = calls_.reactor.now();
+  const auto& timeouts = calls_.config.timeouts;
   if (close_at_ <= now) return close();
   if (frame_since_ != kNever && frame_since_ + timeouts.frame <= now)
     return end(wire::GoawayReason::kLimit, "a frame was not complete in time");
@@ -235,7 +248,7 @@ void Connection::on_tick() {
 
 void Connection::beat() {
   if (pings_unanswered_ == kMaxLostPings) {
-    ++environment_.stats.heartbeats_lost;
+    ++calls_.stats.heartbeats_lost;
     return end(wire::GoawayReason::kIdle, "the peer is silent: three heartbeats were not answered");
   }
   session_.endpoint().send_ping(++pings_unanswered_);
@@ -266,7 +279,7 @@ void Connection::finish_soon() {
 }
 
 void Connection::close_within(Duration time) {
-  close_at_ = environment_.reactor.now() + time;
+  close_at_ = calls_.reactor.now() + time;
   tick_.set(close_at_);
 }
 
@@ -276,8 +289,8 @@ void Connection::close() {
   if (state_ == State::kClosed) return;
   set_state(State::kClosed);
   tick_.cancel();
-  environment_.reactor.remove(fd_.get());
-  environment_.connections.closed(*this);
+  calls_.reactor.remove(fd_.get());
+  connections_.closed(*this);
 }
 
 }  // namespace hostcall::daemon

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "daemon/calls/environment.h"
+#include "daemon/calls/server_control.h"
 #include "daemon/calls/session.h"
 #include "proto/base/buffer.h"
 #include "proto/wire/read_size.h"
@@ -18,7 +19,8 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
  public:
   // Takes the socket. A refusal that is not OK is told to the caller in answer to its first request. `place` is
   // the VM's charge for a connection.
-  Connection(Environment& environment, UniqueFd fd, Caller caller, std::uint64_t id, Status refusal, Charge place);
+  Connection(ConnectionEnvironment environment, UniqueFd fd, Caller caller, std::uint64_t id, Status refusal,
+             Charge place);
   ~Connection();
   // Begins to read. The connection may already be closed on return.
   void start();
@@ -26,10 +28,7 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   const Caller& caller() const { return caller_; }
   Session& session() { return session_; }
   const Session& session() const { return session_; }
-  TimePoint opened() const { return opened_; }
-  TimePoint last_received() const { return last_received_; }
-  std::uint64_t bytes_in() const { return bytes_in_; }
-  std::uint64_t bytes_out() const { return bytes_out_; }
+  SessionInfo info() const;
 
   // No new calls; running ones go on, and the connection closes after the last.
   void drain(std::string_view text);
@@ -51,8 +50,9 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
 
   void on_io(std::uint32_t events) override;
   void on_turn_end() override;
-  void flush_soon() override { environment_.reactor.at_turn_end(*this); }
+  void flush_soon() override { calls_.reactor.at_turn_end(*this); }
   void finish_soon() override;
+  void booted(bool again) override { connections_.booted(*this, again); }
 
   void set_state(State state);
   void read_input();
@@ -74,7 +74,8 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   void close_within(Duration time);
   void close();
 
-  Environment& environment_;
+  CallEnvironment& calls_;
+  Connections& connections_;
   UniqueFd fd_;
   const Caller caller_;
   Charge place_;

@@ -1,65 +1,63 @@
-// OpenCall: a call that was not answered at once: its stream, its Operation, its deadline and its charge. Session owns
-// it until the call is over; it then lives to the end of the turn, so that an Operation can end its own call.
+// OpenCall: a call that was not answered at once: its stream, its handler, its deadline and its charge. Its owner, the
+// session, keeps it until the call is over; it then lives to the end of the turn, so that a handler can end its own
+// call.
 #pragma once
 
 #include <memory>
 
 #include "daemon/calls/call.h"
 #include "daemon/calls/router.h"
-#include "daemon/calls/session.h"
 #include "daemon/loop/reactor.h"
 
 namespace hostcall::daemon {
 
-class OpenCall final : public ServerCall {
- public:
-  OpenCall(Session& session, wire::Stream& stream, const Method& method, Charge streams, TimePoint deadline);
+class OpenCall;
 
-  // Takes the Operation and lets it begin.
-  void run(std::unique_ptr<Operation> operation);
-  Operation* operation() { return operation_.get(); }
-  // Over: the stream is gone, nothing may be sent.
+// Carries out what a call asks for. Only for calls that are not over.
+class CallOwner {
+ public:
+  virtual wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) = 0;
+  // Says the status to the peer, with the single reply if there is one, and removes the call.
+  virtual void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) = 0;
+  virtual void give_credit(OpenCall& call, std::size_t message_bytes) = 0;
+  virtual void on_deadline(OpenCall& call) = 0;
+
+ protected:
+  ~CallOwner() = default;
+};
+
+class OpenCall final : public Call {
+ public:
+  OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
+           TimePoint deadline);
+
+  // Takes the handler and lets it begin.
+  void run(std::unique_ptr<CallHandler> handler);
+  CallHandler& handler() { return *handler_; }
+  const Method& method() const { return method_; }
+  // Needs a call that is not over.
+  wire::Stream& stream() { return *stream_; }
+  // Nothing may be sent any more: the stream is gone.
   bool over() const { return stream_ == nullptr; }
   // Ends the call without a word to the peer.
-  void drop();
+  void close();
 
   wire::SendOutcome send(const google::protobuf::MessageLite& message) override;
   void reply(const google::protobuf::MessageLite& message) override;
   void finish(const Status& status) override;
   void consumed(std::size_t message_bytes) override;
 
- private:
-  void on_deadline();
+  std::size_t position = 0;  // for the owner, in its list of calls
 
-  Session& session_;
+ private:
+  void deadline_passed() { owner_.on_deadline(*this); }
+
+  CallOwner& owner_;
   wire::Stream* stream_;
   const Method& method_;
   Charge streams_;
   Timer deadline_;
-  std::unique_ptr<Operation> operation_;
-};
-
-// Opens the call that a session is just starting, if its handler asks for it.
-class CallToOpen final : public Later {
- public:
-  CallToOpen(Session& session, wire::Stream& stream, const Method& method, Charge streams, TimePoint deadline)
-      : session_(session), stream_(stream), method_(method), streams_(std::move(streams)), deadline_(deadline) {}
-
-  // The call of take()'s Operation.
-  std::unique_ptr<OpenCall> take_call() { return std::move(call_); }
-
- private:
-  ServerCall& open() override {
-    call_ = std::make_unique<OpenCall>(session_, stream_, method_, std::move(streams_), deadline_);
-    return *call_;
-  }
-
-  Session& session_;
-  wire::Stream& stream_;
-  const Method& method_;
-  Charge streams_;
-  TimePoint deadline_;
-  std::unique_ptr<OpenCall> call_;
+  std::unique_ptr<CallHandler> handler_;
 };
 
 }  // namespace hostcall::daemon

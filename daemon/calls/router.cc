@@ -23,11 +23,12 @@ Status unparseable(std::string_view method) {
 }
 
 Method::Method(std::string_view service_name, std::string_view method, wire::Shape method_shape,
-               Audience method_audience)
+               Audience method_audience, Kind kind)
     : name(std::string(service_name) + "/" + std::string(method)),
       service(std::string_view(name).substr(0, service_name.size())),
       shape(method_shape),
-      audience(method_audience) {}
+      audience(method_audience),
+      is_protocol(kind == Kind::kProtocol) {}
 
 void Router::add(std::unique_ptr<Method> method) {
   method->index = static_cast<std::uint32_t>(methods_.size());

@@ -2,6 +2,7 @@
 // wrote, so that a wrong message or shape does not compile, and seal() finds the ones that were forgotten.
 #pragma once
 
+#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
@@ -15,7 +16,10 @@
 
 namespace hostcall::daemon {
 
-// The answer of a method that has not put it off.
+// Set by a method that does not answer at once.
+using Handler = std::unique_ptr<CallHandler>;
+
+// The answer of a method that has set no handler.
 struct Answer {
   Status status;
   wire::Payload reply;  // with OK; good until the next call
@@ -23,11 +27,13 @@ struct Answer {
 
 class Method {
  public:
-  Method(std::string_view service, std::string_view method, wire::Shape method_shape, Audience method_audience);
+  enum class Kind : bool { kServed, kProtocol };  // kProtocol: see Router::protocol()
+  Method(std::string_view service, std::string_view method, wire::Shape method_shape, Audience method_audience,
+         Kind kind = Kind::kServed);
   virtual ~Method() = default;
 
-  // Parses the payload and begins. What is returned is the answer, unless an Operation has begun on `later`.
-  virtual Answer start(const CallContext& context, std::string_view payload, Later& later) = 0;
+  // Parses the payload and begins. What is returned is the answer, unless `handler` was set: then the call is open.
+  virtual Answer start(const CallContext& context, std::string_view payload, Handler& handler) = 0;
   bool is(std::string_view of_service, std::string_view method) const {
     return name.size() == of_service.size() + 1 + method.size() && name.ends_with(method) && of_service == service;
   }
@@ -39,25 +45,29 @@ class Method {
   const std::string_view service;  // of it
   const wire::Shape shape;
   const Audience audience;
+  const bool is_protocol;
   std::uint32_t index = 0;  // position in Router::methods()
 };
 
 class Router {
  public:
-  // Registers a unary method: Status f(const CallContext&, const Request&, Response&), with one more argument, Later&,
-  // if some of its calls take time. The request may be taken as Request&, to move what is in it.
+  // Registers a unary method: Status f(const CallContext&, const Request&, Response&), with one more argument,
+  // Handler&, if some of its calls take time. The request may be taken as Request&, to move what is in it.
   template <class M, class Function>
   void unary(Audience audience, Function function);
   // The same for a method with a resource of policy: std::string_view resource(const Request&).
   template <class M, class Resource, class Function>
   void unary_of(Audience audience, Resource resource, Function function);
-  // Registers a method of any shape that an Operation answers: Status f(const CallContext&, const Request&, Later&).
-  // Without an Operation the status is the answer. A method whose client streams gets an empty Request here and its
-  // messages later.
+  // Registers a method of any shape that a handler serves: Status f(const CallContext&, const Request&, Handler&).
+  // Without a handler the status is the answer. A method whose client streams gets an empty Request here, and its
+  // handler the messages.
   template <class M, class Function>
-  void operation(Audience audience, Function function);
+  void handled(Audience audience, Function function);
   template <class M, class Resource, class Function>
-  void operation_of(Audience audience, Resource resource, Function function);
+  void handled_of(Audience audience, Resource resource, Function function);
+  // Registers a method that the session answers itself, because it belongs to the protocol. It is never started.
+  template <class M>
+  void protocol(Audience audience);
 
   // Checks that each method of a service (its generated kAllMethods) is there; throws std::logic_error naming one that
   // is not.
@@ -119,7 +129,7 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
   UnaryMethod(Audience method_audience, Resource resource, Function function)
       : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
 
-  Answer start(const CallContext& context, std::string_view payload, Later& later) override {
+  Answer start(const CallContext& context, std::string_view payload, Handler& handler) override {
     // Messages are used again: that is twice as fast as an arena. A large one gives its memory back first.
     if (payload.size() > kKeepBytes || response_bytes_ > kKeepBytes) {
       request_ = {};
@@ -129,7 +139,7 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
     if (!parse_message(payload, request_)) return {unparseable(M::kFullName), {}};
     if constexpr (UnaryMethod::kHasResource)
       if (auto status = this->authorize(context, request_); !status.ok()) return {std::move(status), {}};
-    Answer answer{run(context, later), {}};
+    Answer answer{run(context, handler), {}};
     if (answer.status.ok()) answer.reply = payload_of(response_);
     response_bytes_ = answer.reply.size();
     return answer;
@@ -138,10 +148,10 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
  private:
   static constexpr std::size_t kKeepBytes = 16 * 1024;
 
-  Status run(const CallContext& context, Later& later) {
+  Status run(const CallContext& context, Handler& handler) {
     if constexpr (std::is_invocable_v<Function, const CallContext&, typename M::Request&, typename M::Response&,
-                                      Later&>)
-      return function_(context, request_, response_, later);
+                                      Handler&>)
+      return function_(context, request_, response_, handler);
     else
       return function_(context, request_, response_);
   }
@@ -153,22 +163,36 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
 };
 
 template <class M, class Resource, class Function>
-class OperationMethod final : public TypedMethod<M, Resource> {
+class HandledMethod final : public TypedMethod<M, Resource> {
  public:
-  OperationMethod(Audience method_audience, Resource resource, Function function)
+  HandledMethod(Audience method_audience, Resource resource, Function function)
       : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
 
-  Answer start(const CallContext& context, std::string_view payload, Later& later) override {
+  Answer start(const CallContext& context, std::string_view payload, Handler& handler) override {
     typename M::Request request;
     if (!parse_message(payload, request)) return {unparseable(M::kFullName), {}};
-    if constexpr (OperationMethod::kHasResource)
+    if constexpr (HandledMethod::kHasResource)
       if (auto status = this->authorize(context, request); !status.ok()) return {std::move(status), {}};
-    return {function_(context, static_cast<const typename M::Request&>(request), later), {}};
+    return {function_(context, static_cast<const typename M::Request&>(request), handler), {}};
   }
 
  private:
   Function function_;
 };
+
+// Stands for its name in policy and in lists of methods.
+template <class M>
+class ProtocolMethod final : public Method {
+ public:
+  explicit ProtocolMethod(Audience method_audience)
+      : Method(M::kService, M::kMethod, shape_of<M>(), method_audience, Kind::kProtocol) {}
+  Answer start(const CallContext&, std::string_view, Handler&) override { std::abort(); }
+};
+
+template <class M>
+void Router::protocol(Audience audience) {
+  add(std::make_unique<ProtocolMethod<M>>(audience));
+}
 
 template <class M, class Function>
 void Router::unary(Audience audience, Function function) {
@@ -182,13 +206,13 @@ void Router::unary_of(Audience audience, Resource resource, Function function) {
 }
 
 template <class M, class Function>
-void Router::operation(Audience audience, Function function) {
-  operation_of<M>(audience, NoResource{}, std::move(function));
+void Router::handled(Audience audience, Function function) {
+  handled_of<M>(audience, NoResource{}, std::move(function));
 }
 
 template <class M, class Resource, class Function>
-void Router::operation_of(Audience audience, Resource resource, Function function) {
-  add(std::make_unique<OperationMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
+void Router::handled_of(Audience audience, Resource resource, Function function) {
+  add(std::make_unique<HandledMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
 }
 
 }  // namespace hostcall::daemon

@@ -35,10 +35,22 @@ net::Address unix_address(const std::string& path) {
   return {.family = net::Address::Family::kUnix, .cid = 0, .port = 0, .path = path};
 }
 
+// For the functions that throw at the start.
+void require(const Done& outcome) {
+  if (!outcome.ok()) throw std::runtime_error(outcome.error().message());
+}
+
 }  // namespace
 
-Server::Server(const Parts& parts, std::string config_file)
-    : environment_{parts, *this, random_epoch()},
+Server::Server(const ServerParts& parts, std::string config_file)
+    : parts_(parts),
+      calls_{.reactor = parts.reactor,
+             .audit = parts.audit,
+             .stats = parts.stats,
+             .config = parts.config,
+             .router = parts.router,
+             .access = parts.access,
+             .daemon_epoch = random_epoch()},
       config_file_(std::move(config_file)),
       housekeeping_(parts.reactor, Callback::to<&Server::housekeeping>(this)),
       drain_timer_(parts.reactor, Callback::to<&Server::drain_over>(this)) {}
@@ -48,100 +60,104 @@ Server::~Server() = default;
 // ---------------------------------------------------------------- listeners
 
 void Server::start() {
-  const auto& config = environment_.config;
+  const auto& config = parts_.config;
   if (const auto* group = ::getgrnam(config.admin_group.c_str())) admin_group_ = group->gr_gid;
   adopt_inherited();
-  for (const auto& address : config.listen) open(address, kSocketMode);
-  open(unix_address(config.admin_socket), kSocketMode);
+  for (const auto& address : config.listen) require(open(address, kSocketMode));
+  require(open(unix_address(config.admin_socket), kSocketMode));
   if (admin_group_ != static_cast<gid_t>(-1) && !listeners_.at("unix:" + config.admin_socket)->inherited())
     share_admin_socket();
-  for (const auto& [name, vm] : environment_.registry.all()) open_vm_listener(*vm);
-  housekeeping_.set(environment_.reactor.now() + kHousekeeping);
-  environment_.journal.write(Level::kInfo, Event::kStarted, "hostcalld " HOSTCALL_VERSION " started",
-                             {{"EPOCH", environment_.daemon_epoch}});
+  open_vm_listeners();
+  housekeeping_.set(parts_.reactor.now() + kHousekeeping);
+  parts_.journal.write(Level::kInfo, Event::kStarted, "hostcalld " HOSTCALL_VERSION " started",
+                       {{"EPOCH", calls_.daemon_epoch}});
   warn_of_unknown_calls();
   update_status();
 }
 
 // An ordinary user who is not in the group can't do it: then only that user and root get in.
 void Server::share_admin_socket() {
-  const auto& config = environment_.config;
+  const auto& config = parts_.config;
   if (admin_group_ == ::getegid()) return;
   if (::chown(config.admin_socket.c_str(), static_cast<uid_t>(-1), admin_group_) == 0) return;
-  environment_.journal.write(Level::kNotice, Event::kSystemError,
-                             Error::from_errno("only root and this user can use the admin socket: chown " +
-                                               config.admin_socket + " to group " + config.admin_group)
-                                 .message());
+  parts_.journal.write(Level::kNotice, Event::kSystemError,
+                       Error::from_errno("only root and this user can use the admin socket: chown " +
+                                         config.admin_socket + " to group " + config.admin_group)
+                           .message());
 }
 
 void Server::adopt_inherited() {
   auto sockets = inherited_sockets();
   if (!sockets.ok()) throw std::runtime_error(sockets.error().message());
-  for (auto& socket : *sockets) add_listener(std::move(socket.fd), socket.address, true);
+  for (auto& socket : *sockets) require(add_listener(std::move(socket.fd), socket.address, true));
 }
 
-void Server::add_listener(UniqueFd fd, const net::Address& address, bool inherited) {
-  auto listener = std::make_unique<Listener>(environment_.reactor, *this, std::move(fd), address, inherited);
-  if (const auto started = listener->start(); !started.ok()) throw std::runtime_error(started.error().message());
+Done Server::add_listener(UniqueFd fd, const net::Address& address, bool inherited) {
+  auto listener =
+      std::make_unique<Listener>(parts_.reactor, static_cast<Acceptor&>(*this), std::move(fd), address, inherited);
+  HOSTCALL_TRY(listener->start());
   listeners_[address.to_string()] = std::move(listener);
+  return done();
 }
 
-void Server::open(const net::Address& address, mode_t mode) {
-  if (listeners_.contains(address.to_string())) return;  // systemd has passed it
+Done Server::open(const net::Address& address, mode_t mode) {
+  if (listeners_.contains(address.to_string())) return done();  // systemd has passed it
   auto fd = net::listen(address, mode);
-  if (!fd.ok()) throw std::runtime_error("can't listen: " + fd.error().message());
-  add_listener(std::move(*fd), address, false);
+  if (!fd.ok()) return Error{0, "can't listen: " + fd.error().message()};
+  return add_listener(std::move(*fd), address, false);
 }
 
-// A VM whose directory is missing must not keep the others from their host.
-std::string Server::open_vm_listener(const Vm& vm) {
-  if (vm.record.unix_path.empty()) return {};
-  try {
-    open(unix_address(vm.record.unix_path), vm.record.vmm_uid ? kCheckedSocketMode : kSocketMode);
-    return {};
-  } catch (const std::runtime_error& error) {
-    const auto text = "VM \"" + vm.record.name + "\" has no listener: " + error.what() +
-                      "; mend it and reload (hostcallctl policy reload)";
-    environment_.journal.write(Level::kError, Event::kSystemError, text,
-                               {{"VM", vm.record.name}, {"LISTENER", vm.record.unix_path}});
-    return text;
-  }
+// Journals a failure.
+Done Server::open_vm_listener(const Vm& vm) {
+  if (vm.record.unix_path.empty()) return done();
+  const auto opened = open(unix_address(vm.record.unix_path), vm.record.vmm_uid ? kCheckedSocketMode : kSocketMode);
+  if (opened.ok()) return opened;
+  Error error{0, "VM \"" + vm.record.name + "\" has no listener: " + opened.error().message() +
+                     "; mend it and reload (hostcallctl policy reload)"};
+  parts_.journal.write(Level::kError, Event::kSystemError, error.what,
+                       {{"VM", vm.record.name}, {"LISTENER", vm.record.unix_path}});
+  return error;
+}
+
+// A VM whose directory is missing must not keep the others from their host: its failure is journalled, and that is all.
+void Server::open_vm_listeners() {
+  for (const auto& [name, vm] : parts_.registry.all()) (void)open_vm_listener(*vm);
 }
 
 void Server::close_vm_listener(const Vm& vm) {
   const auto it = listeners_.find("unix:" + vm.record.unix_path);
   if (it == listeners_.end() || it->second->inherited()) return;
   it->second->close();
-  environment_.reactor.retire(std::move(it->second));
+  parts_.reactor.retire(std::move(it->second));
   listeners_.erase(it);
 }
 
 bool Server::is_admin(const Listener& listener) const {
   return listener.address().family == net::Address::Family::kUnix &&
-         listener.address().path == environment_.config.admin_socket;
+         listener.address().path == parts_.config.admin_socket;
 }
 
 // ---------------------------------------------------------------- a new connection
 
 void Server::accepted(UniqueFd fd, const Listener& listener) {
-  ++environment_.stats.connections_accepted;
+  ++parts_.stats.connections_accepted;
   Caller caller;
   Charge place;
   auto refusal = identify(fd.get(), listener, caller);
   if (refusal.ok()) refusal = admit(caller, place);
   if (!refusal.ok()) {
-    ++environment_.stats.connections_refused;
-    environment_.audit.caller_refused(caller, refusal.message, environment_.reactor.now());
+    ++parts_.stats.connections_refused;
+    parts_.audit.caller_refused(caller, refusal.message, parts_.reactor.now());
     if (refused_ == kMaxRefused) return;
     ++refused_;
   }
   const auto id = next_session_++;
-  auto connection = std::make_unique<Connection>(environment_, std::move(fd), std::move(caller), id, std::move(refusal),
-                                                 std::move(place));
+  auto connection = std::make_unique<Connection>(ConnectionEnvironment{calls_, *this}, std::move(fd), std::move(caller),
+                                                 id, std::move(refusal), std::move(place));
   auto& started = *connection;
   if (started.session().state() != Session::State::kRefused) write_session(Event::kSessionOpened, started, "opened");
   connections_.emplace(id, std::move(connection));
-  environment_.stats.connections_open = connections_.size();
+  parts_.stats.connections_open = connections_.size();
   started.start();
 }
 
@@ -155,7 +171,7 @@ Status Server::identify(int fd, const Listener& listener, Caller& caller) {
     caller.audience = Audience::kAdmin;
     return check_admin(fd, caller.peer);
   }
-  const auto& registry = environment_.registry;
+  const auto& registry = parts_.registry;
   caller.vm = caller.peer.family == net::Address::Family::kVsock
                   ? registry.find_by_cid(caller.peer.local_cid, caller.peer.cid)
                   : registry.find_by_path(listener.address().path);
@@ -174,17 +190,17 @@ Status Server::check_admin(int fd, const net::Peer& peer) const {
   if (groups.ok() && std::ranges::find(groups.value(), admin_group_) != groups.value().end()) return {};
   return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) +
                                        " may not administer hostcalld: be root or join the group " +
-                                       environment_.config.admin_group};
+                                       parts_.config.admin_group};
 }
 
 // Takes the VM's charge for a connection. Not OK: which limit is in the way.
 Status Server::admit(const Caller& caller, Charge& place) {
   if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
-  if (connections_.size() - refused_ >= environment_.config.max_connections)
-    return {Code::kResourceExhausted, "the host's limit max_connections (" +
-                                          std::to_string(environment_.config.max_connections) + ") is reached"};
+  if (connections_.size() - refused_ >= parts_.config.max_connections)
+    return {Code::kResourceExhausted,
+            "the host's limit max_connections (" + std::to_string(parts_.config.max_connections) + ") is reached"};
   if (!caller.vm) return {};
-  if (const auto wait = caller.vm->connect_rate.take(environment_.reactor.now()); wait > Duration::zero())
+  if (const auto wait = caller.vm->connect_rate.take(parts_.reactor.now()); wait > Duration::zero())
     return {Code::kResourceExhausted,
             caller.title() + ": the limit connect_rate (" + std::to_string(caller.vm->quota.limits().connect_rate) +
                 " per second) is reached; retry in " + std::to_string(std::chrono::ceil<milliseconds>(wait).count()) +
@@ -196,16 +212,22 @@ Status Server::admit(const Caller& caller, Charge& place) {
 }
 
 void Server::accept_failed(const Error& error, const Listener& listener) {
-  environment_.journal.write(Level::kError, Event::kSystemError,
-                             "accept on " + listener.address().to_string() + ": " + error.message() +
-                                 " (raise LimitNOFILE= of hostcalld.service if descriptors ran out)");
+  parts_.journal.write(Level::kError, Event::kSystemError,
+                       "accept on " + listener.address().to_string() + ": " + error.message() +
+                           " (raise LimitNOFILE= of hostcalld.service if descriptors ran out)");
 }
 
 // ---------------------------------------------------------------- connections
 
-Connection* Server::find(std::uint64_t session_id) {
-  const auto it = connections_.find(session_id);
-  return it == connections_.end() ? nullptr : it->second.get();
+void Server::for_each_session(const std::function<void(const SessionInfo&)>& visit) const {
+  for (const auto& [id, connection] : connections_) visit(connection->info());
+}
+
+bool Server::close_session(std::uint64_t id, std::string_view why) {
+  const auto it = connections_.find(id);
+  if (it == connections_.end()) return false;
+  it->second->end(wire::GoawayReason::kRemoved, why);
+  return true;
 }
 
 void Server::closed(Connection& connection) {
@@ -213,114 +235,122 @@ void Server::closed(Connection& connection) {
     --refused_;
   else
     write_session(Event::kSessionClosed, connection, "closed");
-  environment_.store.end_session(std::to_string(connection.session().session_id()));
-  const auto it = connections_.find(connection.session().session_id());
-  environment_.reactor.retire(std::move(it->second));
+  const auto id = connection.session().session_id();
+  parts_.lifetimes.session_ended(id);
+  const auto it = connections_.find(id);
+  parts_.reactor.retire(std::move(it->second));
   connections_.erase(it);
-  environment_.stats.connections_open = connections_.size();
+  parts_.stats.connections_open = connections_.size();
   finish_if_idle();
 }
 
 // At level debug: a script in a guest opens a session for every call.
 void Server::write_session(Event event, const Connection& connection, std::string_view what) {
-  if (!environment_.journal.writes(Level::kDebug)) return;
+  if (!parts_.journal.writes(Level::kDebug)) return;
   const auto id = std::to_string(connection.session().session_id());
   const auto& caller = connection.caller();
-  environment_.journal.write(Level::kDebug, event,
-                             "session " + id + " of " + caller.title() + " " + std::string(what) + ", " +
-                                 std::to_string(connection.session().calls()) + " calls",
-                             {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
+  parts_.journal.write(Level::kDebug, event,
+                       "session " + id + " of " + caller.title() + " " + std::string(what) + ", " +
+                           std::to_string(connection.session().calls()) + " calls",
+                       {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
 }
 
-void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const void* except) {
+// A guest that has booted again, or was restored elsewhere, has no use for its earlier sessions.
+void Server::booted(const Connection& connection, bool again) {
+  const auto& vm = *connection.caller().vm;
+  parts_.lifetimes.boot_began(vm);
+  if (again) end_sessions(vm, wire::GoawayReason::kSuperseded, "the VM has booted again", &connection);
+}
+
+void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const Connection* except) {
   for (const auto& [id, connection] : connections_)
-    if (connection->caller().vm.get() == &vm && &connection->session() != except) connection->end(reason, text);
+    if (connection->caller().vm.get() == &vm && connection.get() != except) connection->end(reason, text);
 }
 
-std::string Server::vm_added(const Vm& vm) {
-  auto wrong = open_vm_listener(vm);
-  environment_.journal.write(Level::kInfo, Event::kVmAdded,
-                             "VM \"" + vm.record.name + "\" registered (" + vm.origin + ")", {{"VM", vm.record.name}});
+Done Server::vm_added(const Vm& vm) {
+  auto opened = open_vm_listener(vm);
+  parts_.journal.write(Level::kInfo, Event::kVmAdded, "VM \"" + vm.record.name + "\" registered (" + vm.origin + ")",
+                       {{"VM", vm.record.name}});
   update_status();
-  return wrong;
+  return opened;
 }
 
 std::size_t Server::vm_removed(const Vm& vm) {
   const auto sessions = vm.quota.used(Resource::kConnections);
   close_vm_listener(vm);
   end_sessions(vm, wire::GoawayReason::kRemoved, "the VM was removed or registered anew", nullptr);
-  environment_.journal.write(Level::kInfo, Event::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
-                             {{"VM", vm.record.name}});
+  parts_.journal.write(Level::kInfo, Event::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
+                       {{"VM", vm.record.name}});
   update_status();
   return sessions;
 }
 
 // ---------------------------------------------------------------- reload, shutdown
 
-std::string Server::reload() {
+Done Server::reload() {
   Reactor::notify_systemd(
       "RELOADING=1\nMONOTONIC_USEC=" +
       std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count()));
-  std::string wrong;
+  auto outcome = done();
   try {
     take_over(Settings::read(config_file_));
-    ++environment_.stats.reloads;
-    environment_.journal.write(Level::kInfo, Event::kReloaded, "configuration, VMs and policy were read again");
+    ++parts_.stats.reloads;
+    parts_.journal.write(Level::kInfo, Event::kReloaded, "configuration, VMs and policy were read again");
   } catch (const ConfigError& error) {
-    wrong = error.what();
-    ++environment_.stats.reloads_failed;
-    environment_.journal.write(Level::kError, Event::kReloadFailed,
-                               "reload failed, the old configuration stays in force: " + wrong);
+    outcome = Error{0, error.what()};
+    ++parts_.stats.reloads_failed;
+    parts_.journal.write(Level::kError, Event::kReloadFailed,
+                         std::string("reload failed, the old configuration stays in force: ") + error.what());
   }
   Reactor::notify_systemd("READY=1");
   update_status();
-  return wrong;
+  return outcome;
 }
 
 // What can fail comes first; after it nothing is left half done.
 void Server::take_over(Settings settings) {
-  auto& config = environment_.config;
-  const auto change = environment_.registry.replace_files(settings.vms, settings.config.limits);
-  environment_.access.replace(std::move(settings.policy));
+  auto& config = parts_.config;
+  const auto change = parts_.registry.replace_files(settings.vms, settings.config.limits);
+  parts_.access.replace(std::move(settings.policy));
   if (settings.config.listen != config.listen || settings.config.admin_socket != config.admin_socket)
-    environment_.journal.write(Level::kWarning, Event::kReloaded,
-                               "listen and admin_socket change with a restart of hostcalld, not with a reload");
+    parts_.journal.write(Level::kWarning, Event::kReloaded,
+                         "listen and admin_socket change with a restart of hostcalld, not with a reload");
   settings.config.listen = config.listen;
   settings.config.admin_socket = config.admin_socket;
   config = std::move(settings.config);
   warn_of_unknown_calls();
-  environment_.journal.set_level(level_of(config.log_level).value_or(Level::kInfo));
-  environment_.reactor.set_busy_poll(config.busy_poll);
+  parts_.journal.set_level(level_of(config.log_level).value_or(Level::kInfo));
+  parts_.reactor.set_busy_poll(config.busy_poll);
   for (const auto& vm : change.removed) vm_removed(*vm);
-  for (const auto& vm : change.added) vm_added(*vm);
+  for (const auto& vm : change.added) (void)vm_added(*vm);
   // Those that could not be opened before get another try.
-  for (const auto& [name, vm] : environment_.registry.all()) open_vm_listener(*vm);
+  open_vm_listeners();
 }
 
 // A misspelt method in a rule would silently never match.
 void Server::warn_of_unknown_calls() {
-  for (const auto& rule : environment_.access.policy().rules())
+  for (const auto& rule : parts_.access.policy().rules())
     for (const auto& call : rule.calls)
-      if (!environment_.router.serves(call))
-        environment_.journal.write(Level::kWarning, Event::kSystemError,
-                                   rule.file + ":" + std::to_string(rule.line) + ": no method is named \"" + call +
-                                       "\", the rule decides nothing for it",
-                                   {{"RULE", rule.file + ":" + std::to_string(rule.line)}, {"CALL", call}});
+      if (!parts_.router.serves(call))
+        parts_.journal.write(Level::kWarning, Event::kSystemError,
+                             rule.file + ":" + std::to_string(rule.line) + ": no method is named \"" + call +
+                                 "\", the rule decides nothing for it",
+                             {{"RULE", rule.file + ":" + std::to_string(rule.line)}, {"CALL", call}});
 }
 
 void Server::shut_down() {
   if (stopping_) return;
   stopping_ = true;
   Reactor::notify_systemd("STOPPING=1\nSTATUS=Waiting for running calls");
-  environment_.journal.write(Level::kInfo, Event::kStopping, "stopping: running calls may finish");
+  parts_.journal.write(Level::kInfo, Event::kStopping, "stopping: running calls may finish");
   for (const auto& [text, listener] : listeners_) listener->stop();
   for (const auto& [id, connection] : connections_) connection->drain("hostcalld is stopping");
-  drain_timer_.set(environment_.reactor.now() + environment_.config.timeouts.drain);
+  drain_timer_.set(parts_.reactor.now() + parts_.config.timeouts.drain);
   finish_if_idle();
 }
 
 void Server::finish_if_idle() {
-  if (stopping_ && connections_.empty()) environment_.reactor.stop();
+  if (stopping_ && connections_.empty()) parts_.reactor.stop();
 }
 
 void Server::drain_over() {
@@ -328,21 +358,21 @@ void Server::drain_over() {
     connection->end(wire::GoawayReason::kShutdown, "hostcalld is stopping, the call was not done in time");
   // Those that still do not close are cut off when the loop ends.
   constexpr Duration kLastWords = seconds(1);
-  drain_timer_.set(environment_.reactor.now() + kLastWords);
-  if (std::exchange(drain_overdue_, true)) environment_.reactor.stop();
+  drain_timer_.set(parts_.reactor.now() + kLastWords);
+  if (std::exchange(drain_overdue_, true)) parts_.reactor.stop();
 }
 
 void Server::housekeeping() {
-  environment_.audit.flush(environment_.reactor.now());
+  parts_.audit.flush(parts_.reactor.now());
   update_status();
-  housekeeping_.set(environment_.reactor.now() + kHousekeeping);
+  housekeeping_.set(parts_.reactor.now() + kHousekeeping);
 }
 
 void Server::update_status() {
   if (stopping_) return;
-  auto status = "STATUS=VMs: " + std::to_string(environment_.registry.all().size()) +
+  auto status = "STATUS=VMs: " + std::to_string(parts_.registry.all().size()) +
                 ", connections: " + std::to_string(connections_.size()) +
-                ", policy rules: " + std::to_string(environment_.access.policy().rules().size());
+                ", policy rules: " + std::to_string(parts_.access.policy().rules().size());
   if (status == last_status_) return;
   last_status_ = std::move(status);
   Reactor::notify_systemd(last_status_);

@@ -1,5 +1,6 @@
 // Server: the listeners and connections of the daemon. Decides who a new connection is and whether it may stay, keeps
-// the listeners in step with the registry, and carries out reload and shutdown.
+// the listeners in step with the registry, says when a VM's sessions and boots end, and carries out reload and
+// shutdown.
 #pragma once
 
 #include <map>
@@ -10,37 +11,49 @@
 
 #include "daemon/calls/connection.h"
 #include "daemon/calls/environment.h"
+#include "daemon/calls/lifetimes.h"
+#include "daemon/calls/server_control.h"
+#include "daemon/loop/journal.h"
 #include "daemon/loop/listener.h"
 #include "daemon/vms/settings.h"
 
 namespace hostcall::daemon {
 
-class Server final : public Connections, public Acceptor {
+// What main builds for it.
+struct ServerParts {
+  Reactor& reactor;
+  Journal& journal;
+  Audit& audit;
+  Stats& stats;
+  Config& config;
+  Registry& registry;
+  Access& access;
+  const Router& router;
+  LifetimeObserver& lifetimes;
+};
+
+class Server final : public ServerControl, private Connections, private Acceptor {
  public:
-  Server(const Parts& parts, std::string config_file);
+  Server(const ServerParts& parts, std::string config_file);
   ~Server();
 
   // Opens the listeners and takes over those of systemd. Throws std::runtime_error for one that the configuration
   // names and that can't be opened; a VM's own listener that can't be opened is only reported.
   void start();
-  // Reads all files again and takes them over, all or nothing. Returns what was wrong, empty if nothing.
-  std::string reload();
   // Stops accepting, says Goaway, lets running calls finish, stops the reactor when all is done or the time is over.
   void shut_down();
 
-  // A VM was registered. Returns why its listener could not be opened, empty if it could.
-  std::string vm_added(const Vm& vm);
-  // A VM was removed. Returns how many sessions this ends.
-  std::size_t vm_removed(const Vm& vm);
-
-  Connection* find(std::uint64_t session_id);
-  const std::map<std::uint64_t, std::unique_ptr<Connection>>& all() const { return connections_; }
-  std::uint64_t journal_records_lost() const { return environment_.journal.lost(); }
-
-  void closed(Connection& connection) override;
-  void end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const void* except) override;
+  // ServerControl
+  void for_each_session(const std::function<void(const SessionInfo&)>& visit) const override;
+  [[nodiscard]] bool close_session(std::uint64_t id, std::string_view why) override;
+  Done reload() override;
+  Done vm_added(const Vm& vm) override;
+  std::size_t vm_removed(const Vm& vm) override;
+  std::uint64_t journal_records_lost() const override { return parts_.journal.lost(); }
 
  private:
+  void closed(Connection& connection) override;
+  void booted(const Connection& connection, bool again) override;
   void accepted(UniqueFd fd, const Listener& listener) override;
   void accept_failed(const Error& error, const Listener& listener) override;
 
@@ -48,12 +61,14 @@ class Server final : public Connections, public Acceptor {
   Status check_admin(int fd, const net::Peer& peer) const;
   Status admit(const Caller& caller, Charge& place);
   bool is_admin(const Listener& listener) const;
-  void open(const net::Address& address, mode_t mode);
-  std::string open_vm_listener(const Vm& vm);
+  Done open(const net::Address& address, mode_t mode);
+  Done open_vm_listener(const Vm& vm);
+  void end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const Connection* except);
+  void open_vm_listeners();
   void close_vm_listener(const Vm& vm);
   void share_admin_socket();
   void adopt_inherited();
-  void add_listener(UniqueFd fd, const net::Address& address, bool inherited);
+  Done add_listener(UniqueFd fd, const net::Address& address, bool inherited);
   void take_over(Settings settings);
   void warn_of_unknown_calls();
   void update_status();
@@ -62,7 +77,8 @@ class Server final : public Connections, public Acceptor {
   void finish_if_idle();
   void drain_over();
 
-  Environment environment_;
+  const ServerParts parts_;
+  CallEnvironment calls_;
   const std::string config_file_;
   gid_t admin_group_ = static_cast<gid_t>(-1);
   std::map<std::string, std::unique_ptr<Listener>> listeners_;  // by address text

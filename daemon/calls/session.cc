@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "daemon/calls/open_call.h"
+#include "hostcall/v1/session.hostcall.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -35,7 +36,8 @@ constexpr std::size_t kEnvelopeBytes = 1024;
 }
 
 bool is_hello(const wire::RequestView& request) {
-  return request.method == "Hello" && request.service == "hostcall.v1.Session";
+  using v1::Session::Hello;
+  return request.method == Hello::kMethod && request.service == Hello::kService;
 }
 
 wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, MemoryBudget& budget,
@@ -51,7 +53,8 @@ wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, Memor
 
 }  // namespace
 
-Session::Session(Environment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner, Status refusal)
+Session::Session(CallEnvironment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner,
+                 Status refusal)
     : environment_(environment),
       caller_(caller),
       owner_(owner),
@@ -79,6 +82,7 @@ void Session::on_request(wire::Stream& stream, const wire::RequestView& request,
   if (!streams.try_grow(1)) return answer_too_many(stream);
   auto* method = environment_.router.find(request.service, request.method);
   if (const auto objection = object_to(method, request, remote_open)) return answer(stream, *objection);
+  if (method->is_protocol) return answer_hello(stream, request.payload);
   start_call(stream, *method, request, std::move(streams));
 }
 
@@ -147,15 +151,15 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
                             .now = environment_.reactor.now(),
                             .deadline = deadline_of(method, request),
                             .max_message_bytes = endpoint_.max_message_bytes()};
-  CallToOpen later(*this, stream, method, std::move(streams), context.deadline);
-  const auto answered = method.start(context, request.payload, later);
+  Handler handler;
+  const auto answered = method.start(context, request.payload, handler);
   if (answered.status.code == Code::kResourceExhausted) limit_reached(answered.status.message);
-  if (auto operation = later.take()) {
-    open_.push_back(later.take_call());
-    return open_.back()->run(std::move(operation));
-  }
-  answer(stream, answered.status, answered.reply);
-  apply_agreement();
+  if (!handler) return answer(stream, answered.status, answered.reply);
+  auto call = std::make_unique<OpenCall>(static_cast<CallOwner&>(*this), environment_.reactor, stream, method,
+                                         std::move(streams), context.deadline);
+  call->position = open_.size();
+  open_.push_back(std::move(call));
+  open_.back()->run(std::move(handler));
 }
 
 void Session::limit_reached(std::string_view text) {
@@ -166,18 +170,17 @@ void Session::limit_reached(std::string_view text) {
 // ---------------------------------------------------------------- a call goes on
 
 void Session::on_data(wire::Stream& stream, std::string_view data) {
-  static_cast<OpenCall*>(stream.context)->operation()->on_message(data);
+  static_cast<OpenCall*>(stream.context)->handler().on_message(data);
 }
 
 void Session::on_remote_closed(wire::Stream& stream) {
-  static_cast<OpenCall*>(stream.context)->operation()->on_remote_closed();
+  static_cast<OpenCall*>(stream.context)->handler().on_remote_closed();
 }
 
-void Session::on_writable(wire::Stream& stream) { static_cast<OpenCall*>(stream.context)->operation()->on_writable(); }
+void Session::on_writable(wire::Stream& stream) { static_cast<OpenCall*>(stream.context)->handler().on_writable(); }
 
 void Session::on_cancel(wire::Stream& stream, Code) {
-  auto& call = *static_cast<OpenCall*>(stream.context);
-  retire(call);
+  remove(*static_cast<OpenCall*>(stream.context));
   endpoint_.forget(stream);
 }
 
@@ -222,22 +225,55 @@ Status Session::no_room_for(std::size_t reply_bytes) const {
                     "the call was made, but its reply does not fit; read the replies first");
 }
 
-// Takes a call out of the list; it dies at the end of the turn, because its Operation may be running.
-void Session::retire(OpenCall& call) {
-  call.drop();
-  const auto at = std::ranges::find(open_, &call, &std::unique_ptr<OpenCall>::get);
-  auto dead = std::move(*at);
-  *at = std::move(open_.back());
+// Takes a call out of the list; it dies at the end of the turn, because its handler may be running.
+void Session::remove(OpenCall& call) {
+  call.close();
+  const auto position = call.position;
+  auto dead = std::exchange(open_[position], std::move(open_.back()));
   open_.pop_back();
+  if (position < open_.size()) open_[position]->position = position;
   environment_.reactor.retire(std::move(dead));
   if (open_.empty() && refusal_) owner_.finish_soon();
+}
+
+wire::SendOutcome Session::send_message(OpenCall& call, const wire::Payload& message) {
+  if (!output_has_room(message.size())) {
+    call.finish({Code::kResourceExhausted, call.method().name + ": the VM's limit outbound_bytes (" +
+                                               std::to_string(caller_.vm->quota.limits().outbound_bytes) +
+                                               ") is used up by replies that it has not read"});
+    return wire::SendOutcome::kEnded;
+  }
+  const auto outcome = endpoint_.send_data(call.stream(), message);
+  if (outcome == wire::SendOutcome::kSent) settle_output();
+  owner_.flush_soon();
+  return outcome;
+}
+
+void Session::end_call(OpenCall& call, const Status& status, const wire::Payload& reply) {
+  if (status.code == Code::kResourceExhausted) limit_reached(status.message);
+  auto& stream = call.stream();
+  remove(call);
+  if (!status.ok() || !wire::server_streams(call.method().shape)) return answer(stream, status, reply);
+  endpoint_.close_stream(stream);
+  owner_.flush_soon();
+}
+
+void Session::give_credit(OpenCall& call, std::size_t message_bytes) {
+  endpoint_.consumed(call.stream(), message_bytes);
+  owner_.flush_soon();
+}
+
+void Session::on_deadline(OpenCall& call) {
+  ++environment_.stats.calls_timed_out;
+  call.finish({Code::kDeadlineExceeded, call.method().name + " was not done before the call's deadline"});
 }
 
 // Some end, and so change the list.
 void Session::drain_calls() {
   std::vector<OpenCall*> calls;
   for (const auto& call : open_) calls.push_back(call.get());
-  for (auto* call : calls) call->operation()->on_drain();
+  for (auto* call : calls)
+    if (!call->over()) call->handler().on_drain();
 }
 
 void Session::end_calls(const Status& status) {
@@ -251,28 +287,38 @@ void Session::stop_accepting(wire::GoawayReason reason, std::uint32_t retry_afte
   owner_.flush_soon();
 }
 
-// ---------------------------------------------------------------- Session/*
+// ---------------------------------------------------------------- Hello
 
-Status Session::agree(const v1::HelloRequest& request, v1::HelloResponse& response) {
-  if (state_ != State::kNew || agreement_pending_)
-    return {Code::kFailedPrecondition, "Hello must be the first call of a connection"};
+// The extension is in force from the first byte after Hello's reply.
+void Session::answer_hello(wire::Stream& stream, std::string_view payload) {
+  v1::HelloRequest request;
+  if (!parse_message(payload, request)) return answer(stream, unparseable(v1::Session::Hello::kFullName));
+  if (const auto objection = object_to_hello(request); !objection.ok()) return answer(stream, objection);
+  state_ = State::kExtended;
+  client_ = escape(request.client_name() + " " + request.client_version());
+  const wire::Extension extension{.features = request.features() & wire::kAllFeatures,
+                                  .stream_window = kStreamWindow,
+                                  .connection_window = kConnectionWindow};
+  v1::HelloResponse response;
+  fill_agreement(extension, response);
+  if (caller_.vm) note_boot_id(request);
+  answer(stream, {}, payload_of(response));
+  endpoint_.enable(extension);
+}
+
+Status Session::object_to_hello(const v1::HelloRequest& request) const {
+  if (state_ != State::kNew) return {Code::kFailedPrecondition, "Hello must be the first call of a connection"};
   for (const auto* field :
        {&request.client_name(), &request.client_version(), &request.boot_id(), &request.vm_generation()})
     if (field->size() > kMaxHelloField)
       return {Code::kInvalidArgument, "a text in Hello has " + std::to_string(field->size()) + " bytes, at most " +
                                           std::to_string(kMaxHelloField) + " are allowed"};
-  client_ = escape(request.client_name() + " " + request.client_version());
-  agreed_features_ = request.features() & wire::kAllFeatures;
-  agreement_pending_ = true;
-  state_ = State::kExtended;
-  fill_agreement(response);
-  if (caller_.vm) note_boot_id(request);
   return {};
 }
 
-void Session::fill_agreement(v1::HelloResponse& response) const {
+void Session::fill_agreement(const wire::Extension& extension, v1::HelloResponse& response) const {
   const auto& limits = caller_.vm ? caller_.vm->quota.limits() : environment_.config.limits;
-  response.set_features(agreed_features_);
+  response.set_features(extension.features);
   response.set_session_id(id_);
   response.set_daemon_epoch(environment_.daemon_epoch);
   response.set_vm_name(caller_.name());
@@ -280,30 +326,21 @@ void Session::fill_agreement(v1::HelloResponse& response) const {
   response.set_max_streams(static_cast<std::uint32_t>(limits.streams));
   const auto heartbeat = std::chrono::duration_cast<milliseconds>(environment_.config.timeouts.heartbeat).count();
   response.set_heartbeat_interval_ms(static_cast<std::uint32_t>(heartbeat));
-  response.set_initial_stream_window(kStreamWindow);
-  response.set_initial_connection_window(kConnectionWindow);
+  response.set_initial_stream_window(extension.stream_window);
+  response.set_initial_connection_window(extension.connection_window);
   response.set_daemon_version(HOSTCALL_VERSION);
 }
 
-// A guest that has booted again, or was restored elsewhere, has no use for its earlier sessions.
 void Session::note_boot_id(const v1::HelloRequest& request) {
   auto boot_id = escape(request.boot_id());
   if (!request.vm_generation().empty()) boot_id.append(1, '/').append(escape(request.vm_generation()));
   auto& vm = *caller_.vm;
   if (boot_id.empty() || boot_id == vm.boot_id) return;
-  const bool booted_again = !std::exchange(vm.boot_id, boot_id).empty();
-  // Also after a restart of the daemon, which knows the keys of earlier boots, but not their ids.
-  environment_.store.end_boots(vm.record.name, vm.boot_id);
-  if (booted_again)
-    environment_.connections.end_sessions(vm, wire::GoawayReason::kSuperseded, "the VM has booted again", this);
+  const bool again = !std::exchange(vm.boot_id, std::move(boot_id)).empty();
+  owner_.booted(again);
 }
 
-// The extension is in force from the first byte after Hello's reply.
-void Session::apply_agreement() {
-  if (!std::exchange(agreement_pending_, false)) return;
-  endpoint_.enable(
-      {.features = agreed_features_, .stream_window = kStreamWindow, .connection_window = kConnectionWindow});
-}
+// ---------------------------------------------------------------- what handlers ask
 
 void Session::list_allowed(v1::ListServicesResponse& response) const {
   if (access_) return access_->list_allowed(environment_.router, caller_.privileged_port(), response);

@@ -1,5 +1,6 @@
 // Session: the calls of one connection. Takes the engine's events, charges the VM, asks Access, finds the method
-// and carries the answer back. Knows no descriptor: Connection moves the bytes and keeps the connection's deadlines.
+// and carries the answer back; answers Hello itself, because it belongs to the protocol. Knows no descriptor:
+// Connection moves the bytes and keeps the connection's deadlines.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +9,11 @@
 #include <string>
 #include <vector>
 
-#include "daemon/calls/call.h"
 #include "daemon/calls/environment.h"
+#include "daemon/calls/open_call.h"
 #include "proto/wire/endpoint.h"
 
 namespace hostcall::daemon {
-
-class OpenCall;
 
 // What a session asks of its connection.
 class SessionOwner {
@@ -23,6 +22,8 @@ class SessionOwner {
   virtual void flush_soon() = 0;
   // Nothing more will come of this session: send what there is and close.
   virtual void finish_soon() = 0;
+  // The caller's VM has a new boot_id; `again`: after another one.
+  virtual void booted(bool again) = 0;
 
  protected:
   ~SessionOwner() = default;
@@ -39,7 +40,7 @@ class MemoryBudget final : public wire::Budget {
   Charge charge_;
 };
 
-class Session final : public SessionFacts, private wire::EndpointEvents {
+class Session final : public SessionFacts, private wire::EndpointEvents, private CallOwner {
  public:
   enum class State : std::uint8_t {
     kNew,       // no call yet
@@ -49,7 +50,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   };
 
   // `caller` must outlive the session. A refusal that is not OK makes every call end with it.
-  Session(Environment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner, Status refusal);
+  Session(CallEnvironment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner, Status refusal);
   ~Session();
 
   wire::Endpoint& endpoint() { return endpoint_; }
@@ -70,15 +71,13 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   void end_calls(const Status& status);
 
   // SessionFacts
-  Status agree(const v1::HelloRequest& request, v1::HelloResponse& response) override;
   std::uint64_t session_id() const override { return id_; }
   void list_allowed(v1::ListServicesResponse& response) const override;
   Status authorize(const Method& method, std::string_view resource) override;
   bool may(const Method& method, std::string_view resource) const override;
 
  private:
-  friend class OpenCall;
-
+  // EndpointEvents
   void on_request(wire::Stream& stream, const wire::RequestView& request, bool remote_open) override;
   void on_response(wire::Stream&, const wire::ResponseView&) override {}  // only a client gets these
   void on_data(wire::Stream& stream, std::string_view data) override;
@@ -87,6 +86,12 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   void on_cancel(wire::Stream& stream, Code code) override;
   void on_writable(wire::Stream& stream) override;
   void on_goaway(const wire::Goaway& goaway) override;
+
+  // CallOwner
+  wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) override;
+  void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) override;
+  void give_credit(OpenCall& call, std::size_t message_bytes) override;
+  void on_deadline(OpenCall& call) override;
 
   std::optional<Status> object_to(const Method* method, const wire::RequestView& request, bool remote_open);
   [[gnu::cold]] void note_denial(const Method& method, const VmAccess::Decision& decision);
@@ -100,12 +105,13 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   bool output_has_room(std::size_t bytes) const {
     return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
   }
-  void apply_agreement();
+  void answer_hello(wire::Stream& stream, std::string_view payload);
+  Status object_to_hello(const v1::HelloRequest& request) const;
+  void fill_agreement(const wire::Extension& extension, v1::HelloResponse& response) const;
   void note_boot_id(const v1::HelloRequest& request);
-  void fill_agreement(v1::HelloResponse& response) const;
-  void retire(OpenCall& call);
+  void remove(OpenCall& call);
 
-  Environment& environment_;
+  CallEnvironment& environment_;
   const Caller& caller_;
   SessionOwner& owner_;
   std::shared_ptr<VmAccess> access_;  // null for administrators and the refused
@@ -117,9 +123,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents {
   std::string client_;
   std::uint64_t id_;
   std::uint64_t calls_ = 0;
-  std::uint64_t agreed_features_ = 0;
   State state_ = State::kNew;
-  bool agreement_pending_ = false;  // Hello is answered by the response that is being written
 };
 
 }  // namespace hostcall::daemon

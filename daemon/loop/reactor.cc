@@ -53,8 +53,10 @@ struct Reactor::SignalSource {
   sd_event_source* source = nullptr;
 };
 
-Reactor::Reactor()
-    : epoll_(UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC))),
+Reactor::Reactor(const TimeSource& time)
+    : time_(time),
+      epoll_(UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC))),
+      now_(time.now()),
       buffer_(std::make_unique_for_overwrite<char[]>(kBufferBytes)) {
   if (!epoll_) fail("epoll_create1", errno);
   if (const int error = sd_event_new(&event_); error < 0) fail("sd_event_new", -error);
@@ -73,13 +75,21 @@ Reactor::~Reactor() {
 void Reactor::run() {
   // Arms what sd-event has been given so far.
   dispatch_sd_event();
-  while (running_) turn();
+  while (running_) turn(true);
 }
 
-void Reactor::turn() {
+void Reactor::run_ready() {
+  dispatch_sd_event();
+  while (turn(false)) {
+  }
+}
+
+// False: there was nothing to do.
+bool Reactor::turn(bool may_sleep) {
   std::array<epoll_event, kEventsPerTurn> events;
-  const auto count = await(events);
-  now_ = Clock::now();
+  const auto count = may_sleep ? await(events) : poll(events, 0);
+  now_ = time_.now();
+  const bool has_work = count != 0 || !turn_end_.empty() || (!heap_.empty() && heap_.front().deadline <= now_);
   for (const auto& event : std::span(events).first(count)) {
     if (event.data.ptr == nullptr)
       dispatch_sd_event();
@@ -89,8 +99,9 @@ void Reactor::turn() {
   run_timers();
   run_turn_end();
   // What dies now may not put anything off any more, but be safe against it.
-  if (retired_.empty()) return;
+  if (retired_.empty()) return has_work;
   const auto dead = std::exchange(retired_, {});
+  return has_work;
 }
 
 void Reactor::set_busy_poll(Duration limit) {
@@ -125,7 +136,7 @@ int Reactor::wait_milliseconds() {
     alarm_.ring_by(deadline);
     return -1;
   }
-  const auto left = deadline - Clock::now();
+  const auto left = deadline - time_.now();
   if (left <= Duration::zero()) return 0;
   // Rounded up: waking early would turn the loop for nothing.
   return static_cast<int>(std::chrono::ceil<milliseconds>(left).count());

@@ -112,13 +112,15 @@ class Reactor {
   static constexpr std::size_t kBufferBytes = 260 * 1024;
 
   // Throws std::runtime_error when the kernel refuses.
-  Reactor();
+  explicit Reactor(const TimeSource& time = kSteadyTime);
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // Until stop().
+  // Until stop(). Needs the kernel's monotonic time.
   void run();
+  // Turns as long as something is ready, and never sleeps: for a time that stands still meanwhile.
+  void run_ready();
   void stop() { running_ = false; }
 
   // After input, a turn looks for more for so long before it sleeps; zero: it sleeps at once.
@@ -161,7 +163,7 @@ class Reactor {
   };
   struct SignalSource;
 
-  void turn();
+  bool turn(bool may_sleep);
   std::size_t await(std::span<epoll_event> events);
   std::size_t poll(std::span<epoll_event> events, int milliseconds);
   int wait_milliseconds();
@@ -171,13 +173,14 @@ class Reactor {
   void heap_put(std::size_t position, HeapEntry entry);
   void heap_sift(std::size_t position);
 
+  const TimeSource& time_;
   UniqueFd epoll_;
   Alarm alarm_;
   sd_event* event_ = nullptr;
   Duration busy_poll_limit_{};
   BusyPoll busy_poll_;
   bool had_input_ = false;  // in the turn before
-  TimePoint now_ = Clock::now();
+  TimePoint now_;
   bool running_ = true;
   std::vector<HeapEntry> heap_;
   std::vector<TurnEnd*> turn_end_;

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 
+#include "daemon/config/policy.h"
 #include "daemon/services/limit_messages.h"
 #include "daemon/store/key.h"
+#include "hostcall/v1/admin.hostcall.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -53,18 +56,17 @@ Status no_vm(std::string_view name) {
 
 std::uint64_t nano(Duration duration) { return static_cast<std::uint64_t>(nanoseconds(duration).count()); }
 
-void fill_session(const Connection& connection, TimePoint now, v1::SessionState& state) {
-  const auto& session = connection.session();
-  state.set_id(session.session_id());
-  state.set_vm(connection.caller().name());
-  state.set_peer(connection.caller().peer_text());
-  state.set_client(session.client());
-  state.set_age_nano(nano(now - connection.opened()));
-  state.set_idle_nano(nano(now - connection.last_received()));
-  state.set_calls(session.calls());
-  state.set_streams(static_cast<std::uint32_t>(session.endpoint().open_streams()));
-  state.set_bytes_in(connection.bytes_in());
-  state.set_bytes_out(connection.bytes_out());
+void fill_session(const SessionInfo& session, TimePoint now, v1::SessionState& state) {
+  state.set_id(session.id);
+  state.set_vm(session.caller.name());
+  state.set_peer(session.caller.peer_text());
+  state.set_client(session.client);
+  state.set_age_nano(nano(now - session.opened));
+  state.set_idle_nano(nano(now - session.last_received));
+  state.set_calls(session.calls);
+  state.set_streams(static_cast<std::uint32_t>(session.open_streams));
+  state.set_bytes_in(session.bytes_in);
+  state.set_bytes_out(session.bytes_out);
 }
 
 std::uint64_t count_keys(const store::Engine& engine, const std::string& vm) {
@@ -78,17 +80,17 @@ std::uint64_t count_keys(const store::Engine& engine, const std::string& vm) {
 }
 
 // Answers when the VM's keys are gone from the disk.
-class Purge final : public Operation {
+class Purge final : public CallHandler {
  public:
-  Purge(ServerCall& server_call, store::Engine& engine, std::string vm, v1::VmRemoveResponse response)
-      : Operation(server_call), engine_(engine), vm_(std::move(vm)), response_(std::move(response)) {}
+  Purge(store::Engine& engine, std::string vm, v1::VmRemoveResponse response)
+      : engine_(engine), vm_(std::move(vm)), response_(std::move(response)) {}
+
+ private:
   void start() override {
     engine_.purge(vm_, [here = std::weak_ptr<Purge*>(here_)](store::Verdict verdict) {
       if (const auto self = here.lock()) (*self)->answer(verdict);
     });
   }
-
- private:
   void answer(store::Verdict verdict) {
     if (verdict == store::Verdict::kDone) return call().reply(response_);
     call().finish(
@@ -102,9 +104,29 @@ class Purge final : public Operation {
   const std::shared_ptr<Purge*> here_ = std::make_shared<Purge*>(this);
 };
 
-}  // namespace
+class AdminService {
+ public:
+  AdminService(const Router& router, const AdminParts& parts) : router_(router), parts_(parts) {}
 
-void Admin::fill_state(const Vm& vm, v1::VmState& state) const {
+  Status vm_list(v1::VmListResponse& response) const;
+  Status vm_show(const v1::VmShowRequest& request, v1::VmShowResponse& response) const;
+  Status vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& response) const;
+  Status vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response, Handler& handler) const;
+  Status policy_check(const v1::PolicyCheckRequest& request, v1::PolicyCheckResponse& response) const;
+  Status policy_explain(const v1::PolicyExplainRequest& request, v1::PolicyExplainResponse& response) const;
+  Status reload(v1::ReloadResponse& response) const;
+  Status session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const;
+  Status session_close(const v1::SessionCloseRequest& request) const;
+  Status stats(v1::StatsResponse& response) const;
+
+ private:
+  void fill_state(const Vm& vm, v1::VmState& state) const;
+
+  const Router& router_;
+  const AdminParts parts_;
+};
+
+void AdminService::fill_state(const Vm& vm, v1::VmState& state) const {
   fill_record(vm.record, *state.mutable_record());
   state.set_origin(vm.origin);
   state.set_registration(vm.registration);
@@ -116,12 +138,12 @@ void Admin::fill_state(const Vm& vm, v1::VmState& state) const {
   state.set_denied(vm.denied);
 }
 
-Status Admin::vm_list(v1::VmListResponse& response) const {
+Status AdminService::vm_list(v1::VmListResponse& response) const {
   for (const auto& [name, vm] : parts_.registry.all()) fill_state(*vm, *response.add_vms());
   return {};
 }
 
-Status Admin::vm_show(const v1::VmShowRequest& request, v1::VmShowResponse& response) const {
+Status AdminService::vm_show(const v1::VmShowRequest& request, v1::VmShowResponse& response) const {
   const auto vm = parts_.registry.find(request.name());
   if (!vm) return no_vm(request.name());
   fill_state(*vm, *response.mutable_vm());
@@ -129,32 +151,34 @@ Status Admin::vm_show(const v1::VmShowRequest& request, v1::VmShowResponse& resp
   return {};
 }
 
-Status Admin::vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& response) {
+Status AdminService::vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& response) const {
   auto outcome = parts_.registry.add(record_of(request.record()), request.persistent());
   if (!outcome.vm) return status_of(outcome.refusal);
-  if (const auto wrong = server_.vm_added(*outcome.vm); !wrong.empty()) {
+  if (const auto added = parts_.server.vm_added(*outcome.vm); !added.ok()) {
     // A VM that can't reach us is no use: take it back, so that nothing is half done.
-    if (const auto undone = parts_.registry.remove(outcome.vm->record.name); undone.vm) server_.vm_removed(*undone.vm);
-    return {Code::kFailedPrecondition, wrong};
+    if (const auto undone = parts_.registry.remove(outcome.vm->record.name); undone.vm)
+      parts_.server.vm_removed(*undone.vm);
+    return {Code::kFailedPrecondition, added.error().message()};
   }
   fill_state(*outcome.vm, *response.mutable_vm());
   return {};
 }
 
-Status Admin::vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response, Later& later) {
+Status AdminService::vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response,
+                               Handler& handler) const {
   const auto outcome = parts_.registry.remove(request.name());
   const auto keys = count_keys(parts_.store, request.name());
   // A VM that is not registered any more may have left keys.
   const bool only_keys = outcome.refusal.kind == Registry::Refusal::Kind::kNotFound && request.purge() && keys != 0;
   if (!outcome.vm && !only_keys) return status_of(outcome.refusal);
-  if (outcome.vm) response.set_sessions_ended(static_cast<std::uint32_t>(server_.vm_removed(*outcome.vm)));
+  if (outcome.vm) response.set_sessions_ended(static_cast<std::uint32_t>(parts_.server.vm_removed(*outcome.vm)));
   if (!request.purge()) return {};
   response.set_keys_deleted(keys);
-  later.begin<Purge>(parts_.store, request.name(), response);
+  handler = std::make_unique<Purge>(parts_.store, request.name(), response);
   return {};
 }
 
-Status Admin::policy_check(const v1::PolicyCheckRequest& request, v1::PolicyCheckResponse& response) const {
+Status AdminService::policy_check(const v1::PolicyCheckRequest& request, v1::PolicyCheckResponse& response) const {
   std::vector<Policy::File> files;
   for (const auto& file : request.files()) files.push_back({escape(file.name()), file.content()});
   try {
@@ -167,10 +191,11 @@ Status Admin::policy_check(const v1::PolicyCheckRequest& request, v1::PolicyChec
   return {};
 }
 
-Status Admin::policy_explain(const v1::PolicyExplainRequest& request, v1::PolicyExplainResponse& response) const {
+Status AdminService::policy_explain(const v1::PolicyExplainRequest& request,
+                                    v1::PolicyExplainResponse& response) const {
   const auto vm = parts_.registry.find(request.vm());
   if (!vm) return no_vm(request.vm());
-  const auto* method = parts_.router.find(request.method());
+  const auto* method = router_.find(request.method());
   if (method == nullptr || method->audience == Audience::kAdmin)
     return {Code::kUnimplemented, "guests can call no method \"" + escape(request.method()) +
                                       "\"; write PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"};
@@ -185,30 +210,30 @@ Status Admin::policy_explain(const v1::PolicyExplainRequest& request, v1::Policy
   return {};
 }
 
-Status Admin::reload(v1::ReloadResponse& response) {
-  if (const auto wrong = server_.reload(); !wrong.empty())
-    return {Code::kFailedPrecondition, "the old configuration stays in force: " + wrong};
+Status AdminService::reload(v1::ReloadResponse& response) const {
+  if (const auto reloaded = parts_.server.reload(); !reloaded.ok())
+    return {Code::kFailedPrecondition, "the old configuration stays in force: " + reloaded.error().message()};
   response.set_vms(static_cast<std::uint32_t>(parts_.registry.all().size()));
   response.set_rules(static_cast<std::uint32_t>(parts_.access.policy().rules().size()));
   return {};
 }
 
-Status Admin::session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const {
+Status AdminService::session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const {
   if (!request.vm().empty() && !parts_.registry.find(request.vm())) return no_vm(request.vm());
-  for (const auto& [id, connection] : server_.all())
-    if (request.vm().empty() || connection->caller().name() == request.vm())
-      fill_session(*connection, parts_.reactor.now(), *response.add_sessions());
+  parts_.server.for_each_session([&](const SessionInfo& session) {
+    if (request.vm().empty() || session.caller.name() == request.vm())
+      fill_session(session, parts_.reactor.now(), *response.add_sessions());
+  });
   return {};
 }
 
-Status Admin::session_close(const v1::SessionCloseRequest& request) {
-  auto* connection = server_.find(request.id());
-  if (connection == nullptr) return {Code::kNotFound, "no session " + std::to_string(request.id())};
-  connection->end(wire::GoawayReason::kRemoved, "an administrator closed the session");
+Status AdminService::session_close(const v1::SessionCloseRequest& request) const {
+  if (!parts_.server.close_session(request.id(), "an administrator closed the session"))
+    return {Code::kNotFound, "no session " + std::to_string(request.id())};
   return {};
 }
 
-Status Admin::stats(v1::StatsResponse& response) const {
+Status AdminService::stats(v1::StatsResponse& response) const {
   const auto& stats = parts_.stats;
   const auto store = parts_.store.stats();
   // Sorted by name.
@@ -223,7 +248,7 @@ Status Admin::stats(v1::StatsResponse& response) const {
       {"connections_open", stats.connections_open},
       {"connections_refused", stats.connections_refused},
       {"heartbeats_lost", stats.heartbeats_lost},
-      {"journal_records_lost", server_.journal_records_lost()},
+      {"journal_records_lost", parts_.server.journal_records_lost()},
       {"policy_rules", parts_.access.policy().rules().size()},
       {"reloads", stats.reloads},
       {"reloads_failed", stats.reloads_failed},
@@ -247,24 +272,31 @@ Status Admin::stats(v1::StatsResponse& response) const {
   return {};
 }
 
-void Admin::register_methods(Router& router) {
+}  // namespace
+
+void register_admin_service(Router& router, const AdminParts& parts) {
+  const auto service = std::make_shared<AdminService>(router, parts);
   const auto add = [&]<class M>(M, auto serve) { router.unary<M>(Audience::kAdmin, serve); };
   namespace A = v1::Admin;
-  add(A::VmList{}, [this](const auto&, const auto&, auto& response) { return vm_list(response); });
-  add(A::VmShow{}, [this](const auto&, const auto& request, auto& response) { return vm_show(request, response); });
-  add(A::VmAdd{}, [this](const auto&, const auto& request, auto& response) { return vm_add(request, response); });
-  add(A::VmRemove{}, [this](const auto&, const auto& request, auto& response, Later& later) {
-    return vm_remove(request, response, later);
+  add(A::VmList{}, [service](const auto&, const auto&, auto& response) { return service->vm_list(response); });
+  add(A::VmShow{},
+      [service](const auto&, const auto& request, auto& response) { return service->vm_show(request, response); });
+  add(A::VmAdd{},
+      [service](const auto&, const auto& request, auto& response) { return service->vm_add(request, response); });
+  add(A::VmRemove{}, [service](const auto&, const auto& request, auto& response, Handler& handler) {
+    return service->vm_remove(request, response, handler);
   });
   add(A::PolicyCheck{},
-      [this](const auto&, const auto& request, auto& response) { return policy_check(request, response); });
-  add(A::PolicyExplain{},
-      [this](const auto&, const auto& request, auto& response) { return policy_explain(request, response); });
-  add(A::Reload{}, [this](const auto&, const auto&, auto& response) { return reload(response); });
+      [service](const auto&, const auto& request, auto& response) { return service->policy_check(request, response); });
+  add(A::PolicyExplain{}, [service](const auto&, const auto& request, auto& response) {
+    return service->policy_explain(request, response);
+  });
+  add(A::Reload{}, [service](const auto&, const auto&, auto& response) { return service->reload(response); });
   add(A::SessionList{},
-      [this](const auto&, const auto& request, auto& response) { return session_list(request, response); });
-  add(A::SessionClose{}, [this](const auto&, const auto& request, auto&) { return session_close(request); });
-  add(A::Stats{}, [this](const auto&, const auto&, auto& response) { return stats(response); });
+      [service](const auto&, const auto& request, auto& response) { return service->session_list(request, response); });
+  add(A::SessionClose{},
+      [service](const auto&, const auto& request, auto&) { return service->session_close(request); });
+  add(A::Stats{}, [service](const auto&, const auto&, auto& response) { return service->stats(response); });
   router.check_complete(A::kAllMethods);
 }
 

@@ -17,10 +17,10 @@ constexpr std::uint32_t kMaxDelayMs = 60'000;
 constexpr std::uint32_t kChunkOverhead = 64;
 
 // Echo with a delay: the answer waits in a timer.
-class DelayedEcho final : public Operation {
+class DelayedEcho final : public CallHandler {
  public:
-  DelayedEcho(ServerCall& call, Reactor& reactor, const v1::EchoRequest& request, Charge held)
-      : Operation(call), timer_(reactor, Callback::to<&DelayedEcho::answer>(this)), held_(std::move(held)) {
+  DelayedEcho(Reactor& reactor, const v1::EchoRequest& request, Charge held)
+      : timer_(reactor, Callback::to<&DelayedEcho::answer>(this)), held_(std::move(held)) {
     response_.set_payload(request.payload());
     timer_.set(reactor.now() + milliseconds(request.delay_ms()));
   }
@@ -38,7 +38,7 @@ Status no_memory(const Caller& caller) {
 }
 
 Status echo(Reactor& reactor, const CallContext& context, v1::EchoRequest& request, v1::EchoResponse& response,
-            Later& later) {
+            Handler& handler) {
   if (request.delay_ms() > kMaxDelayMs)
     return {Code::kInvalidArgument, "delay_ms is " + std::to_string(request.delay_ms()) + ", at most " +
                                         std::to_string(kMaxDelayMs) + " is allowed"};
@@ -48,15 +48,14 @@ Status echo(Reactor& reactor, const CallContext& context, v1::EchoRequest& reque
   }
   auto held = context.caller.charge(Resource::kMemory);
   if (!held.try_grow(request.payload().size())) return no_memory(context.caller);
-  later.begin<DelayedEcho>(reactor, request, std::move(held));
+  handler = std::make_unique<DelayedEcho>(reactor, request, std::move(held));
   return {};
 }
 
 // Sends each message back. What the peer does not take waits here, charged to the VM.
-class EchoStream final : public Operation {
+class EchoStream final : public CallHandler {
  public:
-  EchoStream(ServerCall& call, const Caller& caller)
-      : Operation(call), caller_(caller), held_(caller.charge(Resource::kMemory)) {}
+  explicit EchoStream(const Caller& caller) : caller_(caller), held_(caller.charge(Resource::kMemory)) {}
 
   void on_message(std::string_view message) override {
     if (!held_.try_grow(message.size())) return call().finish(no_memory(caller_));
@@ -92,17 +91,17 @@ class EchoStream final : public Operation {
   bool closed_ = false;
 };
 
-class Source final : public Operation {
+class Source final : public CallHandler {
  public:
-  Source(ServerCall& call, const v1::SourceRequest& request) : Operation(call), left_(request.total_bytes()) {
+  explicit Source(const v1::SourceRequest& request) : left_(request.total_bytes()) {
     chunk_.mutable_data()->resize(request.chunk_bytes());
     auto& data = *chunk_.mutable_data();
     for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i);
   }
-  void start() override { send_some(); }
   void on_writable() override { send_some(); }
 
  private:
+  void start() override { send_some(); }
   void send_some() {
     while (left_ != 0) {
       if (left_ < chunk_.data().size()) chunk_.mutable_data()->resize(static_cast<std::size_t>(left_));
@@ -139,9 +138,8 @@ std::optional<std::size_t> data_bytes(std::string_view message) {
   return bytes;
 }
 
-class Sink final : public Operation {
+class Sink final : public CallHandler {
  public:
-  using Operation::Operation;
   void on_message(std::string_view message) override {
     const auto bytes = data_bytes(message);
     if (!bytes) return call().finish(unparseable(v1::Diagnostics::Sink::kFullName));
@@ -155,12 +153,12 @@ class Sink final : public Operation {
   v1::SinkResponse response_;
 };
 
-Status source(const CallContext& context, const v1::SourceRequest& request, Later& later) {
+Status source(const CallContext& context, const v1::SourceRequest& request, Handler& handler) {
   const auto most = context.max_message_bytes - kChunkOverhead;
   if (request.chunk_bytes() == 0 || request.chunk_bytes() > most)
     return {Code::kInvalidArgument,
             "chunk_bytes is " + std::to_string(request.chunk_bytes()) + ", it must be 1 to " + std::to_string(most)};
-  later.begin<Source>(request);
+  handler = std::make_unique<Source>(request);
   return {};
 }
 
@@ -170,18 +168,18 @@ void register_diagnostics_service(Router& router, Reactor& reactor) {
   namespace Diagnostics = v1::Diagnostics;
   router.unary<Diagnostics::Echo>(
       Audience::kGuest, [&reactor](const CallContext& context, v1::EchoRequest& request, v1::EchoResponse& response,
-                                   Later& later) { return echo(reactor, context, request, response, later); });
-  router.operation<Diagnostics::EchoStream>(
-      Audience::kGuest, [](const CallContext& context, const v1::EchoRequest&, Later& later) -> Status {
-        later.begin<EchoStream>(context.caller);
+                                   Handler& handler) { return echo(reactor, context, request, response, handler); });
+  router.handled<Diagnostics::EchoStream>(
+      Audience::kGuest, [](const CallContext& context, const v1::EchoRequest&, Handler& handler) -> Status {
+        handler = std::make_unique<EchoStream>(context.caller);
         return {};
       });
-  router.operation<Diagnostics::Source>(Audience::kGuest, source);
-  router.operation<Diagnostics::Sink>(Audience::kGuest,
-                                      [](const CallContext&, const v1::Chunk&, Later& later) -> Status {
-                                        later.begin<Sink>();
-                                        return {};
-                                      });
+  router.handled<Diagnostics::Source>(Audience::kGuest, source);
+  router.handled<Diagnostics::Sink>(Audience::kGuest,
+                                    [](const CallContext&, const v1::Chunk&, Handler& handler) -> Status {
+                                      handler = std::make_unique<Sink>();
+                                      return {};
+                                    });
   router.check_complete(Diagnostics::kAllMethods);
 }
 

@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::size_t kMaxPingBytes = 1024;
 
-Status hello(const CallContext& context, const v1::HelloRequest& request, v1::HelloResponse& response) {
-  return context.session.agree(request, response);
-}
-
 Status who_am_i(const CallContext& context, const v1::WhoAmIRequest&, v1::WhoAmIResponse& response) {
   const auto& caller = context.caller;
   response.set_vm_name(caller.name());
@@ -65,7 +61,7 @@ Status descriptors(const CallContext& context, const v1::DescriptorsRequest&, v1
 
 void register_session_service(Router& router, const store::Engine& engine) {
   namespace Session = v1::Session;
-  router.unary<Session::Hello>(Audience::kGuest, hello);
+  router.protocol<Session::Hello>(Audience::kGuest);
   router.unary<Session::WhoAmI>(Audience::kGuest, who_am_i);
   router.unary<Session::ListServices>(
       Audience::kGuest,

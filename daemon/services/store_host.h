@@ -3,13 +3,14 @@
 
 #include <string>
 
+#include "daemon/calls/lifetimes.h"
 #include "daemon/loop/journal.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/store/local_engine.h"
 
 namespace hostcall::daemon {
 
-class StoreHost final : public IoHandler, private store::EngineOwner {
+class StoreHost final : public IoHandler, public LifetimeObserver, private store::EngineOwner {
  public:
   // Opens the store in the directory, which must be there. Throws std::runtime_error for one that is damaged, and says
   // what to do.
@@ -17,6 +18,10 @@ class StoreHost final : public IoHandler, private store::EngineOwner {
   ~StoreHost() { reactor_.remove(engine_.fd()); }
 
   store::Engine& engine() { return engine_; }
+
+  // Keys that live as long.
+  void session_ended(std::uint64_t session_id) override { engine_.end_session(std::to_string(session_id)); }
+  void boot_began(const Vm& vm) override { engine_.end_boots(vm.record.name, vm.boot_id); }
 
  private:
   void on_io(std::uint32_t) override { engine_.process(); }

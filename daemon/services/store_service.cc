@@ -55,11 +55,12 @@ class StoreService {
       : router_(router), engine_(engine), reactor_(reactor) {}
 
   Status get(const CallContext& context, const v1::GetRequest& request, v1::GetResponse& response) const;
-  Status put(const CallContext& context, const v1::PutRequest& request, Later& later) const;
-  Status erase(const CallContext& context, const v1::DeleteRequest& request, Later& later) const;
+  Status put(const CallContext& context, const v1::PutRequest& request, Handler& handler) const;
+  Status erase(const CallContext& context, const v1::DeleteRequest& request, Handler& handler) const;
   Status list(const CallContext& context, const v1::ListRequest& request, v1::ListResponse& response) const;
-  Status txn(const CallContext& context, const v1::TxnRequest& request, v1::TxnResponse& response, Later& later) const;
-  Status watch(const CallContext& context, const v1::WatchRequest& request, Later& later) const;
+  Status txn(const CallContext& context, const v1::TxnRequest& request, v1::TxnResponse& response,
+             Handler& handler) const;
+  Status watch(const CallContext& context, const v1::WatchRequest& request, Handler& handler) const;
 
  private:
   store::Transaction begin(const CallContext& context) const;
@@ -73,7 +74,7 @@ class StoreService {
                    store::Operation& operation) const;
   template <class Response, class Request, class Fill>
   Status submit(const CallContext& context, const Request& request, store::Transaction transaction, Fill fill,
-                Later& later) const;
+                Handler& handler) const;
 
   const Router& router_;
   store::Engine& engine_;
@@ -141,7 +142,7 @@ store::Transaction StoreService::begin(const CallContext& context) const {
 // Charges the VM and sends the transaction on its way.
 template <class Response, class Request, class Fill>
 Status StoreService::submit(const CallContext& context, const Request& request, store::Transaction transaction,
-                            Fill fill, Later& later) const {
+                            Fill fill, Handler& handler) const {
   if (const auto& key = request.idempotency_key(); !key.empty()) {
     if (key.size() > store::kMaxIdempotencyKey)
       return invalid("the idempotency key has " + std::to_string(key.size()) + " bytes, at most " +
@@ -157,11 +158,12 @@ Status StoreService::submit(const CallContext& context, const Request& request, 
   if (!held.try_grow(store::bytes_of(transaction)))
     return over_limit(context.caller, "memory_bytes", context.caller.vm->quota.limits().memory_bytes,
                       "write less at once");
-  later.begin<StoreWrite<Response>>(engine_, context.caller, std::move(transaction), std::move(fill), std::move(held));
+  handler = std::make_unique<StoreWrite<Response>>(engine_, context.caller, std::move(transaction), std::move(fill),
+                                                   std::move(held));
   return {};
 }
 
-Status StoreService::put(const CallContext& context, const v1::PutRequest& request, Later& later) const {
+Status StoreService::put(const CallContext& context, const v1::PutRequest& request, Handler& handler) const {
   auto transaction = begin(context);
   const StoreNames names(context.caller);
   if (auto status = read_put(names, context.caller, request, transaction.then.emplace_back()); !status.ok())
@@ -173,10 +175,10 @@ Status StoreService::put(const CallContext& context, const v1::PutRequest& reque
         fill_result(names, outcome.results.front(), outcome.revision, previous, result);
         response = std::move(*result.mutable_put());
       },
-      later);
+      handler);
 }
 
-Status StoreService::erase(const CallContext& context, const v1::DeleteRequest& request, Later& later) const {
+Status StoreService::erase(const CallContext& context, const v1::DeleteRequest& request, Handler& handler) const {
   auto transaction = begin(context);
   const StoreNames names(context.caller);
   if (auto status = read_delete(names, request, transaction.then.emplace_back()); !status.ok()) return status;
@@ -187,7 +189,7 @@ Status StoreService::erase(const CallContext& context, const v1::DeleteRequest& 
         fill_result(names, outcome.results.front(), outcome.revision, previous, result);
         response = std::move(*result.mutable_delete_());
       },
-      later);
+      handler);
 }
 
 // ---------------------------------------------------------------- transactions
@@ -240,7 +242,7 @@ Status StoreService::read_txn(const CallContext& context, const StoreNames& name
 }
 
 Status StoreService::txn(const CallContext& context, const v1::TxnRequest& request, v1::TxnResponse& response,
-                         Later& later) const {
+                         Handler& handler) const {
   auto transaction = begin(context);
   const StoreNames names(context.caller);
   if (auto status = read_txn(context, names, request, transaction); !status.ok()) return status;
@@ -253,7 +255,7 @@ Status StoreService::txn(const CallContext& context, const v1::TxnRequest& reque
       fill_result(names, outcome.results[i], outcome.revision, previous[i], *answer.add_results());
   };
   if (store::may_write(transaction))
-    return submit<v1::TxnResponse>(context, request, std::move(transaction), fill, later);
+    return submit<v1::TxnResponse>(context, request, std::move(transaction), fill, handler);
   const auto outcome = engine_.read(transaction);
   if (outcome.verdict != store::Verdict::kDone) return status_of(context.caller, outcome);
   fill(outcome, response);
@@ -262,7 +264,7 @@ Status StoreService::txn(const CallContext& context, const v1::TxnRequest& reque
 
 // ---------------------------------------------------------------- watching
 
-Status StoreService::watch(const CallContext& context, const v1::WatchRequest& request, Later& later) const {
+Status StoreService::watch(const CallContext& context, const v1::WatchRequest& request, Handler& handler) const {
   const auto& caller = context.caller;
   const StoreNames names(caller);
   std::string prefix;
@@ -283,7 +285,7 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
                       "the snapshot does not fit; list the keys page by page, and watch from the next revision");
   const auto may = [&session = context.session, &self = *router_.find(v1::Store::Watch::kFullName)](
                        std::string_view key) { return session.may(self, key); };
-  later.begin<StoreWatch>(engine_, reactor_, names, request, std::move(prefix), std::move(charges), may);
+  handler = std::make_unique<StoreWatch>(engine_, reactor_, names, request, std::move(prefix), std::move(charges), may);
   return {};
 }
 
@@ -300,25 +302,25 @@ void register_store_service(Router& router, store::Engine& engine, Reactor& reac
                                 return service->get(context, request, response);
                               });
   router.unary_of<Store::Put>(Audience::kGuest, key,
-                              [service](const Context& context, const auto& request, auto&, Later& later) {
-                                return service->put(context, request, later);
+                              [service](const Context& context, const auto& request, auto&, Handler& handler) {
+                                return service->put(context, request, handler);
                               });
   router.unary_of<Store::Delete>(Audience::kGuest, key,
-                                 [service](const Context& context, const auto& request, auto&, Later& later) {
-                                   return service->erase(context, request, later);
+                                 [service](const Context& context, const auto& request, auto&, Handler& handler) {
+                                   return service->erase(context, request, handler);
                                  });
   router.unary_of<Store::List>(Audience::kGuest, prefix,
                                [service](const Context& context, const auto& request, auto& response) {
                                  return service->list(context, request, response);
                                });
   router.unary<Store::Txn>(Audience::kGuest,
-                           [service](const Context& context, const auto& request, auto& response, Later& later) {
-                             return service->txn(context, request, response, later);
+                           [service](const Context& context, const auto& request, auto& response, Handler& handler) {
+                             return service->txn(context, request, response, handler);
                            });
-  router.operation_of<Store::Watch>(Audience::kGuest, prefix,
-                                    [service](const Context& context, const auto& request, Later& later) {
-                                      return service->watch(context, request, later);
-                                    });
+  router.handled_of<Store::Watch>(Audience::kGuest, prefix,
+                                  [service](const Context& context, const auto& request, Handler& handler) {
+                                    return service->watch(context, request, handler);
+                                  });
   router.check_complete(Store::kAllMethods);
 }
 

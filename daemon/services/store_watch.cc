@@ -8,11 +8,10 @@ constexpr std::size_t kMessageBytes = 64 * 1024;
 
 }  // namespace
 
-StoreWatch::StoreWatch(ServerCall& server_call, store::Engine& engine, Reactor& reactor, const StoreNames& names,
+StoreWatch::StoreWatch(store::Engine& engine, Reactor& reactor, const StoreNames& names,
                        const v1::WatchRequest& request, std::string prefix, Charges charges,
                        std::function<bool(std::string_view key)> may)
-    : Operation(server_call),
-      engine_(engine),
+    : engine_(engine),
       names_(names),
       options_{.prefix = std::move(prefix), .from_revision = request.from_revision(), .snapshot = request.snapshot()},
       progress_interval_(milliseconds(request.progress_interval_ms())),

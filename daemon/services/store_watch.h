@@ -11,7 +11,7 @@
 
 namespace hostcall::daemon {
 
-class StoreWatch final : public Operation, private store::Watcher {
+class StoreWatch final : public CallHandler, private store::Watcher {
  public:
   // What a watch costs the VM: its place, and what its snapshot keeps in memory.
   struct Charges {
@@ -19,15 +19,14 @@ class StoreWatch final : public Operation, private store::Watcher {
   };
   // `may`: whether policy lets the caller see a key, by the caller's name for it. `request` has been checked, and
   // `prefix` is the store's name of its own.
-  StoreWatch(ServerCall& server_call, store::Engine& engine, Reactor& reactor, const StoreNames& names,
-             const v1::WatchRequest& request, std::string prefix, Charges charges,
-             std::function<bool(std::string_view key)> may);
+  StoreWatch(store::Engine& engine, Reactor& reactor, const StoreNames& names, const v1::WatchRequest& request,
+             std::string prefix, Charges charges, std::function<bool(std::string_view key)> may);
 
-  void start() override;
   void on_writable() override { pump(); }
   void on_drain() override;
 
  private:
+  void start() override;
   void on_ready() override { pump(); }
   void on_progress_due();
 

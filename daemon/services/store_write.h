@@ -11,21 +11,20 @@
 namespace hostcall::daemon {
 
 template <class Response>
-class StoreWrite final : public Operation {
+class StoreWrite final : public CallHandler {
  public:
   // Makes the answer of what was done. Needs nothing of the call: it may run when that is over.
   using Fill = std::function<void(const store::Outcome&, Response&)>;
 
   // `held`: the VM's charge for the transaction. The engine and the caller must outlive it.
-  StoreWrite(ServerCall& server_call, store::Engine& engine, const Caller& caller, store::Transaction transaction,
-             Fill fill, Charge held)
-      : Operation(server_call),
-        engine_(engine),
+  StoreWrite(store::Engine& engine, const Caller& caller, store::Transaction transaction, Fill fill, Charge held)
+      : engine_(engine),
         caller_(caller),
         transaction_(std::move(transaction)),
         fill_(std::move(fill)),
         held_(std::move(held)) {}
 
+ private:
   void start() override {
     if (transaction_.idempotency)
       transaction_.idempotency->encode = [fill = fill_](const store::Outcome& outcome) {
@@ -35,8 +34,6 @@ class StoreWrite final : public Operation {
       };
     ticket_ = engine_.submit(std::move(transaction_), [this](const store::Outcome& outcome) { answer(outcome); });
   }
-
- private:
   void answer(const store::Outcome& outcome) {
     if (outcome.verdict != store::Verdict::kDone) return call().finish(status_of(caller_, outcome));
     Response response;

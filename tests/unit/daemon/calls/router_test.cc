@@ -13,7 +13,6 @@ namespace Session = v1::Session;
 
 class NoSession final : public SessionFacts {
  public:
-  Status agree(const v1::HelloRequest&, v1::HelloResponse&) override { return {}; }
   std::uint64_t session_id() const override { return 1; }
   void list_allowed(v1::ListServicesResponse&) const override {}
   Status authorize(const Method&, std::string_view resource) override {
@@ -28,37 +27,17 @@ Status echo(const CallContext&, const v1::PingRequest& request, v1::PingResponse
   return {};
 }
 
-class NoCall final : public ServerCall {
- public:
-  wire::SendOutcome send(const google::protobuf::MessageLite&) override { return wire::SendOutcome::kEnded; }
-  void reply(const google::protobuf::MessageLite&) override {}
-  void finish(const Status&) override {}
-  void consumed(std::size_t) override {}
-};
-
-class TestLater final : public Later {
- public:
-  int opened = 0;
-
- private:
-  ServerCall& open() override {
-    ++opened;
-    return call_;
-  }
-  NoCall call_;
-};
-
-Answer start(Method& method, const std::string& payload, Later& later) {
+Answer start(Method& method, const std::string& payload, Handler& handler) {
   const Caller caller;
   NoSession session;
   const CallContext context{caller, session, {}, kNever, 1024};
-  return method.start(context, payload, later);
+  return method.start(context, payload, handler);
 }
 
 Answer start(Method& method, const std::string& payload) {
-  TestLater later;
-  auto answer = start(method, payload, later);
-  EXPECT_EQ(later.opened, 0) << "answered at once";
+  Handler handler;
+  auto answer = start(method, payload, handler);
+  EXPECT_EQ(handler, nullptr) << "answered at once";
   return answer;
 }
 
@@ -115,22 +94,21 @@ TEST(Router, AForgottenMethodIsABug) {
   EXPECT_THROW(router.check_complete(Session::kAllMethods), std::logic_error);
 }
 
-TEST(UnaryMethod, OpensTheCallOnlyForWhatTakesTime) {
+TEST(UnaryMethod, SetsAHandlerOnlyForWhatTakesTime) {
   Router router;
   router.unary<Session::Ping>(
       Audience::kGuest,
-      [](const CallContext&, const v1::PingRequest& request, v1::PingResponse&, Later& later) -> Status {
-        if (request.payload() == "later") later.begin<Operation>();
+      [](const CallContext&, const v1::PingRequest& request, v1::PingResponse&, Handler& handler) -> Status {
+        if (request.payload() == "later") handler = std::make_unique<CallHandler>();
         return {};
       });
   auto& method = *router.find("hostcall.v1.Session", "Ping");
   v1::PingRequest request;
   EXPECT_TRUE(start(method, request.SerializeAsString()).status.ok());
-  TestLater later;
+  Handler handler;
   request.set_payload("later");
-  start(method, request.SerializeAsString(), later);
-  EXPECT_EQ(later.opened, 1);
-  EXPECT_NE(later.take(), nullptr);
+  start(method, request.SerializeAsString(), handler);
+  EXPECT_NE(handler, nullptr);
 }
 
 TEST(UnaryMethod, ParsesAnswersAndForgets) {
