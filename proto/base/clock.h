@@ -1,4 +1,4 @@
-// Time inside one process: monotonic, never wall clock. Code takes `now` as an argument, so that tests
+// Time inside one process: monotonic, never wall clock. Code takes `now` as an argument, or a TimeSource, so that tests
 // can turn the clock by hand.
 #pragma once
 
@@ -12,6 +12,21 @@ using Duration = Clock::duration;
 using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
+
+// Where a program's time comes from, for those that do not take it as an argument.
+class TimeSource {
+ public:
+  virtual TimePoint now() const = 0;
+
+ protected:
+  ~TimeSource() = default;
+};
+
+class SteadyTime final : public TimeSource {
+ public:
+  TimePoint now() const override { return Clock::now(); }
+};
+inline constexpr SteadyTime kSteadyTime;
 
 inline constexpr TimePoint kNever = TimePoint::max();
 

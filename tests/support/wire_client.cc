@@ -24,8 +24,8 @@ wire::Payload payload_of(const std::string& bytes) { return {std::string_view(by
 
 }  // namespace
 
-WireClient::WireClient(const std::string& address)
-    : fd_(connect_to(address)), endpoint_({.role = wire::EndpointOptions::Role::kClient}, *this) {}
+WireClient::WireClient(const std::string& address, std::function<void()> run_host)
+    : fd_(connect_to(address)), run_host_(std::move(run_host)), endpoint_({.role = wire::EndpointOptions::Role::kClient}, *this) {}
 
 v1::HelloResponse WireClient::hello(const std::string& boot_id, std::uint64_t without) {
   v1::HelloRequest request;
@@ -120,9 +120,7 @@ void WireClient::send_raw(const std::string& bytes) {
     }
     left.remove_prefix(sent.value());
     if (sent.value() != 0) continue;
-    pollfd writable{fd_.get(), POLLOUT, 0};
-    if (::poll(&writable, 1, static_cast<int>(kPatience.count())) <= 0)
-      throw std::runtime_error("the host does not read");
+    if (!wait_for(POLLOUT, kPatience)) throw std::runtime_error("the host does not read");
   }
 }
 
@@ -142,18 +140,24 @@ bool WireClient::flush() {
   return !closed_;
 }
 
+// False: the time is over, or the host has done all it can.
+bool WireClient::wait_for(short events, milliseconds time) {
+  if (run_host_) run_host_();
+  pollfd ready{fd_.get(), events, 0};
+  return ::poll(&ready, 1, run_host_ ? 0 : static_cast<int>(time.count())) > 0;
+}
+
 bool WireClient::pump(milliseconds time) {
   if (!flush()) return false;
   const short wanted = static_cast<short>(POLLIN | (endpoint_.output().empty() ? 0 : POLLOUT));
-  pollfd ready{fd_.get(), wanted, 0};
-  if (::poll(&ready, 1, static_cast<int>(time.count())) <= 0) return false;
-  if ((ready.revents & POLLIN) == 0) return (ready.revents & POLLOUT) != 0;
+  if (!wait_for(wanted, time)) return false;
   std::array<char, 65536> buffer;
   const auto received = net::receive(fd_.get(), buffer);
   if (!received.ok() || received.value().end) {
     closed_ = true;
     return false;
   }
+  if (received.value().would_block) return flush();
   if (!endpoint_.receive({buffer.data(), received.value().bytes}))
     throw std::runtime_error("the host broke the protocol: " + endpoint_.violation()->text);
   return flush();
@@ -168,8 +172,7 @@ bool WireClient::wait_for_close() {
 bool WireClient::discard_until_closed() {
   std::array<char, 65536> buffer;
   for (;;) {
-    pollfd ready{.fd = fd_.get(), .events = POLLIN, .revents = 0};
-    if (::poll(&ready, 1, static_cast<int>(kPatience.count())) != 1) return false;
+    if (!wait_for(POLLIN, kPatience)) return false;
     const auto received = net::receive(fd_.get(), buffer);
     if (!received.ok() || received.value().end) return true;
   }

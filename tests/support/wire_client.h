@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -27,8 +28,9 @@ struct Answer {
 
 class WireClient final : private wire::EndpointEvents {
  public:
-  // Connects to "unix:…"; throws when it can't.
-  explicit WireClient(const std::string& address);
+  // Connects to "unix:…"; throws when it can't. With `run_host` the host lives in this thread: it is run instead of
+  // being waited for, and what does not come then will not come.
+  explicit WireClient(const std::string& address, std::function<void()> run_host = {});
 
   wire::Endpoint& endpoint() { return endpoint_; }
   int fd() const { return fd_.get(); }
@@ -87,7 +89,10 @@ class WireClient final : private wire::EndpointEvents {
   void end(wire::Stream& stream, const wire::Status& status);
   bool flush();
 
+  bool wait_for(short events, std::chrono::milliseconds time);
+
   UniqueFd fd_;
+  std::function<void()> run_host_;
   wire::Endpoint endpoint_;
   std::map<std::uint32_t, Call> calls_;
   std::optional<std::string> goaway_text_;

@@ -1,0 +1,210 @@
+// A connection's deadlines and its end, by a time that the test turns.
+#include "daemon/calls/connection.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <array>
+
+#include "hostcall/v1/session.hostcall.h"
+#include "tests/support/frames.h"
+#include "tests/unit/daemon/calls/test_methods.h"
+#include "tests/unit/daemon/rig.h"
+
+namespace hostcall::daemon {
+namespace {
+
+using test::Rig;
+using test::WireClient;
+using ::testing::HasSubstr;
+using wire::GoawayReason;
+
+constexpr Duration kTick = milliseconds(1);
+
+class ConnectionTest : public testing::Test {
+ protected:
+  ConnectionTest() {
+    test::register_test_methods(rig_.router);
+    rig_.start();
+  }
+  // The connection has been closed, with a Goaway if the peer can be told.
+  void expect_end(WireClient& peer, GoawayReason reason, const char* text) {
+    peer.wait_for_close();
+    EXPECT_TRUE(peer.closed());
+    ASSERT_TRUE(peer.goaway_text());
+    EXPECT_EQ(peer.goaway_reason(), reason);
+    EXPECT_THAT(*peer.goaway_text(), HasSubstr(text));
+  }
+  Rig rig_;
+};
+
+TEST_F(ConnectionTest, APeerThatAsksNothingIsGivenFiveSeconds) {
+  const auto peer = rig_.peer("web1");
+  rig_.settle();
+  rig_.advance(rig_.config.timeouts.first_request - kTick);
+  EXPECT_FALSE(peer->wait_for_close());
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+  rig_.advance(kTick);
+  EXPECT_TRUE(peer->wait_for_close());
+  rig_.advance(seconds(1));
+  EXPECT_EQ(rig_.stats.connections_open, 0u);
+}
+
+TEST_F(ConnectionTest, ABegunFrameIsCompleteInTenSeconds) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  peer->send_raw(std::string(1, '\0'));
+  rig_.settle();
+  rig_.advance(rig_.config.timeouts.frame - kTick, seconds(1));
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+  rig_.advance(kTick);
+  expect_end(*peer, GoawayReason::kLimit, "a frame was not complete in time");
+}
+
+TEST_F(ConnectionTest, ASlowFrameThatCompletesIsFine) {
+  const auto peer = rig_.peer("web1");
+  const auto ping = hostcall::test::request(1);
+  for (const char byte : ping) {
+    peer->send_raw(std::string(1, byte));
+    rig_.settle();
+    rig_.advance(milliseconds(100));
+  }
+  EXPECT_EQ(rig_.stats.calls, 1u);
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+}
+
+TEST_F(ConnectionTest, ASilentPeerIsPingedAndThenGivenUp) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  const auto heartbeat = rig_.config.timeouts.heartbeat;
+  const auto before = peer->endpoint().frames_received();
+  rig_.advance(heartbeat - kTick, seconds(1));
+  rig_.advance(kTick);
+  rig_.advance(heartbeat, seconds(1));
+  rig_.advance(heartbeat, seconds(1));
+  EXPECT_EQ(rig_.stats.connections_open, 1u) << "three Pings are out, none is overdue";
+  rig_.advance(heartbeat, seconds(1));
+  EXPECT_EQ(rig_.stats.heartbeats_lost, 1u);
+  expect_end(*peer, GoawayReason::kIdle, "three heartbeats were not answered");
+  EXPECT_EQ(peer->endpoint().frames_received() - before, 4u) << "three Pings and the Goaway";
+}
+
+TEST_F(ConnectionTest, APeerThatAnswersStays) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  for (int i = 0; i < 10; ++i) {
+    rig_.advance(rig_.config.timeouts.heartbeat, seconds(1));
+    while (peer->pump()) {
+    }
+  }
+  EXPECT_FALSE(peer->closed());
+  EXPECT_EQ(rig_.stats.heartbeats_lost, 0u);
+}
+
+TEST_F(ConnectionTest, ABaseConnectionIsClosedAfterItsIdleTimeUnlessACallIsOpen) {
+  const auto idle = rig_.peer("web1"), busy = rig_.peer("web1");
+  EXPECT_TRUE(idle->call("hostcall.v1.Session/Ping").status.ok());
+  busy->start("hostcall.v1.Diagnostics/EchoStream", "", wire::Shape::kBidiStream);
+  rig_.settle();
+  rig_.advance(rig_.config.timeouts.base_idle - kTick, seconds(100));
+  EXPECT_EQ(rig_.stats.connections_open, 2u);
+  rig_.advance(kTick);
+  EXPECT_TRUE(idle->wait_for_close());
+  rig_.advance(seconds(1));
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+}
+
+TEST_F(ConnectionTest, AViolationIsToldAndJournalledOnce) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  rig_.log();
+  peer->send_raw(hostcall::test::frame(wire::FrameType{0x7F}, 0, 0, ""));
+  expect_end(*peer, GoawayReason::kProtocolError, "unknown frame type");
+  EXPECT_EQ(rig_.stats.violations, 1u);
+  EXPECT_THAT(rig_.log(), HasSubstr("VM \"web1\" broke the protocol, connection closed: unknown frame type"));
+}
+
+TEST_F(ConnectionTest, WhatComesAfterTheEndIsThrownAway) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  const auto bad = hostcall::test::frame(wire::FrameType{0x7F}, 0, 0, "");
+  peer->send_raw(bad + bad + hostcall::test::request(3));
+  rig_.settle();
+  peer->send_raw(hostcall::test::request(5));
+  rig_.settle();
+  EXPECT_EQ(rig_.stats.calls, 1u) << "Hello";
+  rig_.advance(seconds(2));
+  EXPECT_EQ(rig_.stats.connections_open, 0u);
+}
+
+TEST_F(ConnectionTest, APeerThatDoesNotCloseIsClosedAfterLingering) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  EXPECT_TRUE(peer->call("hostcall.v1.Session/Ping").status.ok());
+  rig_.server.for_each_session([&](const SessionInfo& session) { EXPECT_EQ(session.calls, 2u); });
+  EXPECT_TRUE(rig_.server.close_session(1, "because"));
+  rig_.settle();
+  EXPECT_EQ(rig_.stats.connections_open, 1u) << "the last words are on the way";
+  rig_.advance(milliseconds(199));
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+  rig_.advance(milliseconds(1));
+  EXPECT_EQ(rig_.stats.connections_open, 0u);
+  expect_end(*peer, GoawayReason::kRemoved, "because");
+}
+
+// Input is held back while replies are unread, charged, and goes on where it was.
+TEST_F(ConnectionTest, APeerThatDoesNotReadIsNotReadEither) {
+  const auto peer = rig_.peer("web1");
+  v1::PingRequest request;
+  request.set_payload(std::string(1000, 'p'));
+  std::string calls;
+  constexpr std::uint32_t kCalls = 3000;
+  for (std::uint32_t i = 0; i < kCalls; ++i) calls += test::ping_frame(2 * i + 1, request);
+  std::size_t sent = 0;
+  for (bool moved = true; moved;) {
+    const auto bytes = ::send(peer->fd(), calls.data() + sent, calls.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    moved = bytes > 0;
+    if (moved) sent += static_cast<std::size_t>(bytes);
+    rig_.settle();
+  }
+  EXPECT_LT(rig_.stats.calls, kCalls) << "the socket and the daemon are full";
+  const auto& quota = rig_.vm("web1").quota;
+  EXPECT_GT(quota.used(Resource::kOutbound), Limits{}.unread_reply_bytes / 2);
+  EXPECT_LT(quota.used(Resource::kOutbound), Limits{}.outbound_bytes);
+  std::size_t received = 0;
+  std::array<char, 65536> buffer;
+  while (received < kCalls * 1000) {
+    const auto got = ::recv(peer->fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (got > 0) received += static_cast<std::size_t>(got);
+    if (sent < calls.size()) {
+      const auto bytes = ::send(peer->fd(), calls.data() + sent, calls.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (bytes > 0) sent += static_cast<std::size_t>(bytes);
+    }
+    rig_.settle();
+  }
+  EXPECT_EQ(rig_.stats.calls, kCalls);
+  while (::recv(peer->fd(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) rig_.settle();
+  rig_.settle();
+  EXPECT_EQ(quota.used(Resource::kOutbound), 0u);
+  EXPECT_EQ(quota.used(Resource::kMemory), 0u);
+}
+
+TEST_F(ConnectionTest, AllChargesAreGivenBackAtTheEnd) {
+  {
+    const auto peer = rig_.peer("web1");
+    peer->hello();
+    for (int i = 0; i < 10; ++i) peer->start("hostcall.v1.Diagnostics/EchoStream", "", wire::Shape::kBidiStream);
+    peer->send_raw(std::string(3, '\0'));
+    rig_.settle();
+    EXPECT_EQ(rig_.vm("web1").quota.used(Resource::kStreams), 10u);
+    EXPECT_EQ(rig_.vm("web1").quota.used(Resource::kConnections), 1u);
+  }
+  rig_.settle();
+  for (const auto resource : {Resource::kConnections, Resource::kStreams, Resource::kMemory, Resource::kOutbound})
+    EXPECT_EQ(rig_.vm("web1").quota.used(resource), 0u);
+  EXPECT_THAT(rig_.lifetimes.log, testing::Contains("session 1 ended"));
+}
+
+}  // namespace
+}  // namespace hostcall::daemon

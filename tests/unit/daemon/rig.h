@@ -1,0 +1,95 @@
+// Rig: the daemon's server without its main: real sockets in a directory of its own, a time that the test turns, and
+// peers in the same thread. Nothing here sleeps: the reactor turns while something is ready, and then it is the test's
+// turn again.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "daemon/calls/server.h"
+#include "tests/support/temp_dir.h"
+#include "tests/support/wire_client.h"
+
+namespace hostcall::daemon::test {
+
+using hostcall::test::TempDir;
+using hostcall::test::WireClient;
+
+// Stands until it is told to go on.
+class ManualTime final : public TimeSource {
+ public:
+  TimePoint now() const override { return now_; }
+  void advance(Duration time) { now_ += time; }
+
+ private:
+  TimePoint now_{seconds(1'000'000)};
+};
+
+// Keeps what it was told, one line each: "session 7 ended", "web1 booted b2".
+class Lifetimes final : public LifetimeObserver {
+ public:
+  std::vector<std::string> log;
+  void session_ended(std::uint64_t session_id) override {
+    log.push_back("session " + std::to_string(session_id) + " ended");
+  }
+  void boot_began(const Vm& vm) override { log.push_back(vm.record.name + " booted " + vm.boot_id); }
+};
+
+struct RigOptions {
+  std::vector<std::string> vms = {"web1", "db1"};  // each with a socket of its own
+  std::string policy = R"({"rules": [{"vms": ["*"], "calls": ["*"], "action": "allow"}]})";
+  Limits limits;
+  Timeouts timeouts;
+};
+
+class Rig {
+ public:
+  explicit Rig(const RigOptions& options = {});
+  // Ends the connections that are left.
+  ~Rig();
+
+  // Opens the listeners. Methods are registered before.
+  void start() { server.start(); }
+  // Lets the daemon do all it can at this time.
+  void settle() { reactor.run_ready(); }
+  // Goes on in steps, so that deadlines on the way are met one by one.
+  void advance(Duration time, Duration step = milliseconds(50));
+
+  std::string path_of(const std::string& name) const { return directory / (name + ".sock"); }
+  // A peer that lets the daemon work whenever it waits.
+  std::unique_ptr<WireClient> peer(const std::string& vm);
+  std::unique_ptr<WireClient> admin() { return peer("admin"); }
+  Vm& vm(const std::string& name) { return *registry.find(name); }
+  // The records written since the last call, one a line.
+  std::string log();
+  // Rewrites the files that a reload reads.
+  void write_policy(const std::string& text) { directory.write("policy.d/50-test.json", text); }
+  void write_vms(const std::string& text) { directory.write("vms.d/50-test.json", text); }
+  void write_config(const std::string& members);
+
+  TempDir directory;
+  ManualTime time;
+  Reactor reactor{time};
+  Config config;
+  Stats stats;
+  Lifetimes lifetimes;
+  Router router;
+
+ private:
+  struct Pipe {
+    Pipe();
+    UniqueFd reading, writing;
+  };
+  Config make_config(const RigOptions& options) const;
+  Pipe log_;
+
+ public:
+  Journal journal;
+  Audit audit;
+  Registry registry;
+  Access access;
+  Server server;
+};
+
+}  // namespace hostcall::daemon::test
