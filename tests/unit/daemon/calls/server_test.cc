@@ -1,0 +1,239 @@
+// The server: who may connect, how many, reloads, listeners of VMs, and the end.
+#include "daemon/calls/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/unit/daemon/calls/test_methods.h"
+#include "tests/unit/daemon/rig.h"
+
+namespace hostcall::daemon {
+namespace {
+
+using test::Rig;
+using test::RigOptions;
+using test::WireClient;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr char kPing[] = "hostcall.v1.Session/Ping";
+constexpr char kEchoStream[] = "hostcall.v1.Diagnostics/EchoStream";
+
+std::unique_ptr<Rig> started(const RigOptions& options = {}) {
+  auto rig = std::make_unique<Rig>(options);
+  test::register_test_methods(rig->router);
+  rig->start();
+  return rig;
+}
+
+std::vector<std::string> sessions(const Rig& rig) {
+  std::vector<std::string> all;
+  rig.server.for_each_session([&](const SessionInfo& session) { all.push_back(session.caller.name()); });
+  return all;
+}
+
+TEST(Server, SaysWhatItStartsWith) {
+  const auto rig = started();
+  EXPECT_THAT(rig->log(), AllOf(HasSubstr("hostcalld " HOSTCALL_VERSION " started")));
+  EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("web1")));
+  EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("admin")));
+}
+
+TEST(Server, KnowsItsCallersByTheirSockets) {
+  const auto rig = started();
+  const auto web = rig->peer("web1"), db = rig->peer("db1"), admin = rig->admin();
+  EXPECT_EQ(web->hello().vm_name(), "web1");
+  EXPECT_EQ(db->hello().vm_name(), "db1");
+  EXPECT_EQ(admin->hello().vm_name(), "@admin");
+  EXPECT_THAT(sessions(*rig), testing::ElementsAre("web1", "db1", "@admin"));
+  EXPECT_THAT(rig->log(), HasSubstr("session 1 of VM \"web1\" opened"));
+  EXPECT_EQ(rig->stats.connections_accepted, 3u);
+}
+
+TEST(Server, AVmmOfAnotherUserIsToldWhoItShouldBe) {
+  const auto rig = started();
+  rig->write_vms(R"({"name": "fc1", "unix_path": ")" + rig->path_of("fc1") + R"(", "vmm_uid": )" +
+                 std::to_string(::getuid() + 1) + "}");
+  ASSERT_TRUE(rig->server.reload().ok());
+  const auto peer = rig->peer("fc1");
+  const auto answer = peer->call(kPing);
+  EXPECT_EQ(answer.status.code, Code::kPermissionDenied);
+  EXPECT_THAT(answer.status.message, HasSubstr("demands uid " + std::to_string(::getuid() + 1)));
+  EXPECT_TRUE(peer->wait_for_close());
+  EXPECT_EQ(rig->stats.connections_refused, 1u);
+  EXPECT_THAT(rig->log(), HasSubstr("refused a connection from unix:" + rig->path_of("fc1")));
+}
+
+TEST(Server, ConnectionsOfAVmAreLimited) {
+  Limits limits;
+  limits.connections = 2;
+  const auto rig = started({.limits = limits});
+  auto first = rig->peer("web1");
+  const auto second = rig->peer("web1"), third = rig->peer("web1"), neighbour = rig->peer("db1");
+  const auto over = third->call(kPing);
+  EXPECT_EQ(over.status.code, Code::kResourceExhausted);
+  EXPECT_THAT(over.status.message, HasSubstr("the limit connections (2) is reached; close one first"));
+  EXPECT_TRUE(neighbour->call(kPing).status.ok());
+  first.reset();
+  rig->settle();
+  EXPECT_TRUE(rig->peer("web1")->call(kPing).status.ok());
+}
+
+TEST(Server, NewConnectionsOfAVmComeAtARate) {
+  Limits limits;
+  limits.connect_rate = 2;
+  limits.connect_burst = 3;
+  const auto rig = started({.limits = limits});
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(rig->peer("web1")->call(kPing).status.ok());
+  const auto over = rig->peer("web1")->call(kPing);
+  EXPECT_EQ(over.status.code, Code::kResourceExhausted);
+  EXPECT_EQ(over.status.retry_after, milliseconds(500));
+  rig->advance(milliseconds(500));
+  EXPECT_TRUE(rig->peer("web1")->call(kPing).status.ok());
+}
+
+TEST(Server, ConnectionsOfTheHostAreLimited) {
+  const auto rig = started();
+  rig->config.max_connections = 1;
+  const auto first = rig->peer("web1");
+  EXPECT_TRUE(first->call(kPing).status.ok());
+  EXPECT_THAT(rig->peer("db1")->call(kPing).status.message, HasSubstr("max_connections (1)"));
+}
+
+TEST(Server, AVmIsAddedAndRemovedAtRunTime) {
+  const auto rig = started();
+  VmRecord record;
+  record.name = "new1";
+  record.unix_path = rig->path_of("new1");
+  const auto added = rig->registry.add(record, false);
+  ASSERT_NE(added.vm, nullptr);
+  ASSERT_TRUE(rig->server.vm_added(*added.vm).ok());
+  const auto peer = rig->peer("new1");
+  peer->hello();
+  const auto removed = rig->registry.remove("new1");
+  EXPECT_EQ(rig->server.vm_removed(*removed.vm), 1u);
+  EXPECT_TRUE(peer->wait_for_close());
+  EXPECT_EQ(peer->goaway_reason(), wire::GoawayReason::kRemoved);
+  EXPECT_FALSE(std::filesystem::exists(rig->path_of("new1")));
+  EXPECT_THAT(rig->log(), AllOf(HasSubstr("VM \"new1\" registered"), HasSubstr("VM \"new1\" removed")));
+}
+
+TEST(Server, AListenerThatCannotBeOpenedIsReportedAndTriedAgain) {
+  const auto rig = started();
+  const auto place = rig->directory / "later";
+  rig->write_vms(R"({"name": "fc1", "unix_path": ")" + place + R"(/fc1.sock"})");
+  EXPECT_TRUE(rig->server.reload().ok()) << "the others must not suffer";
+  EXPECT_THAT(rig->log(), HasSubstr("VM \"fc1\" has no listener"));
+  const auto failed = rig->server.vm_added(rig->vm("fc1"));
+  ASSERT_FALSE(failed.ok());
+  EXPECT_THAT(failed.error().message(), HasSubstr("No such file or directory"));
+  std::filesystem::create_directory(place);
+  EXPECT_TRUE(rig->server.reload().ok());
+  EXPECT_TRUE(std::filesystem::is_socket(place + "/fc1.sock"));
+}
+
+TEST(Server, AReloadTakesAllOrNothing) {
+  const auto rig = started();
+  const auto web = rig->peer("web1"), db = rig->peer("db1");
+  web->hello();
+  db->hello();
+  rig->write_policy("{\"rules\": [\n oops");
+  const auto failed = rig->server.reload();
+  ASSERT_FALSE(failed.ok());
+  EXPECT_THAT(failed.error().message(), HasSubstr("50-test.json:2"));
+  EXPECT_EQ(rig->stats.reloads_failed, 1u);
+  EXPECT_TRUE(web->call(kPing).status.ok()) << "the old policy holds";
+  rig->write_policy(R"({"rules": []})");
+  rig->write_vms(R"({"name": "web1", "unix_path": ")" + rig->path_of("web1") + "\"}");
+  ASSERT_TRUE(rig->server.reload().ok());
+  EXPECT_EQ(web->call(kPing).status.code, Code::kPermissionDenied);
+  EXPECT_TRUE(db->wait_for_close()) << "db1 is gone from the file";
+  EXPECT_FALSE(std::filesystem::exists(rig->path_of("db1")));
+  EXPECT_EQ(rig->stats.reloads, 1u);
+}
+
+TEST(Server, AReloadWarnsOfRulesThatNameNoMethodAndOfWhatNeedsARestart) {
+  const auto rig = started();
+  rig->write_policy(R"({"rules": [{"vms": ["*"], "calls": ["hostcall.v1.Session/Pong"], "action": "allow"}]})");
+  rig->write_config(R"(, "listen": ["vsock::4711"], "log_level": "warning")");
+  rig->log();
+  ASSERT_TRUE(rig->server.reload().ok());
+  EXPECT_THAT(rig->log(), AllOf(HasSubstr("no method is named \"hostcall.v1.Session/Pong\""),
+                                HasSubstr("listen and admin_socket change with a restart")));
+  EXPECT_FALSE(rig->journal.writes(Level::kInfo)) << "the new level is in force";
+}
+
+TEST(Server, ASessionIsClosedByItsNumber) {
+  const auto rig = started();
+  const auto peer = rig->peer("web1");
+  peer->hello();
+  EXPECT_FALSE(rig->server.close_session(7, "no such session"));
+  EXPECT_TRUE(rig->server.close_session(1, "the operator's wish"));
+  EXPECT_TRUE(peer->wait_for_close());
+  EXPECT_EQ(*peer->goaway_text(), "the operator's wish");
+}
+
+TEST(Server, AtTheEndRunningCallsMayFinish) {
+  const auto rig = started();
+  const auto busy = rig->peer("web1"), idle = rig->peer("db1");
+  busy->hello();
+  idle->hello();
+  const auto call = busy->start(kEchoStream, "", wire::Shape::kBidiStream);
+  rig->settle();
+  rig->server.shut_down();
+  EXPECT_TRUE(idle->wait_for_close());
+  EXPECT_EQ(idle->goaway_reason(), wire::GoawayReason::kShutdown);
+  rig->advance(seconds(1));
+  EXPECT_EQ(sessions(*rig), std::vector<std::string>{"web1"});
+  v1::EchoRequest message;
+  message.set_payload("still served");
+  EXPECT_TRUE(busy->send(call, message));
+  EXPECT_TRUE(busy->receive(call).has_value());
+  busy->close_send(call);
+  EXPECT_TRUE(busy->finish(call).status.ok());
+  EXPECT_TRUE(busy->wait_for_close());
+}
+
+TEST(Server, AtTheEndOfTheDrainTimeCallsAreCutOff) {
+  const auto rig = started();
+  const auto busy = rig->peer("web1");
+  busy->hello();
+  const auto call = busy->start(kEchoStream, "", wire::Shape::kBidiStream);
+  rig->settle();
+  rig->server.shut_down();
+  rig->advance(rig->config.timeouts.drain - milliseconds(1), seconds(1));
+  EXPECT_EQ(sessions(*rig).size(), 1u);
+  rig->advance(milliseconds(1));
+  const auto answer = busy->finish(call);
+  EXPECT_EQ(answer.status.code, Code::kUnavailable);
+  EXPECT_THAT(answer.status.message, HasSubstr("the call was not done in time"));
+}
+
+TEST(Server, AStreamThatWouldLastEndsWhenTheDaemonStops) {
+  const auto rig = started();
+  const auto peer = rig->peer("web1");
+  peer->hello();
+  v1::SourceRequest request;
+  request.set_total_bytes(std::uint64_t{1} << 40);
+  const auto call =
+      peer->start("hostcall.v1.Diagnostics/Source", request.SerializeAsString(), wire::Shape::kServerStream);
+  rig->settle();
+  rig->server.shut_down();
+  while (peer->receive(call)) {
+  }
+  EXPECT_EQ(peer->finish(call).status.code, Code::kUnavailable);
+}
+
+TEST(Server, RecordsThatWereHeldBackAreCounted) {
+  const auto rig = started({.policy = R"({"rules": []})"});
+  const auto peer = rig->peer("web1");
+  for (int i = 0; i < 300; ++i) EXPECT_EQ(peer->call(kPing).status.code, Code::kPermissionDenied);
+  rig->log();
+  rig->advance(seconds(6), seconds(1));
+  EXPECT_THAT(rig->log(), HasSubstr("further records about web1 were held back"));
+}
+
+}  // namespace
+}  // namespace hostcall::daemon
