@@ -17,10 +17,6 @@ namespace hostcall::test {
 
 using nlohmann::json;
 
-inline constexpr std::chrono::seconds kPatience(20);
-// What a poll for output that must come costs at most before it looks again.
-inline constexpr std::chrono::milliseconds kLook(20);
-
 using Words = std::vector<std::string>;
 
 inline std::vector<std::string> lines_of(const std::string& text) {
@@ -33,12 +29,8 @@ inline std::vector<std::string> lines_of(const std::string& text) {
 inline bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // Looks again and again while the process runs, and takes its output.
-template <class Condition>
-void wait_until(const Condition& holds, Process& process) {
-  for (int looks = 0; !holds(); ++looks) {
-    ASSERT_FALSE(process.wait(kLook)) << process.errors();
-    ASSERT_LT(looks, kPatience / kLook);
-  }
+inline void wait_until(const std::function<bool()>& holds, Process& process) {
+  ASSERT_TRUE(process.wait_until(holds)) << process.errors();
 }
 
 class Cli : public testing::Test {
@@ -81,7 +73,8 @@ class Cli : public testing::Test {
     for (const auto& line : lines_of(help.output)) EXPECT_LE(line.size(), 80U) << line;
   }
 
-  // web1 may everything, db1 may not ask for the host's facts, and intruder's VMM has the wrong uid.
+  // web1 may everything, db1 may not ask for the host's facts, and intruder's VMM has the wrong uid. What holds up a
+  // daemon that stops would do so for longer than a test waits.
   DaemonProcess daemon_{{.vms = {},
                          .vms_json = R"({"vms": [
     {"name": "web1", "unix_path": "@DIR@/web1.sock", "tags": ["web", "prod"]},
@@ -91,7 +84,8 @@ class Cli : public testing::Test {
                          .config_json = {},
                          .policy_json = R"({"rules": [
     {"vms": ["db1"], "calls": ["hostcall.v1.Host/*", "hostcall.v1.Session/Descriptors"], "action": "deny"},
-    {"vms": ["*"], "calls": ["*"], "action": "allow"}]})"}};
+    {"vms": ["*"], "calls": ["*"], "action": "allow"}]})",
+                         .timeouts_ms = {{"drain_ms", kFarMs}}}};
 };
 
 }  // namespace hostcall::test

@@ -26,39 +26,52 @@ TEST(Deadlines, ACallEndsAtTheCallersDeadline) {
   DaemonProcess daemon;
   WireClient client(daemon.vm_address("web1"));
   const auto begin = std::chrono::steady_clock::now();
-  const auto answer = client.call("hostcall.v1.Diagnostics/Echo", slow_echo(30'000), milliseconds(100));
+  const auto answer = client.call("hostcall.v1.Diagnostics/Echo", slow_echo(60'000), milliseconds(100));
   EXPECT_EQ(answer.status.code, Code::kDeadlineExceeded);
   EXPECT_GE(since(begin), milliseconds(100));
-  EXPECT_LT(since(begin), milliseconds(5'000));
-  EXPECT_EQ(client.call("hostcall.v1.Diagnostics/Echo", slow_echo(20), milliseconds(10'000)).status.code, Code::kOk);
+  EXPECT_EQ(client.call("hostcall.v1.Diagnostics/Echo", slow_echo(20), kPatience).status.code, Code::kOk);
   EXPECT_EQ(client.call("hostcall.v1.Diagnostics/Echo", slow_echo(0), std::chrono::nanoseconds(-1)).status.code,
             Code::kDeadlineExceeded);
   EXPECT_EQ(daemon.stop(), 0);
 }
 
-TEST(Deadlines, ACallWithoutOneGetsTheDefault) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"call_default_ms": 100})"});
+// Of a stream that neither side ends, so that it is the deadline and nothing else.
+Answer endless(WireClient& client, std::chrono::nanoseconds timeout) {
+  return client.finish(client.start("hostcall.v1.Diagnostics/Sink", "", wire::Shape::kClientStream, timeout));
+}
+
+TEST(Deadlines, AStreamEndsAtTheCallersDeadlineAlthoughBothSidesAreSilent) {
+  DaemonProcess daemon;
   WireClient client(daemon.vm_address("web1"));
-  EXPECT_EQ(client.call("hostcall.v1.Diagnostics/Echo", slow_echo(30'000)).status.code, Code::kDeadlineExceeded);
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(endless(client, milliseconds(100)).status.code, Code::kDeadlineExceeded);
+  EXPECT_GE(since(begin), milliseconds(100));
+}
+
+TEST(Deadlines, ACallWithoutOneGetsTheDefault) {
+  DaemonProcess daemon({.timeouts_ms = {{"call_default_ms", 100}}});
+  WireClient client(daemon.vm_address("web1"));
+  EXPECT_EQ(client.call("hostcall.v1.Diagnostics/Echo", slow_echo(60'000)).status.code, Code::kDeadlineExceeded);
 }
 
 TEST(Deadlines, ACallGetsNoMoreThanTheMaximum) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"call_default_ms": 50, "call_max_ms": 100})"});
+  DaemonProcess daemon({.timeouts_ms = {{"call_default_ms", 50}, {"call_max_ms", 100}}});
   WireClient client(daemon.vm_address("web1"));
-  EXPECT_EQ(client.call("hostcall.v1.Diagnostics/Echo", slow_echo(30'000), std::chrono::hours(1)).status.code,
+  EXPECT_EQ(client.call("hostcall.v1.Diagnostics/Echo", slow_echo(60'000), std::chrono::hours(1)).status.code,
             Code::kDeadlineExceeded);
+  EXPECT_EQ(endless(client, std::chrono::hours(1)).status.code, Code::kDeadlineExceeded);
 }
 
 TEST(Deadlines, AConnectionWithoutARequestIsClosed) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"first_request_ms": 200})"});
-  WireClient client(daemon.vm_address("web1"));
+  DaemonProcess daemon({.timeouts_ms = {{"first_request_ms", 200}}});
   const auto begin = std::chrono::steady_clock::now();
+  WireClient client(daemon.vm_address("web1"));
   EXPECT_TRUE(client.wait_for_close());
   EXPECT_GE(since(begin), milliseconds(150));
 }
 
 TEST(Deadlines, AnIncompleteFrameEndsItsConnection) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"frame_ms": 200})"});
+  DaemonProcess daemon({.timeouts_ms = {{"frame_ms", 200}}});
   WireClient client(daemon.vm_address("web1"));
   client.hello();
   const auto begin = std::chrono::steady_clock::now();
@@ -70,7 +83,7 @@ TEST(Deadlines, AnIncompleteFrameEndsItsConnection) {
 }
 
 TEST(Deadlines, ASlowDripOfOneFrameEndsItsConnection) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"frame_ms": 300, "first_request_ms": 300})"});
+  DaemonProcess daemon({.timeouts_ms = {{"frame_ms", 300}}});
   WireClient client(daemon.vm_address("web1"));
   // One byte at a time: every byte is a sign of life, but the frame is not complete in time.
   const std::string header("\x00\x00\x10\x00\x00\x00\x00\x01\x01\x00", 10);
@@ -83,22 +96,33 @@ TEST(Deadlines, ASlowDripOfOneFrameEndsItsConnection) {
   EXPECT_TRUE(client.closed());
 }
 
-TEST(Deadlines, ASilentPeerIsFoundByHeartbeats) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"heartbeat_ms": 100})"});
+// A silent peer is lost. True: one that answers lived on meanwhile, though it did nothing else.
+bool heartbeats_tell_silent_from_lively(std::uint32_t interval_ms) {
+  DaemonProcess daemon({.timeouts_ms = {{"heartbeat_ms", interval_ms}}});
   WireClient silent(daemon.vm_address("web1")), lively(daemon.vm_address("web1"));
-  EXPECT_EQ(silent.hello().heartbeat_interval_ms(), 100U);
+  EXPECT_EQ(silent.hello().heartbeat_interval_ms(), interval_ms);
   lively.hello();
-  // The lively one answers pings while it waits; the silent one reads nothing meanwhile.
-  const auto begin = std::chrono::steady_clock::now();
-  while (since(begin) < milliseconds(1500)) lively.pump(milliseconds(50));
-  EXPECT_FALSE(lively.closed());
-  EXPECT_EQ(lively.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
-  EXPECT_EQ(counter(daemon, "heartbeats_lost"), 1U);
+  // The silent one reads nothing meanwhile.
+  EXPECT_TRUE(eventually([&] {
+    lively.pump(milliseconds(interval_ms / 4));
+    return counter(daemon, "heartbeats_lost") != 0;
+  }));
   EXPECT_TRUE(silent.wait_for_close());
+  return !lively.closed() && lively.call("hostcall.v1.Session/Ping").status.ok() &&
+         counter(daemon, "heartbeats_lost") == 1;
+}
+
+TEST(Deadlines, ASilentPeerIsFoundByHeartbeats) {
+  // This process may not get the processor in time to answer; then it has more time.
+  std::uint32_t interval_ms = 100;
+  while (!heartbeats_tell_silent_from_lively(interval_ms)) {
+    interval_ms *= 4;
+    ASSERT_LT(interval_ms, 10'000U) << "the lively one was lost each time";
+  }
 }
 
 TEST(Deadlines, AnIdlePlainConnectionIsClosedUnlessACallIsOpen) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"base_idle_ms": 1000})"});
+  DaemonProcess daemon({.timeouts_ms = {{"base_idle_ms", 1000}}});
   WireClient idle(daemon.vm_address("web1")), busy(daemon.vm_address("web1"));
   EXPECT_EQ(idle.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
   const auto call = busy.start("hostcall.v1.Diagnostics/Echo", slow_echo(2500).SerializeAsString());

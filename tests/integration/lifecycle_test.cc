@@ -46,7 +46,7 @@ Answer remove_vm(DaemonProcess& daemon, const std::string& name) {
 }
 
 TEST(Shutdown, LetsRunningCallsFinishAndSaysGoaway) {
-  DaemonProcess daemon;
+  DaemonProcess daemon({.timeouts_ms = {{"drain_ms", kFarMs}}});
   WireClient busy(daemon.vm_address("web1")), idle(daemon.vm_address("web1")), plain(daemon.vm_address("db1"));
   busy.hello();
   idle.hello();
@@ -62,25 +62,23 @@ TEST(Shutdown, LetsRunningCallsFinishAndSaysGoaway) {
   EXPECT_EQ(plain.finish(plain_call).status.code, Code::kOk);
   EXPECT_TRUE(busy.wait_for_close());
   EXPECT_TRUE(plain.wait_for_close());
-  EXPECT_EQ(daemon.process().wait(std::chrono::seconds(15)), 0);
+  EXPECT_EQ(daemon.process().wait(), 0);
   struct stat status {};
   EXPECT_NE(::stat(daemon.vm_path("web1").c_str(), &status), 0) << "socket files are gone";
 }
 
-TEST(Shutdown, EndsInTimeAlthoughACallDoesNot) {
-  DaemonProcess daemon({.config_json = R"("timeouts": {"drain_ms": 300})"});
+// A stream that neither side ends is ended by the daemon alone; one in a connection that nobody reads, too.
+TEST(Shutdown, EndsAlthoughACallDoesNot) {
+  DaemonProcess daemon({.timeouts_ms = {{"drain_ms", 300}}});
   WireClient busy(daemon.vm_address("web1")), deaf(daemon.vm_address("db1"));
   busy.hello();
   deaf.hello();
-  const auto call = busy.start("hostcall.v1.Diagnostics/Echo", slow_echo(60'000));
-  deaf.start("hostcall.v1.Diagnostics/Echo", slow_echo(60'000));
+  const auto call = busy.start("hostcall.v1.Diagnostics/Sink", "", wire::Shape::kClientStream);
+  deaf.start("hostcall.v1.Diagnostics/Sink", "", wire::Shape::kClientStream);
   EXPECT_EQ(busy.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
-  const auto begin = std::chrono::steady_clock::now();
   daemon.process().signal(SIGTERM);
-  const auto answer = busy.finish(call);
-  EXPECT_EQ(answer.status.code, Code::kUnavailable);
-  EXPECT_EQ(daemon.process().wait(std::chrono::seconds(15)), 0);
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
+  EXPECT_EQ(busy.finish(call).status.code, Code::kUnavailable);
+  EXPECT_EQ(daemon.process().wait(), 0);
 }
 
 TEST(Shutdown, ASecondSignalChangesNothing) {
@@ -90,7 +88,7 @@ TEST(Shutdown, ASecondSignalChangesNothing) {
   daemon.process().signal(SIGTERM);
   daemon.process().signal(SIGINT);
   EXPECT_TRUE(client.wait_for_close());
-  EXPECT_EQ(daemon.process().wait(std::chrono::seconds(15)), 0);
+  EXPECT_EQ(daemon.process().wait(), 0);
 }
 
 TEST(Reload, BySignalTakesNewVms) {
@@ -98,7 +96,7 @@ TEST(Reload, BySignalTakesNewVms) {
   daemon.directory().write("vms.d/60-more.json",
                            R"({"vms": [{"name": "new1", "unix_path": ")" + daemon.vm_path("new1") + R"("}]})");
   daemon.process().signal(SIGHUP);
-  ASSERT_TRUE(daemon.process().wait_for_error_text("read again", kPatience)) << daemon.process().errors();
+  ASSERT_TRUE(daemon.process().wait_for_error_text("read again")) << daemon.process().errors();
   WireClient client(daemon.vm_address("new1"));
   EXPECT_EQ(client.hello().vm_name(), "new1");
 }
@@ -130,7 +128,7 @@ TEST(Reload, AnErrorLeavesEverythingAsItWas) {
   daemon.directory().write("vms.d/50-test.json", R"({"vms": []})");
   daemon.directory().write("policy.d/60-bad.json", R"({"rules": [{"vms": ["*"]}]})");
   daemon.process().signal(SIGHUP);
-  ASSERT_TRUE(daemon.process().wait_for_error_text("60-bad.json:1", kPatience)) << daemon.process().errors();
+  ASSERT_TRUE(daemon.process().wait_for_error_text("60-bad.json:1")) << daemon.process().errors();
   EXPECT_EQ(web1.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
   WireClient other(daemon.vm_address("db1"));
   EXPECT_EQ(other.call("hostcall.v1.Session/Ping").status.code, Code::kOk);
@@ -143,13 +141,14 @@ TEST(RunTimeVms, ComeGoAndEndTheirSessions) {
   EXPECT_EQ(add_vm(daemon, "tmp1").status.code, Code::kAlreadyExists);
   WireClient client(daemon.vm_address("tmp1"));
   client.hello();
-  const auto begin = std::chrono::steady_clock::now();
   v1::VmRemoveResponse removed;
   ASSERT_TRUE(removed.ParseFromString(remove_vm(daemon, "tmp1").payload));
   EXPECT_EQ(removed.sessions_ended(), 1U);
-  EXPECT_TRUE(client.wait_for_close());
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+  // By the next turn of the daemon its last words are here.
+  EXPECT_EQ(WireClient(daemon.admin_address()).call("hostcall.v1.Session/Ping").status.code, Code::kOk);
+  EXPECT_TRUE(client.pump(milliseconds(0)));
   EXPECT_EQ(client.goaway_reason(), wire::GoawayReason::kRemoved);
+  EXPECT_TRUE(client.wait_for_close());
   EXPECT_EQ(remove_vm(daemon, "tmp1").status.code, Code::kNotFound);
   const auto from_file = remove_vm(daemon, "web1");
   EXPECT_EQ(from_file.status.code, Code::kFailedPrecondition);
@@ -200,7 +199,7 @@ TEST(RunTimeVms, OutliveTheDaemonAndACrash) {
   daemon.restart();
   { EXPECT_EQ(WireClient(daemon.vm_address("tmp1")).hello().vm_name(), "tmp1"); }
   daemon.process().signal(SIGKILL);
-  EXPECT_EQ(daemon.process().wait(kPatience), 128 + SIGKILL);
+  EXPECT_EQ(daemon.process().wait(), 128 + SIGKILL);
   // The killed daemon left its socket files behind; they are proven stale and replaced.
   daemon.restart();
   { EXPECT_EQ(WireClient(daemon.vm_address("kept1")).hello().vm_name(), "kept1"); }

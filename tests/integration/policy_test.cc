@@ -37,7 +37,7 @@ TEST(Policy, ADenialSaysTheSameToGuestJournalAndAdministrator) {
   WireClient web1(daemon.vm_address("web1"));
   const auto answer = web1.call("hostcall.v1.Host/Metrics");
   EXPECT_NE(answer.status.message.find(daemon.policy_file() + ":3"), std::string::npos) << answer.status.message;
-  EXPECT_TRUE(daemon.process().wait_for_error_text(answer.status.message, kPatience)) << daemon.process().errors();
+  EXPECT_TRUE(daemon.process().wait_for_error_text(answer.status.message)) << daemon.process().errors();
 
   WireClient admin(daemon.admin_address());
   v1::PolicyExplainRequest request;

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "tests/integration/cli.h"
+#include "tests/support/compare_times.h"
 
 namespace hostcall::test {
 namespace {
@@ -31,7 +32,8 @@ class SpeedTest : public testing::Test {
 };
 
 TEST_F(SpeedTest, MeasuresFourParts) {
-  const auto done = run({"-t", "300ms", "--json"});
+  Finished done{};
+  const std::chrono::duration<double> all = time_of([&] { done = run({"-t", "300ms", "--json"}); });
   ASSERT_EQ(done.code, 0) << done.errors;
   const auto report = json::parse(done.output);
   EXPECT_EQ(report["vm"], "web1");
@@ -44,15 +46,15 @@ TEST_F(SpeedTest, MeasuresFourParts) {
     EXPECT_EQ(report[way]["chunkBytes"], 65536) << way;
     EXPECT_GT(report[way]["bytes"], 0) << way;
     EXPECT_GE(report[way]["seconds"], 0.3) << way;
-    EXPECT_LT(report[way]["seconds"], 10) << way;
+    EXPECT_LT(report[way]["seconds"], all.count()) << way;
   }
 }
 
 TEST_F(SpeedTest, PrintsIntervalsAndASummary) {
   const auto done = run({"-t", "1500ms", "-P", "4", "-l", "1000"});
   ASSERT_EQ(done.code, 0) << done.errors;
-  for (const auto* part : {"[  1]  0.0-1.", "[  4]  0.0-1.", "calls/sec", "bits/sec",
-                           " speedtest ---\nlatency   median ", "4 in flight\ndownload  ", "\nupload  "})
+  for (const auto* part : {"[  1]  0.0-", "[  4]  0.0-", "calls/sec", "bits/sec", " speedtest ---\nlatency   median ",
+                           "4 in flight\ndownload  ", "\nupload  "})
     EXPECT_TRUE(contains(done.output, part)) << part << " in\n" << done.output;
   const auto quiet = run({"-t", "100ms", "-q"});
   EXPECT_TRUE(quiet.output.starts_with("--- ")) << quiet.output;
@@ -92,24 +94,23 @@ TEST_F(SpeedTest, TimesOutOfRangeAreRefused) {
   EXPECT_EQ(run({"-l", "0"}).code, 2);
 }
 
-TEST_F(SpeedTest, TheTimeoutDoesNotCountTheMeasuring) {
-  EXPECT_EQ(run({"-t", "300ms", "--timeout", "500ms", "-q"}).code, 0);
-}
+TEST_F(SpeedTest, TheTimeoutDoesNotCountTheMeasuring) { EXPECT_EQ(run({"-t", "1s", "--timeout", "3s", "-q"}).code, 0); }
 
 TEST_F(SpeedTest, CtrlCEndsItWithTheSummarySoFar) {
   Process test(words({"-t", "5m"}));
   wait_until([&] { return contains(test.output(), "[  1]"); }, test);
   test.signal(SIGINT);
-  EXPECT_EQ(test.wait(kPatience), 0) << test.errors();
+  EXPECT_EQ(test.wait(), 0) << test.errors();
   EXPECT_TRUE(contains(test.output(), "latency   median ")) << test.output();
   EXPECT_TRUE(contains(test.output(), "\ncalls     -\ndownload  -\nupload    -\n")) << test.output();
 }
 
 TEST_F(SpeedTest, AHostThatFallsSilentIsNotWaitedForTooLong) {
-  Process test(words({"-t", "1s", "--timeout", "2s"}));
+  // The four parts are time enough to stop the host.
+  Process test(words({"-t", "2s", "--timeout", "3s"}));
   wait_until([&] { return contains(test.output(), "Latency"); }, test);
   daemon_.process().signal(SIGSTOP);
-  const auto code = test.wait(kPatience);
+  const auto code = test.wait();
   daemon_.process().signal(SIGCONT);
   EXPECT_EQ(code, 124) << test.errors();
 }

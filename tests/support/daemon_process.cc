@@ -8,9 +8,6 @@
 namespace hostcall::test {
 namespace {
 
-constexpr std::chrono::seconds kStartTime(30);
-constexpr std::chrono::seconds kStopTime(20);
-
 constexpr char kAllowAll[] = R"({"rules": [{"vms": ["*"], "calls": ["*"], "action": "allow"}]})";
 
 std::string vms_text(const DaemonOptions& options) {
@@ -20,6 +17,15 @@ std::string vms_text(const DaemonOptions& options) {
     records += std::string(records.empty() ? "" : ", ") + R"({"name": ")" + vm + R"(", "unix_path": "@DIR@/)" + vm +
                R"(.sock"})";
   return R"({"vms": [)" + records + "]}";
+}
+
+std::string timeouts_text(std::map<std::string, std::uint64_t> timeouts) {
+  for (const char* name : {"first_request_ms", "frame_ms", "heartbeat_ms", "call_default_ms"})
+    timeouts.emplace(name, kFarMs);
+  std::string members;
+  for (const auto& [name, value] : timeouts)
+    members += (members.empty() ? "\"" : ", \"") + name + "\": " + std::to_string(value);
+  return "\"timeouts\": {" + members + "}, ";
 }
 
 std::string in_directory(std::string text, const std::string& directory) {
@@ -48,7 +54,8 @@ DaemonProcess::DaemonProcess(const DaemonOptions& options) {
   const std::string more = options.config_json.empty() ? "" : ", " + options.config_json;
   // Without a shared listener, unless the test asks for one.
   const std::string listen = more.find("\"listen\"") == std::string::npos ? R"("listen": [], )" : "";
-  directory_.write("hostcalld.json", in_directory("{" + listen + R"("admin_socket": "@DIR@/admin.sock",
+  directory_.write("hostcalld.json", in_directory("{" + listen + timeouts_text(options.timeouts_ms) +
+                                                      R"("admin_socket": "@DIR@/admin.sock",
       "runtime_directory": "@DIR@/run", "state_directory": "@DIR@/state",
       "vms_directory": "@DIR@/vms.d", "policy_directory": "@DIR@/policy.d")" +
                                                       more + "}",
@@ -60,13 +67,13 @@ DaemonProcess::DaemonProcess(const DaemonOptions& options) {
 
 void DaemonProcess::restart() {
   process_ = std::make_unique<Process>(std::vector<std::string>{program("hostcalld"), "--config", config_file()});
-  if (!process_->wait_for_error_text("started", kStartTime))
+  if (!process_->wait_for_error_text("started"))
     throw std::runtime_error("hostcalld did not start: " + process_->errors());
 }
 
 int DaemonProcess::stop() {
   process_->signal(SIGTERM);
-  return process_->wait(kStopTime).value_or(255);
+  return process_->wait().value_or(255);
 }
 
 }  // namespace hostcall::test

@@ -2,6 +2,8 @@
 // chooses its identity: whoever connects to vm_address("web1") is web1.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,12 +13,19 @@
 
 namespace hostcall::test {
 
+// Further away than a test waits.
+inline constexpr std::uint64_t kFarMs = 600'000;
+static_assert(std::chrono::milliseconds(kFarMs) > 2 * kPatience);
+
 struct DaemonOptions {
   std::vector<std::string> vms = {"web1", "db1"};  // each with a Unix listener of its own
   std::string vms_json;     // instead of `vms`: the whole text of a file of vms.d; @DIR@ stands for the directory
   std::string config_json;  // further members of hostcalld.json: "\"limits\": {…}"
   // The whole text of the policy; empty: everything that guests can call is allowed.
   std::string policy_json;
+  // Members of "timeouts". Those that are not given are far, so that no test meets them however slow the machine is;
+  // but base_idle_ms, drain_ms and call_max_ms keep their defaults.
+  std::map<std::string, std::uint64_t> timeouts_ms;
 };
 
 class DaemonProcess {
@@ -36,7 +45,7 @@ class DaemonProcess {
   Process& process() { return *process_; }
   // Starts it again after it has ended.
   void restart();
-  // SIGTERM, and its exit code; 255 if it does not end in 20 s.
+  // SIGTERM, and its exit code; 255 if it does not end.
   int stop();
 
  private:

@@ -23,6 +23,9 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
+// After so long a wait looks at what no output tells of.
+constexpr milliseconds kSlice(20);
+
 std::vector<std::string> merged_environment(const std::map<std::string, std::string>& extra) {
   std::vector<std::string> all;
   for (char** entry = environ; *entry != nullptr; ++entry) {
@@ -111,18 +114,19 @@ bool Process::pump(milliseconds time) {
   return out_ >= 0 || err_ >= 0;
 }
 
-bool Process::wait_for_error_text(const std::string& text, milliseconds time) {
+bool Process::wait_until(const std::function<bool()>& holds, milliseconds time) {
   const auto end = Clock::now() + time;
-  while (errors_.find(text) == std::string::npos) {
-    const auto left = std::chrono::duration_cast<milliseconds>(end - Clock::now());
-    if (left.count() <= 0 || !pump(left)) return errors_.find(text) != std::string::npos;
-  }
+  while (!holds())
+    if (Clock::now() >= end || !pump(kSlice)) return holds();
   return true;
+}
+
+bool Process::wait_for_error_text(const std::string& text, milliseconds time) {
+  return wait_until([&] { return errors_.find(text) != std::string::npos; }, time);
 }
 
 std::optional<int> Process::wait(milliseconds time) {
   const auto end = Clock::now() + time;
-  constexpr milliseconds kSlice(20);
   for (;;) {
     const bool open = pump(kSlice);
     int status = 0;

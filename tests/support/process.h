@@ -4,10 +4,13 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "tests/support/patience.h"
 
 namespace hostcall::test {
 
@@ -27,10 +30,12 @@ class Process {
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
-  // Reads output until the text occurs in standard error. False: it ended or the time was over before.
-  bool wait_for_error_text(const std::string& text, std::chrono::milliseconds time);
+  // Reads output until the condition holds. False: it ended or the time was over before.
+  bool wait_until(const std::function<bool()>& holds, std::chrono::milliseconds time = kPatience);
+  // The same until the text occurs in standard error.
+  bool wait_for_error_text(const std::string& text, std::chrono::milliseconds time = kPatience);
   // The exit code, 128 + signal for one that was killed; nothing if it still runs after the time.
-  std::optional<int> wait(std::chrono::milliseconds time);
+  std::optional<int> wait(std::chrono::milliseconds time = kPatience);
   // What it has written so far, as far as it was read by the waits.
   const std::string& output() const { return output_; }
   const std::string& errors() const { return errors_; }
@@ -55,6 +60,6 @@ struct Finished {
   std::string errors;
 };
 Finished run(const std::vector<std::string>& argv, const ProcessOptions& options = {},
-             std::chrono::milliseconds time = std::chrono::seconds(60));
+             std::chrono::milliseconds time = kPatience);
 
 }  // namespace hostcall::test

@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 UniqueFd connect_to(const std::string& text) {
   auto address = net::Address::parse(text);
   if (!address.ok()) throw std::runtime_error(address.error().message());
-  auto fd = net::start_connect(*address, milliseconds(1000));
+  auto fd = net::start_connect(*address, kPatience);
   if (!fd.ok()) throw std::runtime_error(fd.error().message());
   return std::move(*fd);
 }
@@ -111,11 +111,11 @@ std::size_t WireClient::unread_bytes(std::uint32_t stream) const {
 
 void WireClient::send_raw(const std::string& bytes) {
   std::string_view left = bytes;
-  while (!left.empty() && !closed_) {
+  while (!left.empty() && !deaf_) {
     const iovec piece{const_cast<char*>(left.data()), left.size()};
     const auto sent = net::send(fd_.get(), {&piece, 1});
     if (!sent.ok()) {
-      closed_ = true;
+      deaf_ = true;
       return;
     }
     left.remove_prefix(sent.value());
@@ -125,19 +125,19 @@ void WireClient::send_raw(const std::string& bytes) {
 }
 
 bool WireClient::flush() {
-  while (!endpoint_.output().empty() && !closed_) {
+  while (!endpoint_.output().empty() && !deaf_) {
     std::array<iovec, 16> pieces;
     const auto count = endpoint_.output().gather(pieces);
     const auto sent = net::send(fd_.get(), {pieces.data(), count});
     if (!sent.ok()) {
-      closed_ = true;
+      deaf_ = true;
     } else if (sent.value() == 0) {
       return true;
     } else {
       endpoint_.output().consume(sent.value());
     }
   }
-  return !closed_;
+  return !deaf_;
 }
 
 // False: the time is over, or the host has done all it can.
@@ -148,19 +148,20 @@ bool WireClient::wait_for(short events, milliseconds time) {
 }
 
 bool WireClient::pump(milliseconds time) {
-  if (!flush()) return false;
-  const short wanted = static_cast<short>(POLLIN | (endpoint_.output().empty() ? 0 : POLLOUT));
-  if (!wait_for(wanted, time)) return false;
+  if (closed_) return false;
+  const bool more = flush() && !endpoint_.output().empty();
+  if (!wait_for(static_cast<short>(POLLIN | (more ? POLLOUT : 0)), time)) return false;
   std::array<char, 65536> buffer;
   const auto received = net::receive(fd_.get(), buffer);
   if (!received.ok() || received.value().end) {
     closed_ = true;
     return false;
   }
-  if (received.value().would_block) return flush();
+  if (received.value().would_block) return true;
   if (!endpoint_.receive({buffer.data(), received.value().bytes}))
     throw std::runtime_error("the host broke the protocol: " + endpoint_.violation()->text);
-  return flush();
+  flush();
+  return true;
 }
 
 bool WireClient::wait_for_close() {

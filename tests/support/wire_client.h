@@ -14,10 +14,9 @@
 #include "hostcall/v1/session.pb.h"
 #include "proto/base/unique_fd.h"
 #include "proto/wire/endpoint.h"
+#include "tests/support/patience.h"
 
 namespace hostcall::test {
-
-inline constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(20);
 
 struct Answer {
   bool arrived = false;
@@ -59,7 +58,7 @@ class WireClient final : private wire::EndpointEvents {
 
   // Bytes as they are, past the engine.
   void send_raw(const std::string& bytes);
-  // Moves bytes both ways once; waits for input at most this long. False: the connection has ended.
+  // Moves bytes both ways once; waits for input at most this long. False: nothing came, or the connection has ended.
   bool pump(std::chrono::milliseconds time = kPatience);
   // Reads and answers until the host closes. False: it did not within patience.
   bool wait_for_close();
@@ -87,6 +86,7 @@ class WireClient final : private wire::EndpointEvents {
   void on_goaway(const wire::Goaway& goaway) override;
   Call& of(const wire::Stream& stream) { return calls_.at(stream.id()); }
   void end(wire::Stream& stream, const wire::Status& status);
+  // False: the host takes no more.
   bool flush();
 
   bool wait_for(short events, std::chrono::milliseconds time);
@@ -97,7 +97,8 @@ class WireClient final : private wire::EndpointEvents {
   std::map<std::uint32_t, Call> calls_;
   std::optional<std::string> goaway_text_;
   wire::GoawayReason goaway_reason_{};
-  bool closed_ = false;
+  bool closed_ = false;  // all that the host has sent is read
+  bool deaf_ = false;    // the host takes no more; its last words may still be there
 };
 
 }  // namespace hostcall::test
