@@ -7,20 +7,22 @@
 
 namespace {
 
-std::atomic<std::size_t> largest = 0;
+std::atomic<std::size_t> count = 0, largest = 0;
 
 }  // namespace
 
 namespace hostcall::test {
 
+std::size_t allocations() { return count; }
 std::size_t largest_allocation() { return largest; }
-void forget_allocations() { largest = 0; }
+void forget_allocations() { count = largest = 0; }
 
 }  // namespace hostcall::test
 
 namespace {
 
 void* counted(std::size_t size) {
+  ++count;
   largest = std::max<std::size_t>(largest, size);
   return std::malloc(size);
 }

@@ -5,7 +5,8 @@
 
 namespace hostcall::test {
 
-// The largest allocation since the last call of forget_allocations().
+// Since the last call of forget_allocations(): how many there were, and the largest one's size.
+std::size_t allocations();
 std::size_t largest_allocation();
 void forget_allocations();
 

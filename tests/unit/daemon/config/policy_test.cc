@@ -1,14 +1,13 @@
-// Policy: which rule decides, what its text says, which files are refused, and how long a decision takes.
+// Policy: which rule decides, what its text says, which files are refused, and what a decision costs.
 #include "daemon/config/policy.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
-#include <ctime>
-#include <iostream>
 
+#include "tests/support/allocations.h"
+#include "tests/support/compare_times.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/config_error.h"
 
@@ -223,72 +222,60 @@ TEST(PolicyFile, MustHaveRulesAndNothingElse) {
   EXPECT_EQ(parse("{\"rules\": []}"), "no error");
 }
 
-// --- time ---
+// --- cost ---
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define HOSTCALL_SANITIZED
-#endif
-#endif
-#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
-    !defined(HOSTCALL_SANITIZED)
-constexpr bool kIsFast = true;
-#else
-constexpr bool kIsFast = false;
-#endif
-constexpr std::chrono::microseconds kMaxDecision(50);
-constexpr int kRounds = kIsFast ? 40 : 1;
-
-// This thread's: what other programs do on the machine meanwhile does not count.
-std::chrono::nanoseconds processor_time() {
-  timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
-}
-
-// The best of several rounds' 99th percentiles: caches that others have used hit single rounds.
-template <class Decide>
-std::chrono::nanoseconds p99(Decide decide) {
-  auto best = std::chrono::nanoseconds::max();
-  for (int round = 0; round < kRounds; ++round) {
-    std::vector<std::chrono::nanoseconds> times(1000);
-    for (auto& time : times) {
-      const auto begin = processor_time();
-      decide();
-      time = processor_time() - begin;
-    }
-    std::ranges::sort(times);
-    best = std::min(best, times[990]);
+// What there is to look at in each rule, looked at without a thought: every text byte by byte from its beginning.
+std::size_t plain_walk(const Policy& policy, const VmRecord& vm, const CallQuery& query) {
+  std::size_t equal = 0;
+  const auto look = [&equal](const std::vector<std::string>& texts, std::string_view wanted) {
+    for (const std::string_view text : texts)
+      for (std::size_t i = 0; i < std::min(text.size(), wanted.size()) && text[i] == wanted[i]; ++i) ++equal;
+  };
+  for (const auto& rule : policy.rules()) {
+    look(rule.calls, query.method);
+    look(rule.vms, vm.name);
+    look(rule.resources, query.resource);
   }
-  return best;
+  return equal;
 }
 
-TEST(PolicyTime, AThousandRulesAreDecidedInFiftyMicroseconds) {
+class PolicyCost : public testing::Test {
+ protected:
   // Each rule has the same method, and every second also the VM: none can be passed over without a look at it.
-  std::vector<std::string> rules;
-  for (int i = 0; i < 999; ++i)
-    rules.push_back(R"("vms": ["vm)" + std::to_string(i) + R"(", "tag:)" + (i % 2 ? "prod" : "test") +
-                    R"("], "calls": ["hostcall.v1.Store/Put", "hostcall.v1.Store/Get"], "resources": ["/self/app)" +
-                    std::to_string(i) + R"(/*", "/shared/**"], "action": "allow")");
-  rules.push_back(R"("vms": ["*"], "calls": ["*"], "action": "deny")");
-  const auto policy = policy_of(rules);
-  const auto vm = web1();
-  const CallQuery query{.method = "hostcall.v1.Store/Get", .resource = "/self/application-with-a-long-name/key"};
-  ASSERT_EQ(policy.decide(vm, query).rule, &policy.rules().back());
-  const auto cached = policy.for_method(vm, query.method);
-  ASSERT_EQ(cached.rules().size(), 500u);
+  static Policy thousand_rules() {
+    std::vector<std::string> rules;
+    for (int i = 0; i < 999; ++i)
+      rules.push_back(R"("vms": ["vm)" + std::to_string(i) + R"(", "tag:)" + (i % 2 ? "prod" : "test") +
+                      R"("], "calls": ["hostcall.v1.Store/Put", "hostcall.v1.Store/Get"], "resources": ["/self/app)" +
+                      std::to_string(i) + R"(/*", "/shared/**"], "action": "allow")");
+    rules.push_back(R"("vms": ["*"], "calls": ["*"], "action": "deny")");
+    return policy_of(rules);
+  }
+  test::Nanoseconds time_of_walk() {
+    return test::time_of([this] { EXPECT_NE(plain_walk(policy_, vm_, query_), 0u); });
+  }
 
-  unsigned denied = 0;
-  const auto whole = p99([&] { denied += !policy.decide(vm, query).allowed; });
-  const auto kept = p99([&] { denied += !cached.decide(query).allowed; });
-  EXPECT_EQ(denied, 2000u * kRounds);
-  RecordProperty("p99_uncached_ns", static_cast<int>(whole.count()));
-  RecordProperty("p99_cached_ns", static_cast<int>(kept.count()));
-  std::cout << "p99 of 1,000 rules: uncached " << whole.count() << " ns, cached (500 rules left) " << kept.count()
-            << " ns\n";
-  if (!kIsFast) GTEST_SKIP() << "times count in optimised builds without sanitizers only";
-  EXPECT_LE(whole, kMaxDecision);
-  EXPECT_LE(kept, kMaxDecision);
+  const Policy policy_ = thousand_rules();
+  const VmRecord vm_ = web1();
+  const CallQuery query_{.method = "hostcall.v1.Store/Get", .resource = "/self/application-with-a-long-name/key"};
+};
+
+TEST_F(PolicyCost, AThousandRulesAreWalkedOnce) {
+  ASSERT_EQ(policy_.decide(vm_, query_).rule, &policy_.rules().back());
+  EXPECT_TRUE(test::takes_at_most(
+      2, [this] { return test::time_of([this] { EXPECT_FALSE(policy_.decide(vm_, query_).allowed); }); },
+      [this] { return time_of_walk(); }));
+}
+
+TEST_F(PolicyCost, WhatIsKeptOfThemIsWalkedWithoutAnAllocation) {
+  const auto kept = policy_.for_method(vm_, query_.method);
+  ASSERT_EQ(kept.rules().size(), 500u);
+  test::forget_allocations();
+  EXPECT_FALSE(kept.decide(query_).allowed);
+  EXPECT_EQ(test::allocations(), 0u);
+  EXPECT_TRUE(test::takes_at_most(
+      1, [&] { return test::time_of([&] { EXPECT_FALSE(kept.decide(query_).allowed); }); },
+      [this] { return time_of_walk(); }));
 }
 
 }  // namespace

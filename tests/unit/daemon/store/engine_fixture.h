@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "daemon/store/local_engine.h"
+#include "tests/support/patience.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/store/records.h"
 
@@ -23,9 +24,9 @@ struct OwnerLog final : EngineOwner {
   void on_disk_failed(const std::string&) override { told.push_back("failed"); }
 };
 
-// Runs the engine until it is so. False: it took too long.
+// Runs the engine until it is so. False: patience has run out.
 inline bool run_until(Engine& engine, const std::function<bool()>& so) {
-  const auto end = Clock::now() + seconds(20);
+  const auto end = Clock::now() + test::kPatience;
   while (!so()) {
     if (Clock::now() > end) return false;
     pollfd ready{.fd = engine.fd(), .events = POLLIN, .revents = 0};
