@@ -8,6 +8,7 @@
 #include "client/hostcallctl/checks.h"
 #include "client/hostcallctl/command.h"
 #include "proto/net/socket.h"
+#include "tests/support/patience.h"
 #include "tests/support/temp_dir.h"
 
 namespace hostcall::cli::host {
@@ -32,7 +33,7 @@ class HostChecks : public testing::Test {
   }
   Findings units(const std::string& body) {
     std::filesystem::create_directories(tree_ / "run/systemd/system");
-    return check_units(machine(), script(body), Clock::now() + seconds(20));
+    return check_units(machine(), script(body), Clock::now() + test::kPatience);
   }
   UniqueFd listen_at(const std::string& file) {
     std::filesystem::create_directories(std::filesystem::path(tree_ / file).parent_path());

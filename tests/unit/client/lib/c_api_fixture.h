@@ -7,9 +7,12 @@
 #include <memory>
 #include <string>
 
+#include "tests/support/patience.h"
 #include "tests/unit/client/lib/server_process.h"
 
 namespace hostcall::test {
+
+inline constexpr auto kPatienceMs = static_cast<std::uint32_t>(kPatience.count());
 
 inline hostcall_payload text(std::string_view bytes) { return hostcall_bytes(bytes.data(), bytes.size()); }
 
@@ -31,7 +34,7 @@ class CApi : public testing::Test {
     if (change != nullptr) change(options);
     ASSERT_EQ(hostcall_client_new(&options, &client_, result_), HOSTCALL_OK) << message();
   }
-  int call(const char* method, std::string_view payload, std::uint32_t timeout_ms = 10'000) {
+  int call(const char* method, std::string_view payload, std::uint32_t timeout_ms = kPatienceMs) {
     const hostcall_call_options options{sizeof options, timeout_ms, 0};
     return hostcall_call(client_, method, text(payload), &options, result_);
   }

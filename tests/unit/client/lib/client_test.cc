@@ -6,6 +6,7 @@
 #include "hostcall/v1/diagnostics.hostcall.h"
 #include "hostcall/v1/host.hostcall.h"
 #include "hostcall/v1/session.hostcall.h"
+#include "tests/support/patience.h"
 #include "tests/unit/client/lib/server_process.h"
 
 namespace hostcall::test {
@@ -44,7 +45,7 @@ TEST(CppClientMake, NobodyThereIsAStatusToo) {
 }
 
 TEST_F(CppClient, TypedCalls) {
-  const auto info = client_.call<v1::Host::Info>({}, {.timeout = std::chrono::seconds(10)});
+  const auto info = client_.call<v1::Host::Info>({}, {.timeout = kPatience});
   ASSERT_TRUE(info.ok()) << info.status().message;
   EXPECT_EQ(info->host_name(), "host.example");
   v1::InfoResponse reused;

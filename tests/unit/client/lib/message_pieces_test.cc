@@ -7,6 +7,7 @@
 
 #include "hostcall/v1/diagnostics.pb.h"
 #include "hostcall/v1/session.pb.h"
+#include "tests/support/seed.h"
 
 namespace hostcall::detail {
 namespace {
@@ -62,7 +63,7 @@ TEST(MessagePieces, NeverMakesMoreThanASystemCallTakes) {
 }
 
 TEST(MessagePieces, AreTheSameBytesWhateverTheFieldsAre) {
-  std::minstd_rand random(3);
+  std::minstd_rand random(test::seed(3));
   for (int round = 0; round < 3'000; ++round) {
     v1::ListServicesResponse response;
     for (auto methods = random() % 12; methods != 0; --methods) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/lib/channel.h"
+#include "tests/support/seed.h"
 #include "tests/unit/client/lib/scripted_host.h"
 
 namespace hostcall::test {
@@ -43,7 +44,7 @@ struct Rig {
     client::Options options;
     options.address = host.address();
     options.client_name = "test";
-    options.jitter_seed = 1;
+    options.jitter_seed = seed(1);
     return options;
   }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "tests/support/allocations.h"
+#include "tests/support/seed.h"
 
 namespace hostcall::wire {
 namespace {
@@ -179,7 +180,7 @@ TEST(OutQueue, SendsNothingDirectlyWhenTooMuchWaits) {
 
 // The same bytes as a plain string, whatever the sizes of writing and sending are.
 TEST(OutQueue, KeepsTheOrderUnderRandomUse) {
-  std::minstd_rand random(7);
+  std::minstd_rand random(test::seed(7));
   OutQueue queue;
   std::string expected, sent;
   for (int round = 0; round < 2000; ++round) {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "tests/support/allocations.h"
+#include "tests/support/seed.h"
 
 namespace hostcall::wire {
 namespace {
@@ -62,7 +63,7 @@ TEST(StreamTable, RefusesAnIdThatItHas) {
 }
 
 TEST(StreamTable, AgreesWithAMapWhateverComesAndGoes) {
-  std::minstd_rand random(1);
+  std::minstd_rand random(test::seed(1));
   StreamTable table;
   std::map<std::uint32_t, Stream*> expected;  // and where each must stay
   std::uint32_t next = 1;
