@@ -5,6 +5,7 @@
 // DISK_FAULTS_CONTROL    file that says what fails: "full", "write" (EIO), "sync" (EIO); anything else: nothing
 // DISK_FAULTS_IMAGES     directory for the images; unset: none are kept
 // DISK_FAULTS_SYNCS      file that grows by a byte with each sync; unset: not counted
+// DISK_FAULTS_FAILURES   file that grows by a byte with each write or sync that was made to fail; unset: not counted
 //
 // Everything is done by system calls of its own, which are not intercepted.
 #define _GNU_SOURCE
@@ -48,13 +49,20 @@ static int control_says(const char* word) {
   return got > 0 && strcmp(text, word) == 0;
 }
 
-static void count_sync(void) {
-  const char* path = getenv("DISK_FAULTS_SYNCS");
+// One more, in the file that the variable names.
+static void count(const char* variable) {
+  const char* path = getenv(variable);
   if (path == NULL) return;
   const int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) abort();
   if (syscall(SYS_write, fd, "s", 1) != 1) abort();
   close(fd);
+}
+
+static int failure(int error) {
+  count("DISK_FAULTS_FAILURES");
+  errno = error;
+  return -1;
 }
 
 // Null: no images are kept.
@@ -88,11 +96,8 @@ static int sync_file(int fd, long number) {
   char path[PATH_MAX];
   const char* name = name_of_fd(fd, path);
   if (name == NULL) return (int)syscall(number, fd);
-  count_sync();
-  if (control_says("sync")) {
-    errno = EIO;
-    return -1;
-  }
+  count("DISK_FAULTS_SYNCS");
+  if (control_says("sync")) return failure(EIO);
   const int result = (int)syscall(number, fd);
   if (result == 0) keep_image(fd, name);
   return result;
@@ -104,8 +109,8 @@ int fdatasync(int fd) { return sync_file(fd, SYS_fdatasync); }
 ssize_t pwrite64(int fd, const void* data, size_t size, off64_t at) {
   char path[PATH_MAX];
   if (name_of_fd(fd, path) != NULL) {
-    errno = control_says("full") ? ENOSPC : control_says("write") ? EIO : 0;
-    if (errno != 0) return -1;
+    const int error = control_says("full") ? ENOSPC : control_says("write") ? EIO : 0;
+    if (error != 0) return failure(error);
   }
   return syscall(SYS_pwrite64, fd, data, size, at);
 }

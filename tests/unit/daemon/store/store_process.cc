@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "daemon/store/local_engine.h"
+#include "tests/support/seed.h"
 #include "tests/unit/daemon/store/load.h"
 
 namespace hostcall::daemon::store {
@@ -96,7 +97,7 @@ class Load {
 
   Engine& engine_;
   Writer writers_[kLoadWriters];
-  std::mt19937 random_{std::random_device()()};
+  std::mt19937 random_{test::fresh_seed()};
 };
 
 int run(const std::string& path, const std::string& synchronous, bool idle) {
