@@ -7,8 +7,8 @@ set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 root=$(readlink -f "$here/../..")
 build=${HOSTCALL_BUILD:-}
-start_seconds=30
-stop_seconds=30
+# Against hanging: nothing is judged by how long it takes.
+patience_seconds=600
 
 # What the daemon is told about the calling VM, and what the checks then expect to hear.
 export EXPECT_VM=web1 EXPECT_UUID=6ab3c9a2-0c7e-4a55-9d0f-0a7c5a1d2e3f EXPECT_TAGS=web,go
@@ -104,7 +104,7 @@ in_log() {
 say_hello() {
   local name='hello: the smallest Go guest' expected
   expected="The host $(uname -n) ($(sed -n 's/^PRETTY_NAME="\(.*\)"$/\1/p' /etc/os-release)) knows me as $EXPECT_VM."
-  timeout 60 "$GOBIN/hello" >"$work/hello.out" 2>&1 || true
+  timeout "$patience_seconds" "$GOBIN/hello" >"$work/hello.out" 2>&1 || true
   if [ "$(<"$work/hello.out")" = "$expected" ]; then
     point ok "$name"
   else
@@ -115,7 +115,7 @@ say_hello() {
 
 run_checks() {
   local code=0
-  timeout 240 "$GOBIN/checks" >"$work/checks.out" 2>"$work/checks.err" || code=$?
+  timeout "$patience_seconds" "$GOBIN/checks" >"$work/checks.out" 2>"$work/checks.err" || code=$?
   cat "$work/checks.out"
   points=$((points + $(grep -cE '^(not )?ok' "$work/checks.out" || true)))
   [ $code = 0 ] && return
@@ -147,7 +147,7 @@ CONFIG
 }
 
 start_daemon() {
-  local tries=$((start_seconds * 10))
+  local tries=$((patience_seconds * 10))
   EXPECT_VERSION=$("$hostcalld" --version)
   export EXPECT_VERSION=${EXPECT_VERSION#hostcalld }
   write_configuration
@@ -156,7 +156,7 @@ start_daemon() {
   until grep -q 'started' "$work/daemon.log"; do
     if ! kill -0 "$daemon" 2>/dev/null || [ $((tries -= 1)) = 0 ]; then
       comment <"$work/daemon.log"
-      bail_out "hostcalld did not start within $start_seconds s, see above"
+      bail_out "hostcalld did not start, see above"
     fi
     sleep 0.1
   done
@@ -165,7 +165,7 @@ start_daemon() {
 # The daemon's own assertions and, in such a build, the sanitizers have the last word.
 stop_daemon() {
   local name='hostcalld ends in order' code=0 pid=$daemon
-  timeout "$stop_seconds" tail --pid="$pid" -f /dev/null &
+  timeout "$patience_seconds" tail --pid="$pid" -f /dev/null &
   local guard=$!
   kill "$pid"
   wait "$guard" || { kill -KILL "$pid" || true; }

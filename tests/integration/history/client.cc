@@ -6,7 +6,7 @@
 //     "C REVISION KEY=VALUE …"  a coalesced set          "R"  the watch was begun again, from the revision behind the
 //     last
 // A write whose outcome is unknown is repeated under its idempotency key until it is known. Nothing is noted before it
-// is certain; what is noted is flushed at the end only, and the daemon is what gets killed, not this.
+// is certain; what is noted reaches the file in blocks, and the daemon is what gets killed, not this.
 #include <hostcall/client.h>
 #include <cstdlib>
 #include <iostream>
@@ -22,6 +22,8 @@ using namespace hostcall;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// For a call that must succeed; against hanging only.
+constexpr auto kPatience = std::chrono::minutes(5);
 constexpr unsigned kInFlight = 24;
 constexpr unsigned kMaxOperations = 4;
 
@@ -176,7 +178,7 @@ void put(const std::string& address, const std::string& key, const std::string& 
   v1::PutRequest request;
   request.set_key(key);
   request.set_value(value);
-  const auto reply = client.call<v1::Store::Put>(request);
+  const auto reply = client.call<v1::Store::Put>(request, {.timeout = kPatience});
   if (!reply.ok()) fail(reply.status().message);
   std::cout << "T " << reply->revision() << ' ' << key << '=' << value << '\n';
 }
