@@ -59,10 +59,12 @@ last_words() {
   [ -z "$words" ] || printf '; it said: %s' "$words"
 }
 
-# wait_until SECONDS COMMAND... polls for what has no event to wait for. The command's output is dropped.
+# For what must come: a watchdog against hanging. No scenario judges how long anything takes.
+patience_seconds=300
+
+# wait_until COMMAND... polls for what has no event to wait for. The command's output is dropped.
 wait_until() {
-  local end=$((SECONDS + $1))
-  shift
+  local end=$((SECONDS + patience_seconds))
   until "$@" >/dev/null 2>&1; do
     [ "$SECONDS" -lt "$end" ] || fail "waited in vain for: $*"
     sleep 0.1

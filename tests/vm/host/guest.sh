@@ -7,10 +7,6 @@ guest_image=${VM_TEST_INITRD:-$(dirname "$here")/guest.initrd}
 # What QEMU makes a guest of, and below how it gets its vsock device; ../machine/hybrid.sh has others.
 guest_machine=(-M q35 -accel kvm -cpu host -m 256)
 guest_kernel_options=quiet
-# A guest is up in about 10 s on an idle machine.
-guest_boot_seconds=90
-# Longer than the CLI's own default deadline of 30 s: a call that hangs must be ended by the CLI, not by us.
-guest_command_seconds=45
 # By guest name: the descriptors of the port's two directions.
 declare -A port_in port_out
 
@@ -47,7 +43,7 @@ guest_open_port() {
 # guest_ready NAME waits for a (re)boot to finish; leaves the boot id in $boot_id.
 guest_ready() {
   local word began=$SECONDS
-  guest_line "$1" "$guest_boot_seconds"
+  guest_line "$1"
   read -r word boot_id <<<"$line"
   [ "$word" = ready ] || fail "guest $1: expected it to get ready, but it said: $line"
   echo "guest $1: ready after $((SECONDS - began)) s, boot id $boot_id"
@@ -65,7 +61,7 @@ in_guest() {
   shift
   command="$name: $*"
   guest_request "$name" "$(printf '%q ' "$@")"
-  guest_line "$name" "$guest_command_seconds"
+  guest_line "$name"
   read -r word status out err <<<"$line"
   [ "$word" = "done" ] || fail "$command: the guest answered: ${line:0:200}"
   decode "$out" >"$VM_TEST_DIR/stdout"
@@ -111,7 +107,7 @@ expect_superseded() {
   in_guest "$1" hostcall whoami --json
   expect_status 0
   expect_json '.vmName == "'"$2"'" and .bootId == "'"$boot_id"'"'
-  wait_until 10 session_over "$2" "$3"
+  wait_until session_over "$2" "$3"
   echo "$4: the old session ended after $(milliseconds_since "$began") ms, the new guest's first call included"
 }
 
@@ -128,10 +124,24 @@ guest_finished() {
   [ "$status" = 0 ]
 }
 
-# guest_finish NAME JOB SECONDS waits until it has ended; leaves its status and its output, both kinds on stdout.
+# guest_finish NAME JOB waits until it has ended; leaves its status and its output, both kinds on stdout.
 guest_finish() {
-  wait_until "$3" guest_finished "$1" "$2"
+  wait_until guest_finished "$1" "$2"
   in_guest "$1" sh -c 'cat "/tmp/$0.log"; exit "$(cat "/tmp/$0.status")"' "$2"
+}
+
+# guest_said NAME JOB PATTERN TIMES: whether the program has printed so many lines of the kind.
+guest_said() {
+  in_guest "$1" grep -Ec -e "$3" "/tmp/$2.log"
+  [ "$(<"$VM_TEST_DIR/stdout")" -ge "$4" ]
+}
+
+# expect_pings_answered: of a `hostcall ping` that has been finished. Each had its reply; a machine may be too slow for the
+# 5 s that a ping has, but then these are what ended it.
+expect_pings_answered() {
+  expect_stdout '^[0-9]{2,} transmitted, [1-9]'
+  grep '^no reply' "$VM_TEST_DIR/stdout" >"$VM_TEST_DIR/lost" || true
+  ! grep -v DEADLINE_EXCEEDED "$VM_TEST_DIR/lost" || fail "pings were lost: $(head -n 1 "$VM_TEST_DIR/lost")"
 }
 
 # guest_repeat NAME JOB COMMAND... runs it in the background, again and again. JOB.log gets a line for each time: its
@@ -152,7 +162,7 @@ guest_repeat() {
 # longestMs.
 guest_enough() {
   in_guest "$1" touch "/tmp/$2.enough"
-  wait_until "$guest_command_seconds" guest_finished "$1" "$2"
+  wait_until guest_finished "$1" "$2"
   in_guest "$1" awk '{ times[$1]++; if ($2 > longest) longest = $2 }
     END { printf "{"; for (status in times) printf "\"%d\": %d, ", status, times[status]
       printf "\"longestMs\": %d}\n", longest * 10 }' "/tmp/$2.log"
@@ -162,9 +172,10 @@ guest_request() {
   printf '%s\n' "$(base64 -w 0 <<<"$2")" >&"${port_in[$1]}"
 }
 
-# guest_line NAME SECONDS reads one line from the guest into $line.
+# guest_line NAME reads one line from the guest into $line. Patience is longer than the CLI's own default deadline of 30 s: a
+# call that hangs must be ended by the CLI, not by us.
 guest_line() {
-  IFS= read -r -t "$2" -u "${port_out[$1]}" line || fail "guest $1: silent for $2 s"
+  IFS= read -r -t "$patience_seconds" -u "${port_out[$1]}" line || fail "guest $1: silent for $patience_seconds s"
 }
 
 decode() {

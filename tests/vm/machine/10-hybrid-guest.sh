@@ -31,7 +31,7 @@ expect_status 0
 
 # After a crash of the daemon its socket file is still there: a new daemon takes it over, and the guest does not care.
 hybrid_daemon_kill
-in_guest fc1 hostcall --timeout 2 whoami
+in_guest fc1 hostcall --timeout 10 whoami
 expect_status 124
 expect_stderr 'did not answer'
 hybrid_daemon

@@ -43,7 +43,7 @@ hybrid_daemon() {
 JSON
   "$VM_TEST_BUILD/daemon/hostcalld" --config "$hybrid_dir/hostcalld.json" 2>"$hybrid_dir/journal" &
   hybrid_daemon=$!
-  wait_until 30 grep -q started "$hybrid_dir/journal"
+  wait_until grep -q started "$hybrid_dir/journal"
 }
 
 # Kills it as a crash would; its sockets stay behind.
@@ -57,6 +57,6 @@ guest_vsock() {
   local name=${1##*/guest-}
   vhost-device-vsock --vm "guest-cid=$2,socket=$hybrid_dir/$name.vhost,uds-path=$hybrid_dir/$name" \
     >"$1/device.log" 2>&1 </dev/null &
-  wait_until 10 test -S "$hybrid_dir/$name.vhost"
+  wait_until test -S "$hybrid_dir/$name.vhost"
   vsock_device=(-chardev "socket,id=vsock,path=$hybrid_dir/$name.vhost" -device vhost-user-vsock-pci,chardev=vsock)
 }

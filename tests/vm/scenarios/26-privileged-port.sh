@@ -44,20 +44,20 @@ expect_status 0
 # --- several at once, each from its own port; one that is cut off comes back
 guest_background web1 one hostcall --privileged-port --timeout 10m ping -q -c 100000 -i 100ms
 guest_background web1 two hostcall --privileged-port --timeout 10m ping -q -c 100000 -i 100ms
-wait_until 20 privileged_sessions 2
+wait_until privileged_sessions 2
 in_guest web1 hostcall --privileged-port info --metrics
 expect_status 0
-wait_until 20 privileged_sessions 2
+wait_until privileged_sessions 2
 before=$(sessions_of web1)
 for session in $before; do
   on_host hostcallctl session close "$session"
   expect_status 0
 done
 reconnected() { privileged_sessions 2 && ! grep -qFx "$before" <(sessions_of web1); }
-wait_until 20 reconnected
+wait_until reconnected
 for job in one two; do
   guest_interrupt web1 $job
-  guest_finish web1 $job 30
+  guest_finish web1 $job
   expect_status 0
 done
 

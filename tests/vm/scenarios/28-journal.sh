@@ -40,16 +40,16 @@ hostile='
   1 while sysread(S, my $rest, 65536);
   print "closed\n";'
 guest_background web1 hostile perl -e "$hostile"
-wait_until 20 has_sessions web1 1
+wait_until has_sessions web1 1
 escaped='\x0aHOSTCALL_VM=db1\x0aMESSAGE=forged\x1b[2J'
 denied_twice() { [ "$(daemon_journal -o cat HOSTCALL_VM=web1 "HOSTCALL_CALL=$echo_call" | wc -l)" = 2 ]; }
-wait_until 20 denied_twice
+wait_until denied_twice
 on_host hostcallctl session list --json --vm web1
 expect_json ".sessions[].client == $(in_json "x$escaped 1")"
 on_host hostcallctl session list --vm web1
 expect_said "x$escaped 1"
 in_guest web1 touch /tmp/enough
-guest_finish web1 hostile 30
+guest_finish web1 hostile
 expect_status 0
 expect_said "no such method: evil.Service/Method$escaped;"
 expect_said "no such method: evil.Service$escaped/Method;"

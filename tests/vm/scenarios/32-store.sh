@@ -39,16 +39,16 @@ expect_status 0
 
 # --- a watch in a guest goes on over a kill of the daemon, and misses nothing
 guest_background db1 watch hostcall kv watch /shared/ --snapshot --count 3
-wait_until 30 in_log db1 watch leader
+wait_until in_log db1 watch leader
 on_host systemctl kill --signal=KILL hostcalld.service
 expect_status 0
-in_guest web1 hostcall kv put /shared/one 1 --wait
+in_guest web1 hostcall --timeout 10m kv put /shared/one 1 --wait
 expect_status 0
 on_host systemctl restart hostcalld.service
 expect_status 0
 on_host hostcallctl kv put /two 2 --shared
 expect_status 0
-guest_finish db1 watch 60
+guest_finish db1 watch
 expect_status 0
 expect_stdout 'put /shared/one '
 expect_stdout 'put /shared/two '
@@ -59,7 +59,7 @@ expect_status 0
 guest_reboot web1
 in_guest web1 hostcall whoami
 expect_status 0
-wait_until 10 key_gone /vm/web1/boot
+wait_until key_gone /vm/web1/boot
 in_guest web1 hostcall kv get /self/state
 expect_status 0
 

@@ -8,59 +8,64 @@ policy_allow web1 hostcall.v1.Diagnostics/Echo
 
 guest_boot web1 42
 guest_background web1 ping hostcall ping -c 100000 -i 500ms
-guest_repeat web1 patient hostcall --timeout 20s whoami
+guest_repeat web1 patient hostcall --timeout 10m whoami
 guest_repeat web1 hasty hostcall --timeout 1s whoami
-guest_background web1 echo hostcall --timeout 100s call hostcall.v1.Diagnostics/Echo '{"delayMs": 60000}'
-wait_until 30 vm_is web1 '.streams >= 1'
+guest_background web1 echo hostcall --timeout 1h call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8=", "delayMs": 60000}'
+wait_until vm_is web1 '(.memoryBytes | tonumber) > 0' # which only this call holds
 
 on_host systemctl kill --signal=KILL hostcalld.service
 killed=$EPOCHREALTIME
-guest_finish web1 echo 30
+guest_finish web1 echo
 echo "the call under way ended after $(milliseconds_since "$killed") ms"
-expect_status 125
+expect_status 125 # and not 124, as at its deadline
 expect_stdout 'outcome is unknown'
-[ "$(milliseconds_since "$killed")" -le 10000 ] || fail "a call whose daemon was killed went on for too long"
 
 rounds=5
 for ((round = 2; round <= rounds; round++)); do
-  wait_until 30 vm_is web1 '(.calls | tonumber) >= 5' # counted since the start
+  wait_until vm_is web1 '(.calls | tonumber) >= 5' # counted since the start
   on_host systemctl kill --signal=KILL hostcalld.service
   expect_status 0
 done
-wait_until 30 vm_is web1 '(.calls | tonumber) >= 5'
+wait_until vm_is web1 '(.calls | tonumber) >= 5'
 on_host systemctl show -p NRestarts --value hostcalld.service
 expect_stdout "^$rounds\$"
 on_host systemctl is-active hostcalld.socket hostcalld.service
 expect_status 0
 
 # Only a call that was under way may have failed, and its words say what is known of it.
+wait_until guest_said web1 patient '^0 ' 5
 guest_enough web1 patient
 echo "patient calls during $rounds kills: $(<"$VM_TEST_DIR/stdout")"
-expect_json '.["0"] >= 5 and .longestMs <= 20000 and (.["125"] // 0) <= '"$rounds"
+expect_json '(.["125"] // 0) <= '"$rounds"
 in_guest web1 grep -Ev '^0 |^125 .*outcome is unknown' /tmp/patient.log
 expect_no_stdout
+# systemd takes 2 s to start the next daemon, longer than these wait.
 guest_enough web1 hasty
 echo "hasty calls: $(<"$VM_TEST_DIR/stdout")"
-expect_json '.["0"] >= 5 and .["124"] >= 1 and .longestMs <= 6000' # emulated, a program takes a second to start
+expect_json '.["124"] >= 1'
 in_guest web1 grep -Ev '^0 |^124 |^125 .*outcome is unknown' /tmp/hasty.log
 expect_no_stdout
-# One client all the time; what it lost, it says.
+# One client all the time; what it lost, it says. Those that ended by their own 5 s are the machine's.
 guest_interrupt web1 ping
-guest_finish web1 ping 10
+guest_finish web1 ping
 expect_status 0
-lost=$(grep -c '^no reply' "$VM_TEST_DIR/stdout" || true)
+lost=$(grep '^no reply' "$VM_TEST_DIR/stdout" | grep -vc DEADLINE_EXCEEDED || true)
 echo "pings lost: $lost"
 [ "$lost" -le "$rounds" ] || fail "$lost pings were lost in $rounds kills"
 
-# A daemon that hangs: connections stand, and nothing answers.
+# A daemon that hangs: connections stand, and nothing answers. A call ends with its deadline, and before one that began
+# earlier and has more time.
+on_host systemctl service-watchdogs no
 on_host systemctl kill --signal=STOP hostcalld.service
 expect_status 0
-began=$EPOCHREALTIME
+guest_background web1 waiting hostcall --timeout 10m whoami
 in_guest web1 hostcall --timeout 2s whoami
-passed=$(milliseconds_since "$began")
 expect_status 124
-[ "$passed" -le 7000 ] || fail "a call with 2 s to go took $passed ms"
+! guest_finished web1 waiting || fail "a call with ten minutes to go has ended"
 on_host systemctl kill --signal=CONT hostcalld.service
+expect_status 0
+guest_finish web1 waiting
 expect_status 0
 in_guest web1 hostcall whoami
 expect_status 0
+on_host systemctl service-watchdogs yes

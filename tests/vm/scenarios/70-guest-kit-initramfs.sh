@@ -15,7 +15,7 @@ for file in usr/bin/hostcall modules/virtio_blk.ko etc/made-on; do
 done
 expect_not_said .so
 
-on_host timeout 120 qemu-system-x86_64 -M q35 -accel kvm -cpu host -m 256 -nographic -nic none -kernel /boot/vmlinuz \
+on_host timeout 900 qemu-system-x86_64 -M q35 -accel kvm -cpu host -m 256 -nographic -nic none -kernel /boot/vmlinuz \
   -initrd "$initramfs" -append "console=ttyS0 quiet panic=-1" -device vhost-vsock-pci,guest-cid=42
 expect_status 0
 expect_stdout 'VM +web1\b'

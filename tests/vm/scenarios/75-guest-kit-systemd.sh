@@ -7,7 +7,6 @@ kit=/usr/lib/hostcall/guest-kit
 daemon_fresh web1=42
 
 initramfs=$VM_TEST_DIR/guest.initrd
-unit_seconds=30 # for which the unit waits for a host that does not answer
 
 # A service of the guest, as the kit's README says.
 cat >"$VM_TEST_DIR/agent.service" <<'UNIT'
@@ -36,10 +35,8 @@ for unit in hostcall-online agent; do
   echo "$unit: $(systemctl is-active $unit.service)"
   journalctl --quiet --output=cat --unit=$unit.service _TRANSPORT=stdout | sed "s/^/$unit says: /"
 done
-began=$(systemctl show --property=ExecMainStartTimestampMonotonic --value hostcall-online.service)
-ended=$(systemctl show --property=ExecMainExitTimestampMonotonic --value hostcall-online.service)
-echo "seconds of hostcall-online: $(((ended - began) / 1000000))"
-nobody=$(hostcall whoami --wait --timeout 2s --address vsock:2:9 2>&1)
+echo "hostcall-online: status $(systemctl show --property=ExecMainStatus --value hostcall-online.service)"
+nobody=$(hostcall whoami --wait --timeout 10s --address vsock:2:9 2>&1)
 echo "without a daemon: $? $nobody"
 systemctl poweroff --force --force
 SCRIPT
@@ -69,7 +66,7 @@ unwanted=(vm-test.service dbus.service dbus.socket kmod-static-nodes.service
 
 # boot_debian CID leaves what its console said.
 boot_debian() {
-  on_host timeout 140 qemu-system-x86_64 -M q35 -accel kvm -cpu host -m 512 -nographic -nic none \
+  on_host timeout 900 qemu-system-x86_64 -M q35 -accel kvm -cpu host -m 512 -nographic -nic none \
     -kernel /boot/vmlinuz -initrd "$initramfs" -drive file=/dev/vdc,format=raw,if=virtio,snapshot=on \
     -append "console=ttyS0 quiet panic=-1 systemd.show_status=0 ${unwanted[*]/#/systemd.mask=}
       systemd.wants=agent.service systemd.wants=report.service" \
@@ -89,6 +86,5 @@ expect_stdout '^boot: degraded\b'
 expect_stdout '^hostcall-online: failed\b'
 expect_stdout '^hostcall-online says: .*hostcallctl vm add NAME --cid 77\b'
 expect_stdout '^agent: active\b'
-seconds=$(sed -n 's/^seconds of hostcall-online: \([0-9]*\).*/\1/p' "$VM_TEST_DIR/stdout")
-[ "$seconds" -lt "$unit_seconds" ] || fail "a refused VM kept the unit waiting for $seconds s"
+expect_stdout '^hostcall-online: status 126\b' # the refusal, and not 124 as after all of the unit's time
 expect_stdout '^without a daemon: 124 .*is hostcalld running'
