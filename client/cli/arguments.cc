@@ -7,6 +7,7 @@
 
 #include "client/cli/duration.h"
 #include "client/cli/text.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli {
 namespace {
@@ -25,14 +26,14 @@ std::uint64_t parse_number(const std::string& name, const std::string& text, Ran
   const bool whole = error == std::errc{} && stop == text.data() + text.size();
   if (whole && number >= range.min && number <= range.max) return number;
   const auto upper = range.max == UINT64_MAX ? std::string(" up") : " to " + std::to_string(range.max);
-  throw CLI::ValidationError(
-      name, "\"" + printable(text) + "\" is not a whole number from " + std::to_string(range.min) + upper);
+  throw CLI::ValidationError(name,
+                             in_quotes(text) + " is not a whole number from " + std::to_string(range.min) + upper);
 }
 
 milliseconds parse_time(const std::string& name, const std::string& text) {
   if (const auto time = parse_duration(text)) return *time;
-  throw CLI::ValidationError(name, "\"" + printable(text) + "\" is not a time; write " + kDurationForms +
-                                       ", from 1ms to " + format_duration(kMaxDuration));
+  throw CLI::ValidationError(name, in_quotes(text) + " is not a time; write " + kDurationForms + ", from 1ms to " +
+                                       format_duration(kMaxDuration));
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // Exit codes: see exit_code.h. 124 to 127 mean what they mean for timeout(1), env(1) and the shell.
 #include "client/cli/exit_code.h"
 
-#include "client/cli/text.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli {
 
@@ -41,7 +41,7 @@ ExitCode exit_code_of(Code code) {
 
 Failure failure_of(const Status& status) {
   std::string text = code_name(status.code);
-  if (!status.message.empty()) text += ": " + printable(status.message);
+  if (!status.message.empty()) text += ": " + escape_message(status.message);
   if (status.outcome_unknown) text += "; the outcome is unknown: the host may or may not have carried the call out";
   return {exit_code_of(status.code), std::move(text)};
 }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "client/cli/text.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli {
 namespace {
@@ -22,13 +23,13 @@ const char* name_of(Finding::State state) {
 }
 
 std::string paragraph(const std::string& first, const std::string& text) {
-  return wrap(first + " " + printable(text), kTerminalWidth, kIndent) + "\n";
+  return wrap(first + " " + escape_message(text), kTerminalWidth, kIndent) + "\n";
 }
 
 std::string to_text(const Finding& finding) {
   std::string state = name_of(finding.state);
   state.resize(kIndent, ' ');
-  auto text = state + wrap(finding.check + ": " + printable(finding.text), kTerminalWidth, kIndent) + "\n";
+  auto text = state + wrap(finding.check + ": " + escape_message(finding.text), kTerminalWidth, kIndent) + "\n";
   if (!finding.advice.empty()) text += std::string(kIndent, ' ') + paragraph("->", finding.advice);
   return text;
 }

@@ -6,6 +6,7 @@
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/cli/verb.h"
+#include "proto/base/escape.h"
 #include "proto/base/standard_fds.h"
 #include "proto/protobuf_log.h"
 
@@ -133,7 +134,7 @@ Failure CommandLine::failure_of(const CLI::ParseError& error) {
   // CLI11 does not know that what it did not expect was meant as a verb.
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
     text = (is_verb ? "unexpected argument: " : "no such verb: ") + CLI::detail::join(root_.remaining(true), " ");
-  return usage(printable(text) + "; see " + name_of(app) + " --help");
+  return usage(escape_message(text) + "; see " + name_of(app) + " --help");
 }
 
 Common CommandLine::common() const {

@@ -5,46 +5,11 @@
 #include <array>
 #include <cstdio>
 
+#include "proto/base/escape.h"
+#include "proto/base/utf8.h"
+
 namespace hostcall::cli {
 namespace {
-
-bool is_continuation(char byte) { return (static_cast<unsigned char>(byte) & 0xC0) == 0x80; }
-
-// Smallest code point that a UTF-8 sequence of each length may hold; shorter forms are forbidden.
-constexpr std::array<std::uint32_t, 5> kSmallest{0, 0, 0x80, 0x800, 0x10000};
-
-std::size_t sequence_length(unsigned char lead) {
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead < 0xE0) return 2;
-  if (lead >= 0xE0 && lead < 0xF0) return 3;
-  return lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
-}
-
-// C0, DEL and C1 control characters drive terminals; U+202A.. and U+2066.. change the order of what is shown.
-bool is_harmless(std::uint32_t point) {
-  if (point < 0x20 || (point >= 0x7F && point < 0xA0)) return false;
-  return !(point >= 0x202A && point <= 0x202E) && !(point >= 0x2066 && point <= 0x2069);
-}
-
-// Bytes of the harmless character that the text starts with; 0: there is none.
-std::size_t harmless_prefix(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  const auto length = sequence_length(lead);
-  if (length == 0 || length > text.size()) return 0;
-  std::uint32_t point = length == 1 ? lead : lead & (0x7Fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    if (!is_continuation(text[i])) return 0;
-    point = point << 6 | (static_cast<unsigned char>(text[i]) & 0x3F);
-  }
-  const bool valid = point >= kSmallest[length] && point <= 0x10FFFF && !(point >= 0xD800 && point < 0xE000);
-  return valid && is_harmless(point) ? length : 0;
-}
-
-void append_escaped(std::string& out, char byte) {
-  char escaped[5];
-  std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(static_cast<unsigned char>(byte)));
-  out += escaped;
-}
 
 void pad(std::string& out, std::size_t columns) { out.append(columns, ' '); }
 
@@ -52,18 +17,7 @@ constexpr std::size_t kGap = 2;
 
 }  // namespace
 
-std::string printable(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const auto length = harmless_prefix(text);
-    if (length == 0)
-      append_escaped(out, text[0]);
-    else
-      out += text.substr(0, length);
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  return out;
-}
+std::string printable(std::string_view value) { return escape(value, kWholeText); }
 
 std::string fixed(double value, int digits) {
   char text[64];
@@ -89,10 +43,6 @@ std::string join(const std::vector<std::string>& parts, std::string_view separat
   return out;
 }
 
-std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::ranges::count_if(text, [](char byte) { return !is_continuation(byte); }));
-}
-
 std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
   std::string out;
   std::size_t column = indent;
@@ -100,7 +50,7 @@ std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
     const auto end = std::min(text.find(' '), text.size());
     const auto word = text.substr(0, end);
     const bool first = column == indent;
-    if (!first && column + 1 + width_of(word) > width) {
+    if (!first && column + 1 + utf8::count(word) > width) {
       out += '\n';
       pad(out, column = indent);
     } else if (!first) {
@@ -108,7 +58,7 @@ std::string wrap(std::string_view text, std::size_t width, std::size_t indent) {
       ++column;
     }
     out += word;
-    column += width_of(word);
+    column += utf8::count(word);
     text.remove_prefix(std::min(end + 1, text.size()));
   }
   return out;
@@ -151,12 +101,12 @@ std::string Table::to_string() const {
   std::vector<std::size_t> widths;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], utf8::count(row[i]));
   }
   std::string out;
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i) {
-      const auto blanks = widths[i] - width_of(row[i]);
+      const auto blanks = widths[i] - utf8::count(row[i]);
       const bool right = i < right_.size() && right_[i];
       if (right) pad(out, blanks);
       out += row[i];

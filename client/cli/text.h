@@ -10,9 +10,8 @@
 
 namespace hostcall::cli {
 
-// Foreign text (from the other side, a file, a name) with control bytes and invalid UTF-8 written as \xNN, so that it
-// can neither drive the terminal nor break a line.
-std::string printable(std::string_view text);
+// A value of others (a key, a name, a path), whole, as escape() writes it.
+std::string printable(std::string_view value);
 
 // A number with that many digits after the point.
 std::string fixed(double value, int digits);
@@ -20,11 +19,8 @@ std::string fixed(double value, int digits);
 std::string format_bytes(std::uint64_t bytes);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
-// Columns that a terminal gives, counted in characters, not bytes.
-std::size_t width_of(std::string_view text);
-
-// Breaks the text at blanks so that no line is wider than `width`; every line but the first starts with `indent`
-// blanks.
+// Breaks the text at blanks so that no line has more than `width` code points; every line but the first starts with
+// `indent` blanks.
 std::string wrap(std::string_view text, std::size_t width, std::size_t indent);
 
 // Wraps paragraphs, which empty lines separate; each ends with a line end. Line ends within them are blanks.

@@ -1,8 +1,8 @@
 // hostcallctl kv: the keys of all VMs, for the programs of the host. What the verbs do is in ../cli/kv.
 #include "client/cli/exit_code.h"
 #include "client/cli/kv/verbs.h"
-#include "client/cli/text.h"
 #include "client/hostcallctl/verbs.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::host {
 namespace {
@@ -33,7 +33,7 @@ class HostKeys : public kv::KeySpace {
   }
   std::string full(const std::string& key) const override {
     if (shared_ && !vm_.empty()) throw usage("--vm and --shared are both given; whose key is meant?");
-    if (!key.starts_with('/')) throw usage("\"" + printable(key) + "\" does not begin with \"/\", as keys do");
+    if (!key.starts_with('/')) throw usage(in_quotes(key) + " does not begin with \"/\", as keys do");
     if (shared_) return "/shared" + key;
     return vm_.empty() ? key : "/vm/" + vm_ + key;
   }

@@ -1,9 +1,9 @@
 // hostcallctl policy: check files, ask how a call is decided, put what is on disk in force.
 #include "client/cli/file.h"
 #include "client/cli/output.h"
-#include "client/cli/text.h"
 #include "client/hostcallctl/verbs.h"
 #include "hostcall/v1/admin.hostcall.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::host {
 namespace {
@@ -48,7 +48,7 @@ class PolicyCheck : public Verb {
     const auto reply = invocation.client().call<v1::Admin::PolicyCheck>(request(), invocation.rest());
     // Here a malformed request is the very answer that was asked for.
     if (reply.status().code == Code::kInvalidArgument)
-      throw Failure{ExitCode::kNegative, printable(reply.status().message)};
+      throw Failure{ExitCode::kNegative, escape_message(reply.status().message)};
     const auto checked = value_of(reply);
     invocation.confirm(checked,
                        count(checked.files(), "file") + ", " + count(checked.rules(), "rule") + ": no error\n");
@@ -60,7 +60,7 @@ class PolicyCheck : public Verb {
     v1::PolicyCheckRequest request;
     for (const auto& path : files_) {
       auto content = read_file(path);
-      if (!content.ok()) throw usage(printable(content.error().message()));
+      if (!content.ok()) throw usage(escape_message(content.error().message()));
       auto& file = *request.add_files();
       file.set_name(path);
       file.set_content(*std::move(content));
@@ -87,7 +87,7 @@ class PolicyExplain : public Verb {
     request.set_resource(resource_);
     request.set_privileged_port(privileged_);
     const auto verdict = invocation.call<v1::Admin::PolicyExplain>(request);
-    invocation.confirm(verdict, printable(verdict.text()) + "\n");
+    invocation.confirm(verdict, escape_message(verdict.text()) + "\n");
     return verdict.allowed() ? ExitCode::kDone : ExitCode::kDenied;
   }
 

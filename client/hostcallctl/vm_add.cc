@@ -1,10 +1,10 @@
 // hostcallctl vm add: registers a VM at run time.
 #include <charconv>
 
-#include "client/cli/text.h"
 #include "client/hostcallctl/verbs.h"
 #include "client/hostcallctl/vm_text.h"
 #include "hostcall/v1/admin.hostcall.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::host {
 namespace {
@@ -30,8 +30,8 @@ v1::LimitOverride parse_limit(const std::string& text) {
   const char* digits = equals == std::string::npos ? end : text.data() + equals + 1;
   const auto [stop, error] = std::from_chars(digits, end, value);
   if (error != std::errc{} || stop != end)
-    throw usage("--limit \"" + printable(text) +
-                "\" is not NAME=NUMBER, for example streams=64; "
+    throw usage("--limit " + in_quotes(text) +
+                " is not NAME=NUMBER, for example streams=64; "
                 "hostcallctl vm show lists the names");
   v1::LimitOverride limit;
   limit.set_name(text.substr(0, equals));

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "hostcall/v1/session.pb.h"
+#include "proto/base/bounded_text.h"
 #include "proto/base/unique_fd.h"
 
 namespace hostcall::client {
@@ -55,9 +56,9 @@ std::optional<Session> parse_hello(std::string_view payload, const Options& opti
                        .stream_window = response.initial_stream_window(),
                        .connection_window = response.initial_connection_window()};
   session.session_id = response.session_id();
-  session.vm_name = response.vm_name().substr(0, kMaxText);
-  session.daemon_epoch = response.daemon_epoch().substr(0, kMaxText);
-  session.daemon_version = response.daemon_version().substr(0, kMaxText);
+  session.vm_name = bounded_text(response.vm_name(), kMaxText);
+  session.daemon_epoch = bounded_text(response.daemon_epoch(), kMaxText);
+  session.daemon_version = bounded_text(response.daemon_version(), kMaxText);
   if (const auto bytes = response.max_message_bytes(); bytes != 0)
     session.max_message_bytes = std::min(bytes, wire::kMaxDataBytes);
   session.max_streams = response.max_streams();

@@ -53,8 +53,7 @@ std::string check_cid(std::uint32_t cid) {
 
 std::string check_path(const std::string& path) {
   if (path.empty()) return {};
-  if (escape(path, path.size()) != path)
-    return "unix_path " + in_quotes(path) + " must be UTF-8 without control characters";
+  if (!is_plain(path)) return "unix_path " + in_quotes(path) + " must be UTF-8 without control characters";
   if (const auto address = net::Address::parse("unix:" + path); !address.ok())
     return "unix_path: " + address.error().message();
   if (path.starts_with('/') && !is_canonical(path))

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "proto/base/escape.h"
 #include "proto/base/try_write.h"
 #include "proto/net/address.h"
 
@@ -106,7 +107,7 @@ bool Journal::send(Level level, Event event, std::string_view message, std::init
 // journald's native protocol. Values are escaped and so have no line break: the form with a length is not needed.
 bool Journal::send_to_journal(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
   std::string record;
-  append_field(record, "MESSAGE", escape(message, kMaxMessage));
+  append_field(record, "MESSAGE", escape_message(message, kMaxMessage));
   append_field(record, "PRIORITY", level_text(level));
   append_field(record, "MESSAGE_ID", message_id(event));
   append_field(record, "SYSLOG_IDENTIFIER", "hostcalld");
@@ -122,7 +123,7 @@ bool Journal::send_to_journal(Level level, Event event, std::string_view message
 }
 
 bool Journal::send_to_stderr(Level level, std::string_view message) {
-  const auto line = stderr_prefix(level) + escape(message, kMaxMessage) + '\n';
+  const auto line = stderr_prefix(level) + escape_message(message, kMaxMessage) + '\n';
   static_assert(kMaxMessage + 16 <= PIPE_BUF);
   return try_write(stderr_fd_, line);
 }

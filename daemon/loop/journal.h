@@ -60,7 +60,8 @@ class Journal {
   void set_level(Level level) { level_ = level; }
   // Whether records of the level are written; for those that cost something to put together.
   bool writes(Level level) const { return level <= level_; }
-  // `message` and the values may hold guest text: control characters are escaped on the way out.
+  // `message` and the values may hold guest text: both are escaped on the way out, the message as one that quotes its
+  // values with in_quotes().
   void write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields = {});
   // Records that could not be written since the start.
   std::uint64_t lost() const { return lost_; }

@@ -1,6 +1,6 @@
 #include "daemon/store/key.h"
 
-#include <cstdint>
+#include "proto/base/utf8.h"
 
 namespace hostcall::daemon::store {
 namespace {
@@ -8,32 +8,15 @@ namespace {
 constexpr std::string_view kShared = "/shared/";
 constexpr std::string_view kVms = "/vm/";
 
-// Takes one character off a text that is not empty. -1: it is not UTF-8 (RFC 3629: shortest form, no surrogates).
-std::int32_t take_character(std::string_view& text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if ((lead >= 0x80 && lead < 0xC2) || lead > 0xF4 || text.size() < length) return -1;
-  constexpr std::int32_t kLeadBits[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
-  constexpr std::int32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  std::int32_t character = lead & kLeadBits[length];
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return -1;
-    character = character << 6 | (byte(i) & 0x3F);
-  }
-  if (character < kLeast[length] || character > 0x10FFFF || (character >= 0xD800 && character <= 0xDFFF)) return -1;
-  text.remove_prefix(length);
-  return character;
-}
-
 // C0 with NUL, DEL and C1.
-bool is_control(std::int32_t character) { return character < 0x20 || (character >= 0x7F && character < 0xA0); }
+bool is_control(char32_t point) { return point < 0x20 || (point >= 0x7F && point < 0xA0); }
 
 std::string check_characters(std::string_view text) {
   while (!text.empty()) {
-    const auto character = take_character(text);
-    if (character < 0) return "is not UTF-8";
-    if (is_control(character)) return "has a control character";
+    const auto point = utf8::decode(text);
+    if (!point) return "is not UTF-8";
+    if (is_control(point->value)) return "has a control character";
+    text.remove_prefix(point->bytes);
   }
   return {};
 }

@@ -1,26 +1,37 @@
 #include "proto/base/escape.h"
 
+#include <algorithm>
+
+#include "proto/base/utf8.h"
+
 namespace hostcall {
 namespace {
 
-// The bytes of the well-formed, printable UTF-8 sequence at the start of text; 0: none, escape the first byte.
-// U+0080 to U+009F are control characters too.
-std::size_t printable_prefix(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-  const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned lead = byte(0);
-  if (lead >= 0x20 && lead < 0x7F) return 1;
-  if (lead == 0xC2) return follows(1, 0xA0) ? 2 : 0;
-  if (lead > 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
-  if (lead == 0xE0) return follows(1, 0xA0) && follows(2) ? 3 : 0;
-  if (lead == 0xED) return follows(1, 0x80, 0x9F) && follows(2) ? 3 : 0;  // no surrogates
-  if (lead > 0xE0 && lead <= 0xEF) return follows(1) && follows(2) ? 3 : 0;
-  if (lead == 0xF0) return follows(1, 0x90) && follows(2) && follows(3) ? 4 : 0;
-  if (lead > 0xF0 && lead < 0xF4) return follows(1) && follows(2) && follows(3) ? 4 : 0;
-  if (lead == 0xF4) return follows(1, 0x80, 0x8F) && follows(2) && follows(3) ? 4 : 0;
-  return 0;
+struct Range {
+  char32_t first, last;
+};
+
+// Sorted.
+constexpr Range kHidden[] = {
+    {0x00, 0x1F},        // C0
+    {0x7F, 0x9F},        // DEL and C1
+    {0x061C, 0x061C},    // Arabic letter mark, a bidi control
+    {0x200B, 0x200F},    // zero-width space, non-joiner and joiner; left-to-right and right-to-left mark
+    {0x2028, 0x202E},    // line and paragraph separator; bidi embeddings and overrides
+    {0x2060, 0x2069},    // word joiner, invisible operators; bidi isolates
+    {0xFEFF, 0xFEFF},    // zero-width no-break space
+    {0xE0000, 0xE007F},  // tags
+};
+
+bool is_hidden(char32_t point) {
+  const auto* at = std::ranges::lower_bound(kHidden, point, {}, &Range::last);
+  return at != std::end(kHidden) && point >= at->first;
+}
+
+// Bytes of the character that the text starts with and that can be shown as it is; 0: its first byte can't.
+std::size_t plain_prefix(std::string_view text) {
+  const auto point = utf8::decode(text);
+  return point && !is_hidden(point->value) ? point->bytes : 0;
 }
 
 std::string hex_escape(char c) {
@@ -29,25 +40,35 @@ std::string hex_escape(char c) {
   return {'\\', 'x', kDigits[value >> 4], kDigits[value & 15]};
 }
 
-}  // namespace
-
-std::string escape(std::string_view text, std::size_t max) {
+std::string escape_all(std::string_view text, std::size_t max, std::string_view backslash) {
   std::string out;
   while (!text.empty()) {
-    const auto printable = printable_prefix(text);
-    const auto taken = printable == 0 ? 1 : printable;
-    const auto piece = printable == 0 ? hex_escape(text[0]) : std::string(text.substr(0, taken));
-    if (out.size() + piece.size() > max) return out + "...";
+    const auto plain = plain_prefix(text);
+    const auto piece = plain == 0        ? hex_escape(text[0])
+                       : text[0] == '\\' ? std::string(backslash)
+                                         : std::string(text.substr(0, plain));
+    if (piece.size() > max - out.size()) return out + "...";
     out += piece;
-    text.remove_prefix(taken);
+    text.remove_prefix(std::max<std::size_t>(plain, 1));
   }
   return out;
 }
+
+}  // namespace
+
+std::string escape(std::string_view text, std::size_t max) { return escape_all(text, max, R"(\\)"); }
+
+std::string escape_message(std::string_view text, std::size_t max) { return escape_all(text, max, R"(\)"); }
 
 std::string in_quotes(std::string_view text, std::size_t max) {
   auto out = escape(text, max);
   for (auto at = out.find('"'); at != std::string::npos; at = out.find('"', at)) out.replace(at, 1, hex_escape('"'));
   return '"' + out + '"';
+}
+
+bool is_plain(std::string_view text) {
+  while (const auto plain = plain_prefix(text)) text.remove_prefix(plain);
+  return text.empty();
 }
 
 }  // namespace hostcall

@@ -1,4 +1,5 @@
-// Text of guests and administrators made fit to be shown: in log records, in errors, on terminals.
+// Text of guests and administrators made fit to be shown: in log records, in errors, on terminals. One form for all
+// programs, made for values that people copy: what is shown can be turned back.
 #pragma once
 
 #include <string>
@@ -6,10 +7,24 @@
 
 namespace hostcall {
 
-// Replaces control characters, and bytes that are not UTF-8, by \xNN for each byte. A result longer than `max` bytes is
-// cut and ends with "...", which comes on top.
+// No bound.
+inline constexpr std::size_t kWholeText = std::string_view::npos;
+
+// A value (a key, a name, a path) as it is shown: \xNN for each byte that is not UTF-8 or belongs to a character that
+// drives a terminal or can't be seen: control characters (C0, DEL, C1), bidi controls, zero-width ones, line and
+// paragraph separators, tags. A backslash is \\, so that the result tells the value exactly (bash: printf %b). One
+// longer than `max` bytes is cut and ends with "...", which comes on top.
 std::string escape(std::string_view text, std::size_t max = 256);
-// The same in double quotes; one inside becomes \x22, so that the text can't end its own quotation.
+
+// The same in double quotes, for a value within a message; a quote inside becomes \x22, so that the text can't end its
+// own quotation.
 std::string in_quotes(std::string_view text, std::size_t max = 256);
+
+// A whole message on its way to a journal or a terminal: as escape(), but a backslash stays, because the values in the
+// message are escaped already.
+std::string escape_message(std::string_view text, std::size_t max = kWholeText);
+
+// Whether escape_message() changes nothing: UTF-8 of which everything can be seen.
+bool is_plain(std::string_view text);
 
 }  // namespace hostcall

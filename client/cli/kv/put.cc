@@ -7,6 +7,7 @@
 #include "client/cli/kv/verbs.h"
 #include "client/cli/text.h"
 #include "hostcall/v1/store.hostcall.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::kv {
 
@@ -51,7 +52,7 @@ class Put : public Verb {
     if (!file_.empty() && value_) throw usage("VALUE and --file are both given; which one is the value?");
     if (file_.empty()) return !value_ || *value_ == "-" ? Documents(STDIN_FILENO).all(invocation.deadline()) : *value_;
     auto content = read_file(file_);
-    if (!content.ok()) throw usage(printable(content.error().message()));
+    if (!content.ok()) throw usage(escape_message(content.error().message()));
     return *std::move(content);
   }
   ExitCode put_if(Invocation& invocation, v1::PutRequest put) const {

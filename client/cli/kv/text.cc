@@ -2,6 +2,7 @@
 #include "client/cli/kv/text.h"
 
 #include "client/cli/text.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::kv {
 
@@ -17,7 +18,7 @@ const char* lifetime_name(v1::Lifetime lifetime) {
 v1::Lifetime parse_lifetime(const std::string& name) {
   for (const auto lifetime : {v1::LIFETIME_PERSISTENT, v1::LIFETIME_BOOT, v1::LIFETIME_SESSION})
     if (name == lifetime_name(lifetime)) return lifetime;
-  throw usage("--lifetime \"" + printable(name) + "\" is not persistent, boot or session");
+  throw usage("--lifetime " + in_quotes(name) + " is not persistent, boot or session");
 }
 
 std::string describe(const v1::Event& event) {

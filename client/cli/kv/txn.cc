@@ -4,8 +4,8 @@
 #include "client/cli/documents.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/schema.h"
-#include "client/cli/text.h"
 #include "hostcall/v1/store.hostcall.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::kv {
 
@@ -40,7 +40,7 @@ class Txn : public Verb {
     v1::TxnRequest request;
     std::string error;
     const auto bytes = Schema::built_in().from_json(request.GetTypeName(), json, error);
-    if (!bytes) throw usage("the JSON is no " + request.GetTypeName() + ": " + printable(error));
+    if (!bytes) throw usage("the JSON is no " + request.GetTypeName() + ": " + escape_message(error));
     request.ParseFromString(*bytes);
     return request;
   }

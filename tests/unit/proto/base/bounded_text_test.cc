@@ -30,7 +30,9 @@ TEST(BoundedText, IsCutBetweenCharacters) {
   }
 }
 
-TEST(BoundedText, BytesThatAreNoTextAreCutToo) { EXPECT_EQ(bounded_text(std::string(10, '\x80'), 8), "\x80\x80…"); }
+TEST(BoundedText, BytesThatAreNoTextAreCutToo) {
+  EXPECT_EQ(bounded_text(std::string(10, '\x80'), 8), "\x80\x80\x80\x80\x80…");
+}
 
 }  // namespace
 }  // namespace hostcall

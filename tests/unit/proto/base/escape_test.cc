@@ -1,4 +1,5 @@
-// Guest text in logs and errors: printable UTF-8 passes, everything else becomes visible.
+// Text of others in logs, errors and on terminals: what can be seen passes, everything else becomes visible, and the
+// value can be told from it.
 #include "proto/base/escape.h"
 
 #include <gtest/gtest.h>
@@ -6,9 +7,26 @@
 namespace hostcall {
 namespace {
 
+// What whoever copies a value does to get it back.
+std::string unescape(std::string_view shown) {
+  std::string value;
+  while (!shown.empty()) {
+    if (shown.starts_with("\\x")) {
+      value += static_cast<char>(std::stoi(std::string(shown.substr(2, 2)), nullptr, 16));
+      shown.remove_prefix(4);
+    } else {
+      if (shown.starts_with("\\\\")) shown.remove_prefix(1);
+      value += shown.front();
+      shown.remove_prefix(1);
+    }
+  }
+  return value;
+}
+
 TEST(Escape, LeavesPrintableUtf8) {
-  const std::string text = "web1 \"ü\" 漢 \U0001F600 ~\\";
-  EXPECT_EQ(escape(text), text);
+  for (const std::string text : {"web1 \"ü\" 漢 \U0001F600 ~", "\u00A0\u061B\u061D\u200A\u2010\u2027\u202F\u205F\u206A",
+                                 "\uFEFE\uFF00\U000DFFFF\U000E0080"})
+    EXPECT_EQ(escape(text), text);
 }
 
 TEST(Escape, ShowsControlCharacters) {
@@ -18,6 +36,26 @@ TEST(Escape, ShowsControlCharacters) {
                    "31m"),
             "\\xc2\\x9b31m")
       << "U+009B begins a terminal's control sequence";
+}
+
+TEST(Escape, ShowsWhatCanNotBeSeen) {
+  for (const std::string hidden : {
+           "\u0080",     "\u009F",                                           // C1
+           "\u061C",                                                         // Arabic letter mark
+           "\u200B",     "\u200C",     "\u200D",     "\u200E",    "\u200F",  // zero-width, marks
+           "\u2028",     "\u2029",                                           // separators
+           "\u202A",     "\u202B",     "\u202C",     "\u202D",    "\u202E",  // embeddings, overrides
+           "\u2060",     "\u2064",                                           // word joiner, invisible plus
+           "\u2066",     "\u2067",     "\u2068",     "\u2069",               // isolates
+           "\uFEFF",                                                         // zero-width no-break space
+           "\U000E0000", "\U000E0001", "\U000E0041", "\U000E007F"            // tags
+       }) {
+    const auto shown = escape(hidden);
+    EXPECT_EQ(shown.size(), 4 * hidden.size()) << shown;
+    EXPECT_EQ(unescape(shown), hidden);
+    EXPECT_FALSE(is_plain("a" + hidden)) << shown;
+  }
+  EXPECT_EQ(escape("\u202Ex"), "\\xe2\\x80\\xaex");
 }
 
 TEST(Escape, ShowsWhatIsNoUtf8) {
@@ -34,14 +72,40 @@ TEST(Escape, ShowsWhatIsNoUtf8) {
       << "a follower is missing";
 }
 
+TEST(Escape, CanBeTurnedBack) {
+  EXPECT_EQ(escape("\\x0a"), "\\\\x0a") << "no line break";
+  EXPECT_EQ(escape("C:\\new\\"), "C:\\\\new\\\\");
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
+  for (const auto& text : {all, std::string("\\\\x\\x4\\xzz\n"), std::string("é\u200D\\\xE2\x80")})
+    EXPECT_EQ(unescape(escape(text, kWholeText)), text);
+}
+
 TEST(Escape, CutsBetweenCharacters) {
   EXPECT_EQ(escape("abcdef", 6), "abcdef");
   EXPECT_EQ(escape("abcdefg", 6), "abcdef...");
   EXPECT_EQ(escape("abcdeü", 6), "abcde...");
   EXPECT_EQ(escape("abc\n", 6), "abc...");
+  EXPECT_EQ(escape("abcde\\", 6), "abcde...");
+  EXPECT_EQ(escape("x", 0), "...");
 }
 
-TEST(InQuotes, CannotBeEndedFromInside) { EXPECT_EQ(in_quotes("x\" is allowed\n"), "\"x\\x22 is allowed\\x0a\""); }
+TEST(InQuotes, CannotBeEndedFromInside) {
+  EXPECT_EQ(in_quotes("x\" is allowed\n"), "\"x\\x22 is allowed\\x0a\"");
+  EXPECT_EQ(in_quotes("x\\"), "\"x\\\\\"");
+}
+
+TEST(EscapeMessage, LeavesTheValuesInIt) {
+  const auto message = "no key " + in_quotes("C:\\\n\u202E") + " is known";
+  EXPECT_EQ(escape_message(message), message);
+  EXPECT_EQ(escape_message("a\nb\u2028\xff"), "a\\x0ab\\xe2\\x80\\xa8\\xff");
+  EXPECT_EQ(escape_message("abcdefg", 6), "abcdef...");
+}
+
+TEST(IsPlain, IsWhatEscapingAMessageDoesNotChange) {
+  for (const std::string text : {"", "/run/web1.sock", "C:\\x", "漢"}) EXPECT_TRUE(is_plain(text)) << text;
+  for (const std::string text : {"\n", "a\xff", "\u200B", "漢\xe6"}) EXPECT_FALSE(is_plain(text)) << escape(text);
+}
 
 }  // namespace
 }  // namespace hostcall
