@@ -1,6 +1,5 @@
 // hostcall.h: codes, versions and results.
 #include <algorithm>
-#include <iterator>
 
 #include "client/lib/c_api.h"
 
@@ -37,13 +36,8 @@ int hostcall::client::refuse(hostcall_result* result, hostcall_code code, const 
 }
 
 const char* hostcall_code_name(int code) {
-  // wire::code_name() makes strings; the C interface owes its callers static ones.
-  constexpr const char* kNames[] = {
-      "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
-      "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
-      "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
-      "DATA_LOSS", "UNAUTHENTICATED"};
-  return code >= 0 && code < static_cast<int>(std::size(kNames)) ? kNames[code] : "UNKNOWN_CODE";
+  const char* name = hostcall::wire::find_code_name(static_cast<Code>(code));
+  return name == nullptr ? "UNKNOWN_CODE" : name;
 }
 
 const char* hostcall_version(void) { return HOSTCALL_VERSION; }

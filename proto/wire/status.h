@@ -29,7 +29,9 @@ enum class Code : std::int32_t {
   kUnauthenticated = 16,
 };
 
-// "PERMISSION_DENIED"; "CODE_42" for a number that gRPC does not know.
+// "PERMISSION_DENIED", for as long as the program runs; null for a number that gRPC does not know.
+const char* find_code_name(Code code);
+// The same; "CODE_42" for a number that gRPC does not know.
 std::string code_name(Code code);
 
 struct [[nodiscard]] Status {
