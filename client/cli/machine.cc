@@ -4,9 +4,15 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "client/cli/file.h"
+#include "proto/base/read_file.h"
 
 namespace hostcall::cli {
+namespace {
+
+// A file of /proc, /sys or /etc.
+constexpr std::size_t kMaxBytes = 1024 * 1024;
+
+}  // namespace
 
 std::optional<struct stat> Machine::status(const std::string& path) const {
   struct stat status {};
@@ -15,7 +21,7 @@ std::optional<struct stat> Machine::status(const std::string& path) const {
 }
 
 std::optional<std::string> Machine::read(const std::string& path) const {
-  auto text = read_file(at(path));
+  auto text = read_file(at(path), kMaxBytes);
   if (!text.ok()) return std::nullopt;
   constexpr auto kBlank = " \t\n";
   const auto begin = text->find_first_not_of(kBlank);

@@ -1,9 +1,10 @@
 // hostcallctl policy: check files, ask how a call is decided, put what is on disk in force.
-#include "client/cli/file.h"
 #include "client/cli/output.h"
 #include "client/hostcallctl/verbs.h"
 #include "hostcall/v1/admin.hostcall.h"
 #include "proto/base/escape.h"
+#include "proto/base/read_file.h"
+#include "proto/wire/frame.h"
 
 namespace hostcall::cli::host {
 namespace {
@@ -59,7 +60,7 @@ class PolicyCheck : public Verb {
   v1::PolicyCheckRequest request() const {
     v1::PolicyCheckRequest request;
     for (const auto& path : files_) {
-      auto content = read_file(path);
+      auto content = read_file(path, wire::kMaxDataBytes);
       if (!content.ok()) throw usage(escape_message(content.error().message()));
       auto& file = *request.add_files();
       file.set_name(path);

@@ -1,13 +1,10 @@
 #include "client/lib/hello.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "hostcall/v1/session.pb.h"
 #include "proto/base/bounded_text.h"
-#include "proto/base/unique_fd.h"
+#include "proto/base/read_file.h"
 
 namespace hostcall::client {
 namespace {
@@ -24,12 +21,8 @@ std::uint64_t wanted_features(const Options& options) {
 
 // Text such as "8f3c…"; empty where the kernel does not tell.
 std::string read_boot_id() {
-  const auto fd = UniqueFd::adopt(::open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC));
-  if (!fd) return {};
-  char text[64];
-  const ssize_t bytes = ::read(fd.get(), text, sizeof text);
-  std::string_view id(text, bytes > 0 ? static_cast<std::size_t>(bytes) : 0);
-  return std::string(id.substr(0, id.find('\n')));
+  const auto text = read_file("/proc/sys/kernel/random/boot_id", kMaxText);
+  return text.ok() ? text.value().substr(0, text.value().find('\n')) : std::string();
 }
 
 milliseconds heartbeat(std::uint32_t ms) {

@@ -1,8 +1,6 @@
 #include "daemon/config/json_file.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -13,8 +11,8 @@
 
 #include "proto/base/bounded_text.h"
 #include "proto/base/escape.h"
+#include "proto/base/read_file.h"
 #include "proto/base/result.h"
-#include "proto/base/unique_fd.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -70,34 +68,6 @@ std::string plain_reason(std::string_view message) {
   if (const auto at = message.find(kColumn); at != std::string_view::npos)
     if (const auto colon = message.find(": ", at); colon != std::string_view::npos) message.remove_prefix(colon + 2);
   return std::string(message);
-}
-
-std::string read_all(int fd, const std::string& path, std::size_t bytes) {
-  std::string text(bytes, '\0');
-  std::size_t have = 0;
-  while (have < bytes) {
-    const auto got = ::read(fd, text.data() + have, bytes - have);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) throw ConfigError(path, 0, Error::from_errno("cannot be read").message());
-    if (got == 0) break;
-    have += static_cast<std::size_t>(got);
-  }
-  text.resize(have);
-  return text;
-}
-
-std::string read_file(const std::string& path) {
-  // Non-blocking: opening a FIFO must not hang; it is refused below.
-  const auto fd = UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) throw ConfigError(path, 0, Error::from_errno("cannot be opened").message());
-  struct stat status {};
-  if (::fstat(fd.get(), &status) != 0) throw ConfigError(path, 0, Error::from_errno("cannot be read").message());
-  if (!S_ISREG(status.st_mode)) throw ConfigError(path, 0, "is not a regular file");
-  if (static_cast<std::uint64_t>(status.st_size) > kMaxFileBytes)
-    throw ConfigError(
-        path, 0,
-        "has " + std::to_string(status.st_size) + " bytes; at most " + std::to_string(kMaxFileBytes) + " are read");
-  return read_all(fd.get(), path, static_cast<std::size_t>(status.st_size));
 }
 
 }  // namespace
@@ -227,7 +197,11 @@ JsonValue JsonValue::parse(std::string_view file, std::string_view text) {
   return JsonValue(std::move(document), root);
 }
 
-JsonValue JsonValue::read(const std::string& path) { return parse(path, read_file(path)); }
+JsonValue JsonValue::read(const std::string& path) {
+  const auto text = read_file(path, kMaxFileBytes, FileKind::kRegular);
+  if (!text.ok()) throw ConfigError(text.error().message());
+  return parse(path, text.value());
+}
 
 const std::string& JsonValue::file() const { return document_->file; }
 

@@ -1,16 +1,11 @@
 #include "daemon/services/host_facts.h"
 
-#include <fcntl.h>
-
 #include <charconv>
 #include <optional>
-
-#include "proto/base/unique_fd.h"
 
 namespace hostcall::daemon {
 namespace {
 
-constexpr std::size_t kMaxText = 1024 * 1024;
 constexpr std::uint64_t kKiB = 1024;
 
 std::string_view trim(std::string_view text) {
@@ -46,20 +41,6 @@ std::uint64_t number_after(std::string_view text, std::string_view key) {
 }
 
 }  // namespace
-
-Result<std::string> read_text(const std::string& path) {
-  const auto fd = UniqueFd::adopt(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return Error::from_errno("open " + path);
-  std::string text;
-  char buffer[4096];
-  for (;;) {
-    const auto got = ::read(fd.get(), buffer, sizeof buffer);
-    if (got < 0) return Error::from_errno("read " + path);
-    if (got == 0) return text;
-    text.append(buffer, static_cast<std::size_t>(got));
-    if (text.size() > kMaxText) return Error{EFBIG, "read " + path};
-  }
-}
 
 std::string pretty_name(std::string_view os_release) {
   auto name = line_after(os_release, "PRETTY_NAME=").value_or("Linux");

@@ -6,12 +6,8 @@
 #include <string_view>
 
 #include "hostcall/v1/host.pb.h"
-#include "proto/base/result.h"
 
 namespace hostcall::daemon {
-
-// Reads a file of at most 1 MiB.
-Result<std::string> read_text(const std::string& path);
 
 // /etc/os-release: PRETTY_NAME without its quotes; "Linux" where there is none.
 std::string pretty_name(std::string_view os_release);

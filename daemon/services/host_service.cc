@@ -7,11 +7,14 @@
 
 #include "daemon/services/host_facts.h"
 #include "hostcall/v1/host.hostcall.h"
+#include "proto/base/read_file.h"
 
 namespace hostcall::daemon {
 namespace {
 
 constexpr char kVendor[] = "KVM";
+// A file of /proc or /etc; /proc/stat has a line for each core.
+constexpr std::size_t kMaxFactBytes = 1024 * 1024;
 
 std::int64_t wall_clock_nano() {
   return std::chrono::duration_cast<nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
@@ -45,10 +48,10 @@ class HostService {
   }
 
   Status metrics(v1::MetricsResponse& response) const {
-    const auto meminfo = read_text(options_.root + "/proc/meminfo");
-    const auto loadavg = read_text(options_.root + "/proc/loadavg");
-    const auto stat = read_text(options_.root + "/proc/stat");
-    const auto vmstat = read_text(options_.root + "/proc/vmstat");
+    const auto meminfo = read_fact("/proc/meminfo");
+    const auto loadavg = read_fact("/proc/loadavg");
+    const auto stat = read_fact("/proc/stat");
+    const auto vmstat = read_fact("/proc/vmstat");
     for (const auto* text : {&meminfo, &loadavg, &stat, &vmstat})
       if (!text->ok()) return {Code::kUnavailable, "the host can't read its metrics: " + text->error().message()};
     response.set_time_unix_nano(wall_clock_nano());
@@ -64,8 +67,9 @@ class HostService {
   }
 
  private:
+  Result<std::string> read_fact(const char* path) const { return read_file(options_.root + path, kMaxFactBytes); }
   std::string text_or_empty(const char* path) const {
-    auto text = read_text(options_.root + path);
+    auto text = read_fact(path);
     return text.ok() ? std::move(text).value() : std::string();
   }
 

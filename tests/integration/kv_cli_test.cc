@@ -3,9 +3,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
-#include <fstream>
+#include <filesystem>
 
 #include "tests/integration/cli.h"
+#include "tests/support/contents.h"
 
 namespace hostcall::test {
 namespace {
@@ -171,12 +172,10 @@ TEST_F(KvCli, WatchRunsACommandForEachChange) {
   const auto command = "{ cat; echo \" $HOSTCALL_KIND $HOSTCALL_KEY\"; } >> " + out;
   ASSERT_EQ(kv({"put", "/self/watched/x", "one"}).code, 0);
   Process watch(guest_words({"kv", "watch", "/self/watched/", "--snapshot", "--count", "2", "--exec", command}));
-  wait_until([&] { return std::ifstream(out).good(); }, watch);
+  wait_until([&] { return std::filesystem::exists(out); }, watch);
   ASSERT_EQ(kv({"delete", "/self/watched/x"}).code, 0);
   EXPECT_EQ(watch.wait(), 0) << watch.errors();
-  std::stringstream text;
-  text << std::ifstream(out).rdbuf();
-  EXPECT_EQ(text.str(), "one put /self/watched/x\n delete /self/watched/x\n");
+  EXPECT_EQ(test::contents_of(out), "one put /self/watched/x\n delete /self/watched/x\n");
   expect_failure(kv({"watch", "/self/elsewhere", "--from-revision", "1", "--exec", "true", "--snapshot"}), 2,
                  "--from-revision");
   expect_failure(kv({"watch", "/self/watched/", "--from-revision", "1", "--exec", "exit 7"}), 125, "exit code 7");

@@ -4,11 +4,10 @@
 #include <sys/stat.h>
 
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "hostcall/v1/admin.pb.h"
 #include "hostcall/v1/diagnostics.pb.h"
+#include "tests/support/contents.h"
 #include "tests/support/daemon_process.h"
 #include "tests/support/wire_client.h"
 
@@ -246,9 +245,7 @@ TEST(Start, RefusesAStoreOrAnAddressInUse) {
   const auto second = run({program("hostcalld"), "--config", daemon.config_file()});
   EXPECT_EQ(second.code, 1);
   EXPECT_NE(second.errors.find("is hostcalld running already?"), std::string::npos) << second.errors;
-  std::stringstream text;
-  text << std::ifstream(daemon.config_file()).rdbuf();
-  auto config = text.str();
+  auto config = test::contents_of(daemon.config_file());
   config.replace(config.find("/state\""), 7, "/other\"");
   std::filesystem::create_directory(daemon.directory() / "other");
   const auto third = run({program("hostcalld"), "--config", daemon.directory().write("other.json", config)});

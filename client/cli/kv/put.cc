@@ -2,12 +2,13 @@
 #include <unistd.h>
 
 #include "client/cli/documents.h"
-#include "client/cli/file.h"
 #include "client/cli/kv/text.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/text.h"
 #include "hostcall/v1/store.hostcall.h"
 #include "proto/base/escape.h"
+#include "proto/base/read_file.h"
+#include "proto/wire/frame.h"
 
 namespace hostcall::cli::kv {
 
@@ -51,7 +52,7 @@ class Put : public Verb {
   std::string read_value(const Invocation& invocation) const {
     if (!file_.empty() && value_) throw usage("VALUE and --file are both given; which one is the value?");
     if (file_.empty()) return !value_ || *value_ == "-" ? Documents(STDIN_FILENO).all(invocation.deadline()) : *value_;
-    auto content = read_file(file_);
+    auto content = read_file(file_, wire::kMaxDataBytes);
     if (!content.ok()) throw usage(escape_message(content.error().message()));
     return *std::move(content);
   }

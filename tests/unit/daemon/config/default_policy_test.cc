@@ -4,11 +4,11 @@
 #include <google/protobuf/descriptor.pb.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <map>
 #include <set>
 
 #include "daemon/config/policy.h"
+#include "tests/support/contents.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -20,8 +20,7 @@ constexpr char kDirectory[] = SYSTEMD_SOURCE "/policy.d";
 // "hostcall.v1.Host/Info" of all .proto files.
 std::set<std::string> all_methods() {
   google::protobuf::FileDescriptorSet set;
-  std::ifstream file(SERVICES_DESCRIPTORS, std::ios::binary);
-  EXPECT_TRUE(set.ParseFromIstream(&file)) << SERVICES_DESCRIPTORS;
+  EXPECT_TRUE(set.ParseFromString(test::contents_of(SERVICES_DESCRIPTORS))) << SERVICES_DESCRIPTORS;
   std::set<std::string> methods;
   for (const auto& proto : set.file())
     for (const auto& service : proto.service())

@@ -7,9 +7,9 @@
 
 #include <filesystem>
 
+#include "tests/support/contents.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/config_error.h"
-#include "tests/unit/daemon/read_file.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -113,7 +113,7 @@ TEST(RuntimeFile, ReplacesALinkInsteadOfWritingThroughIt) {
   const auto victim = dir.write("victim", "untouched");
   std::filesystem::create_symlink(victim, dir / "vms.json.new");
   EXPECT_FALSE(some_state().write(dir / "vms.json").ok());
-  EXPECT_EQ(test::read_file(victim), "untouched");
+  EXPECT_EQ(test::contents_of(victim), "untouched");
 }
 
 TEST(RuntimeFile, AFailureNamesTheFileAndKeepsTheOldOne) {

@@ -13,9 +13,10 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <sstream>
 
+#include "tests/support/contents.h"
 #include "tests/support/temp_dir.h"
-#include "tests/unit/daemon/read_file.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -250,7 +251,7 @@ TEST(JournalStream, IsRecognisedByDeviceAndInode) {
 // --- message ids ---
 
 TEST(MessageIds, AreDistinctAndExplainedInTheCatalogue) {
-  const auto catalogue = test::read_file(SYSTEMD_SOURCE "/hostcall.catalog");
+  const auto catalogue = test::contents_of(SYSTEMD_SOURCE "/hostcall.catalog");
   std::map<std::string, int> seen;
   for (const auto event : kAllEvents) {
     const std::string id = Journal::message_id(event);

@@ -62,12 +62,5 @@ TEST(HostFacts, StayZeroForWhatIsNotThere) {
   EXPECT_EQ(metrics.ByteSizeLong(), 0U);
 }
 
-TEST(ReadText, NamesTheFileThatIsMissing) {
-  const auto text = read_text("/nonexistent/file");
-  ASSERT_FALSE(text.ok());
-  EXPECT_NE(text.error().message().find("/nonexistent/file"), std::string::npos);
-  EXPECT_TRUE(read_text("/proc/self/stat").ok());
-}
-
 }  // namespace
 }  // namespace hostcall::daemon

@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "daemon/store/schema.h"
+#include "tests/support/contents.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/store/records.h"
 
@@ -58,10 +59,7 @@ class DatabaseTest : public testing::Test {
     Connection connection(path);
     connection.run(text);
   }
-  std::string content() const {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
+  std::string content() const { return test::contents_of(path); }
 
   test::TempDir dir;
   const std::string path = dir / "store.db";

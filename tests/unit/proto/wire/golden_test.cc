@@ -3,12 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "hostcall/v1/diagnostics.pb.h"
 #include "hostcall/v1/session.pb.h"
 #include "proto/wire/message.h"
+#include "tests/support/contents.h"
 #include "tests/support/frames.h"
 #include "tests/support/wire_peer.h"
 
@@ -233,12 +231,9 @@ TEST(GoldenDecode, ExtensionFrames) {
 }
 
 TEST(Golden, ProtocolTextShowsEveryVector) {
-  std::ifstream file(PROTOCOL_TEXT);
-  ASSERT_TRUE(file) << PROTOCOL_TEXT;
-  std::stringstream text;
-  text << file.rdbuf();
+  const auto text = test::contents_of(PROTOCOL_TEXT);
   for (const char* vector : golden::kAll)
-    EXPECT_NE(text.str().find(vector), std::string::npos) << "PROTOCOL.md lacks or changes" << vector;
+    EXPECT_NE(text.find(vector), std::string::npos) << "PROTOCOL.md lacks or changes" << vector;
 }
 
 }  // namespace
