@@ -3,7 +3,7 @@
 #include <sstream>
 
 #include "client/hostcallctl/checks.h"
-#include "client/hostcallctl/command.h"
+#include "client/hostcallctl/program_output.h"
 
 namespace hostcall::cli::host {
 namespace {
@@ -37,7 +37,7 @@ Finding judge(const std::string& unit, Properties state) {
 }
 
 Finding check_unit(const std::string& unit, const std::string& systemctl, TimePoint deadline) {
-  auto shown = run_command({systemctl, "show", "--property=LoadState,ActiveState,SubState", unit}, deadline);
+  auto shown = program_output({systemctl, "show", "--property=LoadState,ActiveState,SubState", unit}, deadline);
   if (!shown.ok())
     return warn("unit." + unit, "systemd was not asked: " + shown.error().message(),
                 "ask it: systemctl status " + unit);

@@ -1,5 +1,5 @@
 // kv delete: deletes a key.
-#include "client/cli/kv/text.h"
+#include "client/cli/kv/store_text.h"
 #include "client/cli/kv/verbs.h"
 #include "hostcall/v1/store.hostcall.h"
 

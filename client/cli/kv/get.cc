@@ -1,6 +1,6 @@
 // kv get: the value of a key, or with --wait its first one.
 #include "client/cli/kv/follower.h"
-#include "client/cli/kv/text.h"
+#include "client/cli/kv/store_text.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/output.h"
 

@@ -1,5 +1,5 @@
 // kv list: the keys below a prefix.
-#include "client/cli/kv/text.h"
+#include "client/cli/kv/store_text.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/text.h"
 #include "hostcall/v1/store.hostcall.h"

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "client/cli/documents.h"
-#include "client/cli/kv/text.h"
+#include "client/cli/kv/store_text.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/text.h"
 #include "hostcall/v1/store.hostcall.h"

@@ -1,7 +1,7 @@
 // kv watch: changes as they come.
+#include "client/cli/kv/event_command.h"
 #include "client/cli/kv/follower.h"
-#include "client/cli/kv/run_command.h"
-#include "client/cli/kv/text.h"
+#include "client/cli/kv/store_text.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/output.h"
 
@@ -76,7 +76,7 @@ class Watch : public Verb {
     if (enough()) return;
     ++seen_;
     if (!command_.empty())
-      run_command(command_, event);
+      run_event_command(command_, event);
     else if (!invocation.quiet())
       print_line(describe(event));
   }

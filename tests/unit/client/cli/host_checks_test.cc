@@ -6,7 +6,7 @@
 #include <filesystem>
 
 #include "client/hostcallctl/checks.h"
-#include "client/hostcallctl/command.h"
+#include "client/hostcallctl/program_output.h"
 #include "proto/net/socket.h"
 #include "tests/support/patience.h"
 #include "tests/support/temp_dir.h"
@@ -123,13 +123,13 @@ TEST_F(HostChecks, ASystemctlThatFailsIsAWarning) {
 
 TEST_F(HostChecks, ACommandThatHangsIsKilled) {
   // Reads what never comes: its standard output stays open.
-  const auto result = run_command({script("exec tail -f /dev/null")}, Clock::now() + milliseconds(50));
+  const auto result = program_output({script("exec tail -f /dev/null")}, Clock::now() + milliseconds(50));
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, ETIMEDOUT);
 }
 
 TEST_F(HostChecks, ACommandThatIsNotThereIsAnError) {
-  const auto result = run_command({"/nonexistent/program"}, kNever);
+  const auto result = program_output({"/nonexistent/program"}, kNever);
   ASSERT_FALSE(result.ok());
   EXPECT_EQ(result.error().code, ENOENT);
 }

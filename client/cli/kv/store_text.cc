@@ -1,5 +1,5 @@
-// What the store's verbs say alike: see text.h.
-#include "client/cli/kv/text.h"
+// What the store's verbs say alike: see store_text.h.
+#include "client/cli/kv/store_text.h"
 
 #include "client/cli/text.h"
 #include "proto/base/escape.h"
