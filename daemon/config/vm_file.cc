@@ -1,12 +1,11 @@
 #include "daemon/config/vm_file.h"
 
-#include <fcntl.h>
+#include <unistd.h>
 
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "proto/base/unique_fd.h"
+#include "proto/base/write_file.h"
 #include "proto/net/address.h"
 
 namespace hostcall::daemon {
@@ -81,41 +80,8 @@ Json to_json(const VmRecord& record) {
   return object;
 }
 
-Done write_all(int fd, std::string_view text, const std::string& path) {
-  while (!text.empty()) {
-    const auto put = ::write(fd, text.data(), text.size());
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return Error::from_errno("write " + path);
-    text.remove_prefix(static_cast<std::size_t>(put));
-  }
-  return done();
-}
-
-// The rename itself is only on disk once its directory is.
-Done sync_directory(const std::string& directory) {
-  const auto fd = UniqueFd::adopt(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) return Error::from_errno("sync " + directory);
-  return done();
-}
-
-Done write_and_rename(const std::string& temporary, const std::string& path, std::string_view text) {
-  const auto fd =
-      UniqueFd::adopt(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, kFileMode));
-  if (!fd) return Error::from_errno("create " + temporary);
-  HOSTCALL_TRY(write_all(fd.get(), text, temporary));
-  if (::fsync(fd.get()) != 0) return Error::from_errno("sync " + temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return Error::from_errno("rename to " + path);
-  return done();
-}
-
-Done replace_file(const std::string& path, const Json& root) {
-  const auto temporary = path + ".new";
-  const auto written = write_and_rename(temporary, path, kOwnHeader + root.dump(2) + "\n");
-  if (!written.ok()) {
-    ::unlink(temporary.c_str());
-    return written.error();
-  }
-  return sync_directory(std::filesystem::path(path).parent_path());
+Done replace_own_file(const std::string& path, const Json& root) {
+  return replace_file(path, kOwnHeader + root.dump(2) + "\n", kFileMode);
 }
 
 }  // namespace
@@ -139,7 +105,7 @@ Done RuntimeState::write(const std::string& path) const {
   for (const auto& entry : entries)
     vms.push_back(
         Json{{"registration", entry.registration}, {"run_time", entry.run_time}, {"record", to_json(entry.record)}});
-  return replace_file(path, Json{{"last_registration", last_registration}, {"vms", std::move(vms)}});
+  return replace_own_file(path, Json{{"last_registration", last_registration}, {"vms", std::move(vms)}});
 }
 
 std::vector<FileRecord> read_state(const std::string& path) {
@@ -150,7 +116,7 @@ std::vector<FileRecord> read_state(const std::string& path) {
 Done write_state(const std::string& path, const std::vector<VmRecord>& records) {
   Json vms = Json::array();
   for (const auto& record : records) vms.push_back(to_json(record));
-  return replace_file(path, Json{{"vms", std::move(vms)}});
+  return replace_own_file(path, Json{{"vms", std::move(vms)}});
 }
 
 }  // namespace hostcall::daemon

@@ -8,9 +8,9 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 
 #include "proto/base/unique_fd.h"
+#include "proto/base/write_file.h"
 
 namespace hostcall::daemon::store {
 namespace {
@@ -37,13 +37,6 @@ constexpr const char* kSteps[] = {
 constexpr std::string_view kMagic("SQLite format 3\0", 16);
 
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
-
-void sync_directory(const std::string& path) {
-  const auto directory = std::filesystem::path(path).parent_path();
-  const auto fd =
-      UniqueFd::adopt(::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd || ::fsync(fd.get()) != 0) fail("can't sync the directory of the store " + path);
-}
 
 void fill(const std::string& path) {
   Connection connection(path);
@@ -76,18 +69,15 @@ DamageError::DamageError(const std::string& path, const std::string& what)
 void create_store_file(const std::string& path) {
   const auto unfinished = path + ".new";
   for (const auto* suffix : {"", "-journal", "-wal"}) std::remove((unfinished + suffix).c_str());
-  {
-    const auto fd = UniqueFd::adopt(::open(unfinished.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!fd) fail("can't create the store " + unfinished);
-    try {
-      fill(unfinished);
-    } catch (const SqliteError& error) {
-      throw std::runtime_error("can't create the store " + unfinished + ": " + error.what());
-    }
-    if (::fsync(fd.get()) != 0) fail("can't sync the new store " + unfinished);
+  const auto fd = UniqueFd::adopt(::open(unfinished.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd) fail("can't create the store " + unfinished);
+  try {
+    fill(unfinished);
+  } catch (const SqliteError& error) {
+    throw std::runtime_error("can't create the store " + unfinished + ": " + error.what());
   }
-  if (std::rename(unfinished.c_str(), path.c_str()) != 0) fail("can't rename the new store to " + path);
-  sync_directory(path);
+  if (const auto moved = move_into_place(fd.get(), unfinished, path); !moved.ok())
+    throw std::runtime_error("can't create the store " + path + ": " + moved.error().message());
 }
 
 bool store_file_exists(const std::string& path) {

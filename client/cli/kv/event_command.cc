@@ -8,6 +8,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/text.h"
 #include "proto/base/unique_fd.h"
+#include "proto/base/write_file.h"
 
 namespace hostcall::cli::kv {
 namespace {
@@ -16,11 +17,7 @@ namespace {
 Result<UniqueFd> file_of(const std::string& value) {
   auto fd = UniqueFd::adopt(::memfd_create("value", MFD_CLOEXEC));
   if (!fd) return Error::from_errno("memfd_create");
-  for (std::size_t put = 0; put != value.size();) {
-    const auto written = ::write(fd.get(), value.data() + put, value.size() - put);
-    if (written < 0) return Error::from_errno("write to a memfd");
-    put += static_cast<std::size_t>(written);
-  }
+  HOSTCALL_TRY(write_all(fd.get(), value));
   if (::lseek(fd.get(), 0, SEEK_SET) != 0) return Error::from_errno("lseek");
   return fd;
 }
