@@ -11,14 +11,12 @@
 #include <string>
 
 #include "client/lib/channel.h"
-#include "client/lib/started.h"
+#include "client/lib/started_calls.h"
 
-struct hostcall_result {
-  hostcall::client::Reply reply;
-};
+struct hostcall_result : hostcall::client::CallResult {};
 
 struct hostcall_client {
-  explicit hostcall_client(hostcall::client::Options options) : channel(std::move(options)), started(channel) {}
+  explicit hostcall_client(hostcall::client::ChannelOptions options) : channel(std::move(options)), started(channel) {}
   hostcall::client::Channel channel;
   hostcall::client::StartedCalls started;
 };
@@ -67,9 +65,9 @@ struct CallArguments {
   const hostcall_call_options* options;
 };
 // Fills `spec` and returns null; the error's text, which is static, otherwise.
-const char* read_call(const Options& defaults, const CallArguments& arguments, TimePoint now, CallSpec& spec);
+const char* read_call(const ChannelOptions& defaults, const CallArguments& arguments, TimePoint now, CallSpec& spec);
 // The deadline and readiness part of it.
-const char* read_call_options(const Options& defaults, const hostcall_call_options* options, TimePoint now,
+const char* read_call_options(const ChannelOptions& defaults, const hostcall_call_options* options, TimePoint now,
                               CallSpec& spec);
 
 // Begins the call and waits for its end; its code.
@@ -82,6 +80,6 @@ inline bool is_valid(const hostcall_payload& payload) {
 wire::Payload to_wire(const hostcall_payload& payload);
 
 // Fills the options; the error's text otherwise.
-std::optional<std::string> read_options(const hostcall_options* given, Options& out);
+std::optional<std::string> read_options(const hostcall_options* given, ChannelOptions& out);
 
 }  // namespace hostcall::client

@@ -18,7 +18,7 @@ const char* read_method(const char* method, CallSpec& spec) {
 
 }  // namespace
 
-const char* read_call_options(const Options& defaults, const hostcall_call_options* options, TimePoint now,
+const char* read_call_options(const ChannelOptions& defaults, const hostcall_call_options* options, TimePoint now,
                               CallSpec& spec) {
   hostcall_call_options read;
   if (!read_versioned(options, read)) return "hostcall_call_options.size is wrong, or asks for a newer library";
@@ -30,7 +30,7 @@ const char* read_call_options(const Options& defaults, const hostcall_call_optio
   return nullptr;
 }
 
-const char* read_call(const Options& defaults, const CallArguments& arguments, TimePoint now, CallSpec& spec) {
+const char* read_call(const ChannelOptions& defaults, const CallArguments& arguments, TimePoint now, CallSpec& spec) {
   if (!is_valid(arguments.request)) return "request: source is null, size is not 0";
   if (const auto* error = read_method(arguments.method, spec)) return error;
   spec.payload = to_wire(arguments.request);
@@ -46,7 +46,7 @@ wire::Payload to_wire(const hostcall_payload& payload) {
 int run_call(Channel& channel, Call& call, TimePoint now) {
   channel.begin(call, now);
   while (!call.ended()) now = channel.wait(kNever, now);
-  return static_cast<int>(call.reply.status.code);
+  return static_cast<int>(call.result.status.code);
 }
 
 }  // namespace hostcall::client
@@ -57,7 +57,7 @@ using hostcall::Clock;
 namespace {
 
 int call(Channel& channel, const CallArguments& arguments, hostcall_result& result) {
-  Call call(result.reply);
+  Call call(result);
   const auto now = Clock::now();
   if (const auto* error = read_call(channel.options(), arguments, now, call.spec))
     return refuse(&result, HOSTCALL_INVALID_ARGUMENT, error);

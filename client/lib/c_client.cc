@@ -45,7 +45,7 @@ std::optional<std::string> read_address(const char* given, net::Address& out) {
 }
 
 // A privileged port is wanted as evidence: where it can't be had, going on without it would only be found out later.
-std::optional<std::string> read_source(const hostcall_options& options, Options& out) {
+std::optional<std::string> read_source(const hostcall_options& options, ChannelOptions& out) {
   out.source_port = options.source_port;
   out.privileged_port = options.privileged_port != 0;
   if (!out.privileged_port) return std::nullopt;
@@ -67,7 +67,7 @@ void set_count(std::uint32_t count, std::size_t& out) {
 
 }  // namespace
 
-std::optional<std::string> read_options(const hostcall_options* given, Options& out) {
+std::optional<std::string> read_options(const hostcall_options* given, ChannelOptions& out) {
   hostcall_options options;
   if (!read_versioned(given, options)) return "hostcall_options.size is wrong, or asks for a newer library";
   out.client_name = program_name();
@@ -100,7 +100,7 @@ int hostcall_client_new(const hostcall_options* options, hostcall_client** clien
   return guarded(result, [&]() -> int {
     if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
     *client = nullptr;
-    Options read;
+    ChannelOptions read;
     if (auto error = read_options(options, read)) return fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
     *client = new hostcall_client(std::move(read));
     return fail(result, HOSTCALL_OK, {});
@@ -120,8 +120,8 @@ void hostcall_client_free(hostcall_client* client) {
 int hostcall_connect(hostcall_client* client, const hostcall_call_options* options, hostcall_result* result) {
   return guarded(result, [&]() -> int {
     if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
-    Reply unwanted;
-    Call call(result == nullptr ? unwanted : result->reply);
+    CallResult unwanted;
+    Call call(result == nullptr ? unwanted : *result);
     const auto now = Clock::now();
     if (const auto* error = read_call_options(client->channel.options(), options, now, call.spec))
       return fail(result, HOSTCALL_INVALID_ARGUMENT, error);
@@ -131,7 +131,7 @@ int hostcall_connect(hostcall_client* client, const hostcall_call_options* optio
 
 int hostcall_get_session(const hostcall_client* client, hostcall_session* session) {
   if (client == nullptr || session == nullptr || session->size < sizeof session->size) return HOSTCALL_INVALID_ARGUMENT;
-  const auto* agreed = client->channel.session();
+  const auto* agreed = client->channel.agreement();
   if (agreed == nullptr) return HOSTCALL_UNAVAILABLE;
   const auto size = std::min(session->size, sizeof(hostcall_session));
   const hostcall_session filled{

@@ -25,9 +25,9 @@ static_assert(HOSTCALL_UNAUTHENTICATED == static_cast<int>(Code::kUnauthenticate
 
 int hostcall::client::fail(hostcall_result* result, hostcall_code code, std::string text) noexcept {
   if (result == nullptr) return code;
-  result->reply.clear();
-  result->reply.status.code = static_cast<Code>(code);
-  result->reply.status.message = std::move(text);
+  result->clear();
+  result->status.code = static_cast<Code>(code);
+  result->status.message = std::move(text);
   return code;
 }
 
@@ -46,25 +46,25 @@ hostcall_result* hostcall_result_new(void) { return new (std::nothrow) hostcall_
 void hostcall_result_free(hostcall_result* result) { delete result; }
 
 int hostcall_result_code(const hostcall_result* result) {
-  return result == nullptr ? HOSTCALL_OK : static_cast<int>(result->reply.status.code);
+  return result == nullptr ? HOSTCALL_OK : static_cast<int>(result->status.code);
 }
 
 const char* hostcall_result_message(const hostcall_result* result) {
-  return result == nullptr ? "" : result->reply.status.message.c_str();
+  return result == nullptr ? "" : result->status.message.c_str();
 }
 
 std::uint32_t hostcall_result_retry_after_ms(const hostcall_result* result) {
   if (result == nullptr) return 0;
-  const auto ms = std::chrono::ceil<hostcall::milliseconds>(result->reply.status.retry_after).count();
+  const auto ms = std::chrono::ceil<hostcall::milliseconds>(result->status.retry_after).count();
   return static_cast<std::uint32_t>(std::clamp<decltype(ms)>(ms, 0, UINT32_MAX));
 }
 
 int hostcall_result_outcome_unknown(const hostcall_result* result) {
-  return result != nullptr && result->reply.outcome_unknown;
+  return result != nullptr && result->outcome_unknown;
 }
 
 const void* hostcall_result_payload(const hostcall_result* result, std::size_t* size) {
-  const auto payload = result == nullptr ? std::string_view() : result->reply.payload.view();
+  const auto payload = result == nullptr ? std::string_view() : result->payload.view();
   if (size == nullptr) return nullptr;
   *size = payload.size();
   return payload.data();

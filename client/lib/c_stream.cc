@@ -20,9 +20,9 @@ struct hostcall_stream final : client::CallObserver {
 
   hostcall_stream_callback callback = nullptr;
   void* user = nullptr;
-  client::Reply reply;
+  client::CallResult result;
   hostcall::Buffer memory;  // of what the call keeps
-  client::Call call{reply};
+  client::Call call{result};
 };
 
 namespace {
@@ -106,8 +106,8 @@ int hostcall_stream_open(hostcall_client* owner, const char* method, int shape, 
     call.send_closed = !wire::client_streams(call.spec.shape);
     call.keep(opened->memory);
     owner->channel.begin(call, now);
-    if (call.ended() && call.reply.status.code == wire::Code::kResourceExhausted)
-      return client::fail(result, HOSTCALL_RESOURCE_EXHAUSTED, call.reply.status.message);
+    if (call.ended() && call.result.status.code == wire::Code::kResourceExhausted)
+      return client::fail(result, HOSTCALL_RESOURCE_EXHAUSTED, call.result.status.message);
     *stream = opened.release();
     return client::fail(result, HOSTCALL_OK, {});
   });
@@ -164,12 +164,12 @@ int hostcall_stream_finish(hostcall_stream* stream, hostcall_result* result) {
       return call.ended() ? HOSTCALL_OK : HOSTCALL_WOULD_BLOCK;
     });
     if (result != nullptr) {
-      result->reply.clear();
-      result->reply.status = call.reply.status;
-      result->reply.outcome_unknown = call.reply.outcome_unknown;
-      result->reply.payload.append(call.reply.payload.view());
+      result->clear();
+      result->status = call.result.status;
+      result->outcome_unknown = call.result.outcome_unknown;
+      result->payload.append(call.result.payload.view());
     }
-    return static_cast<int>(call.reply.status.code);
+    return static_cast<int>(call.result.status.code);
   });
 }
 

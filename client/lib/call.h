@@ -1,5 +1,5 @@
 // Call: one call from its begin to its end, whichever connections it is tried on. Owned by the user's side (a
-// blocking function's stack, a started call's slot, a stream handle); Channel and Connection only refer to it.
+// blocking function's stack, a started call's slot, a stream handle); Channel and Link only refer to it.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +16,10 @@ namespace hostcall::client {
 
 class Call;
 class Channel;
-class Connection;
+class Link;
 
 // How a call ended and what it returned.
-struct Reply {
+struct CallResult {
   wire::Status status;
   bool outcome_unknown = false;  // the request went out and no answer came
   Buffer payload;
@@ -67,11 +67,11 @@ class Call {
     kNew,
     kWaiting,  // for a connection, or for room on it
     kRunning,  // its request is in a connection's output, or beyond
-    kEnded,    // the reply holds the outcome
+    kEnded,    // `result` holds how
   };
 
-  // `reply` and `observer` (may be null) must outlive the call.
-  explicit Call(Reply& reply, CallObserver* observer = nullptr) : reply(reply), observer(observer) {}
+  // `result` and `observer` (may be null) must outlive the call.
+  explicit Call(CallResult& result, CallObserver* observer = nullptr) : result(result), observer(observer) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
   // Cancels it if it has not ended.
@@ -85,22 +85,22 @@ class Call {
   std::string name() const;
 
   CallSpec spec;
-  Reply& reply;
+  CallResult& result;
   CallObserver* observer;
   Inbox inbox;               // messages of a stream
   bool send_closed = false;  // this side sends no more
 
-  // --- kept by Channel and Connection ---
+  // --- kept by Channel and Link ---
   State state = State::kNew;
-  bool sent_data = false;            // a stream with Data on its way can't be repeated
-  unsigned pending = 0;              // events that the observer has not been told
-  unsigned repeats = 0;              // times that it was begun again on another connection
-  TimePoint give_up = kNever;        // waits no longer for a connection
-  std::uint64_t request_end = 0;     // running: place of the request's last byte in the connection's output
-  Channel* channel = nullptr;        // set while the channel knows it
-  Connection* connection = nullptr;  // running
-  wire::Stream* stream = nullptr;    // running
-  std::size_t index = 0;             // in the channel's list
+  bool sent_data = false;          // a stream with Data on its way can't be repeated
+  unsigned pending = 0;            // events that the observer has not been told
+  unsigned repeats = 0;            // times that it was begun again on another connection
+  TimePoint give_up = kNever;      // waits no longer for a connection
+  std::uint64_t request_end = 0;   // running: place of the request's last byte in the connection's output
+  Channel* channel = nullptr;      // set while the channel knows it
+  Link* link = nullptr;            // running
+  wire::Stream* stream = nullptr;  // running
+  std::size_t index = 0;           // in the channel's list
 };
 
 }  // namespace hostcall::client

@@ -1,4 +1,4 @@
-// The calls of a channel; its connections are in channel_link.cc.
+// The calls of a channel; its connections are in channel_links.cc.
 #include "client/lib/channel.h"
 
 #include <algorithm>
@@ -38,7 +38,7 @@ bool is_repeatable(const Call& call) { return !call.sent_data && call.repeats < 
 
 }  // namespace
 
-Channel::Channel(Options options)
+Channel::Channel(ChannelOptions options)
     : options_(std::move(options)),
       busy_poll_(options_.busy_poll),
       backoff_(options_.backoff_base, options_.backoff_cap, options_.jitter_seed),
@@ -52,7 +52,7 @@ Channel::~Channel() {
 // ---------------------------------------------------------------- for owners
 
 void Channel::begin(Call& call, TimePoint now) {
-  call.reply.clear();
+  call.result.clear();
   call.channel = this;
   call.index = calls_.size();
   calls_.push_back(&call);
@@ -79,7 +79,7 @@ void Channel::begin_waiting(Call& call, TimePoint now) {
 // What is usual: the connection stands, nobody waits, and nothing is to be said against the call.
 bool Channel::may_start_at_once(const Call& call) const {
   return state_ == State::kReady && waiting_.empty() && current_->has_room() && !call.spec.service.empty() &&
-         surely_fits(call.spec, current_->session().max_message_bytes);
+         surely_fits(call.spec, current_->agreement().max_message_bytes);
 }
 
 // Why the call is not even begun, if so.
@@ -113,11 +113,11 @@ void Channel::forget(Call& call) {
 wire::SendOutcome Channel::send(Call& call, const wire::Payload& message) {
   if (call.ended() || call.send_closed) return wire::SendOutcome::kEnded;
   if (call.state == Call::State::kWaiting) return wire::SendOutcome::kBlocked;
-  if (auto status = too_large(call, message.size(), call.connection->session().max_message_bytes)) {
+  if (auto status = too_large(call, message.size(), call.link->agreement().max_message_bytes)) {
     end_running(call, std::move(*status));
     return wire::SendOutcome::kEnded;
   }
-  const auto outcome = call.connection->send(call, message);
+  const auto outcome = call.link->send(call, message);
   if (outcome == wire::SendOutcome::kSent) call.sent_data = dirty_ = true;
   return outcome;
 }
@@ -126,14 +126,14 @@ void Channel::close_send(Call& call) {
   if (call.send_closed) return;
   call.send_closed = true;
   if (call.state != Call::State::kRunning) return;
-  call.connection->close_send(call);
+  call.link->close_send(call);
   dirty_ = true;
 }
 
 std::string_view Channel::take(Call& call) {
   const auto message = call.inbox.take();
   unread_ -= Inbox::cost_of(message.size());
-  if (call.connection != nullptr) call.connection->consumed(call, message.size());
+  if (call.link != nullptr) call.link->consumed(call, message.size());
   dirty_ = true;  // credit may go out, and reading go on
   return message;
 }
@@ -164,7 +164,7 @@ void Channel::start_waiting(TimePoint now) {
     auto& call = *waiting_.front();
     if (call.spec.service.empty()) {
       end(call, {});
-    } else if (auto status = too_large(call, request_bytes(call.spec), current_->session().max_message_bytes)) {
+    } else if (auto status = too_large(call, request_bytes(call.spec), current_->agreement().max_message_bytes)) {
       end(call, std::move(*status));
     } else {
       waiting_.pop_front();
@@ -184,23 +184,23 @@ void Channel::start(Call& call, TimePoint now) {
 void Channel::end(Call& call, wire::Status status, bool outcome_unknown) {
   if (call.state == Call::State::kWaiting) erase_call(waiting_, call);
   call.state = Call::State::kEnded;
-  if (!status.ok()) call.reply.payload.clear();
-  call.reply.status = std::move(status);
-  call.reply.outcome_unknown = outcome_unknown;
+  if (!status.ok()) call.result.payload.clear();
+  call.result.status = std::move(status);
+  call.result.outcome_unknown = outcome_unknown;
   notify(call, kClosed);
 }
 
 void Channel::end_running(Call& call, wire::Status status) {
-  const bool written = call.connection->was_written(call);
-  call.connection->cancel(call, status.code);
+  const bool written = call.link->was_written(call);
+  call.link->cancel(call, status.code);
   dirty_ = true;
   end(call, std::move(status), written);
 }
 
 // The status of the reply is OK since the call has begun.
-void Channel::on_reply(Call& call, std::string_view payload) {
+void Channel::on_call_done(Call& call, std::string_view payload) {
   backoff_.reset();
-  call.reply.payload.append(payload);
+  call.result.payload.append(payload);
   call.state = Call::State::kEnded;
   notify(call, kClosed);
 }
@@ -238,7 +238,7 @@ void Channel::expire_calls(TimePoint now) {
 void Channel::expire_call(Call& call, TimePoint now) {
   const auto& address = options_.address;
   if (call.state == Call::State::kRunning) {
-    const bool paused = !call.connection->may_read();
+    const bool paused = !call.link->may_read();
     return end_running(call, {wire::Code::kDeadlineExceeded,
                               call.name() + ": no reply from " + address.to_string() + " before the deadline" +
                                   (paused ? "; reading has paused because messages of streams were not taken" : ""),
@@ -261,10 +261,10 @@ void Channel::fail_waiting(const wire::Status& status, bool spare_patient) {
 }
 
 // Ends what runs on a lost connection, and begins again what was not written to it.
-void Channel::fail_running(Connection& connection, const std::string& why, TimePoint now) {
+void Channel::fail_running(Link& link, const std::string& why, TimePoint now) {
   std::vector<Call*> unwritten;
-  for (auto* call : connection.abandon_after(0)) {
-    if (connection.was_written(*call))
+  for (auto* call : link.abandon_after(0)) {
+    if (link.was_written(*call))
       end(*call, {wire::Code::kUnavailable, call->name() + ": " + why + "; the request had been sent", {}}, true);
     else
       unwritten.push_back(call);
@@ -277,7 +277,7 @@ void Channel::repeat_or_end(const std::vector<Call*>& calls, const std::string& 
   for (auto it = calls.rbegin(); it != calls.rend(); ++it) {
     auto& call = **it;
     drop_inbox(call);
-    call.reply.clear();
+    call.result.clear();
     if (!is_repeatable(call)) {
       end(call,
           {wire::Code::kUnavailable, call.name() + ": " + why + "; the host has not begun it", last_retry_after_});

@@ -13,15 +13,15 @@
 
 #include "client/lib/backoff.h"
 #include "client/lib/call.h"
-#include "client/lib/connection.h"
-#include "client/lib/options.h"
+#include "client/lib/channel_options.h"
+#include "client/lib/link.h"
 #include "client/lib/poll_set.h"
 #include "proto/base/busy_poll.h"
 #include "proto/net/socket.h"
 
 namespace hostcall::client {
 
-class Channel final : private ConnectionEvents {
+class Channel final : private LinkEvents {
  public:
   enum class State : std::uint8_t {
     kIdle,        // no connection, and nobody needs one
@@ -32,17 +32,17 @@ class Channel final : private ConnectionEvents {
     kClosed,   // for ever
   };
 
-  explicit Channel(Options options);
+  explicit Channel(ChannelOptions options);
   ~Channel();
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
   State state() const { return state_; }
-  const Options& options() const { return options_; }
+  const ChannelOptions& options() const { return options_; }
   // The agreement in force; null unless ready.
-  const Session* session() const { return state_ == State::kReady ? &current_->session() : nullptr; }
+  const Agreement* agreement() const { return state_ == State::kReady ? &current_->agreement() : nullptr; }
 
-  // --- calls; their outcome is in their Reply once they have ended ---
+  // --- calls; their outcome is in their CallResult once they have ended ---
   // Begins a call; its spec is set. It may end at once. Nothing is sent before flush() or process().
   void begin(Call& call, TimePoint now);
   // Ends a call that has not ended.
@@ -81,9 +81,9 @@ class Channel final : private ConnectionEvents {
   // A connection that was unused for so long is looked at before a call is put on it.
   static constexpr milliseconds kStaleAfter{100};
   static constexpr std::size_t kMaxDraining = 4;
-  static constexpr std::size_t kMaxConnections = kMaxDraining + 1;
+  static constexpr std::size_t kMaxLinks = kMaxDraining + 1;
 
-  void on_reply(Call& call, std::string_view payload) override;
+  void on_call_done(Call& call, std::string_view payload) override;
   void on_call_failed(Call& call, wire::Status status) override;
   void on_message(Call& call, std::size_t size) override;
   void on_writable(Call& call) override;
@@ -107,11 +107,11 @@ class Channel final : private ConnectionEvents {
   void expire_calls(TimePoint now);
   void expire_call(Call& call, TimePoint now);
   void fail_waiting(const wire::Status& status, bool spare_patient);
-  void fail_running(Connection& connection, const std::string& why, TimePoint now);
+  void fail_running(Link& link, const std::string& why, TimePoint now);
   void repeat_or_end(const std::vector<Call*>& calls, const std::string& why, TimePoint now);
   void dispatch();
 
-  // --- connections: channel_link.cc ---
+  // --- connections: channel_links.cc ---
   void set_state(State state);
   void connect_if_needed(TimePoint now) {
     if (state_ == State::kIdle || state_ == State::kBackoff) connect_or_rest(now);
@@ -135,29 +135,29 @@ class Channel final : private ConnectionEvents {
   void settle_draining(TimePoint now);
   void take_hello(TimePoint now);
   void part(TimePoint now);
-  void park(std::unique_ptr<Connection> connection, TimePoint now);
+  void park(std::unique_ptr<Link> link, TimePoint now);
   void check_stale(TimePoint now) {
     if (state_ == State::kReady && current_->idle_since(now - kStaleAfter)) look_at_stale(now);
   }
   void look_at_stale(TimePoint now);
-  std::string why(const Connection& connection) const;
-  short wanted_events(const Connection& connection) const;
+  std::string why(const Link& link) const;
+  short wanted_events(const Link& link) const;
   void sync_poll_set() {
     if (poll_set_.active()) update_poll_set();
   }
   void update_poll_set();
   std::size_t fill_poll(std::span<pollfd> entries) const;
   template <class Visit>
-  void for_each_connection(Visit visit) const;
+  void for_each_link(Visit visit) const;
   void after_reading(TimePoint now);
   bool may_await_host() const;
   bool await_host(TimePoint until, TimePoint& now);
   void poll(TimePoint until, TimePoint now) const;
 
-  const Options options_;
+  const ChannelOptions options_;
   State state_ = State::kIdle;
-  std::unique_ptr<Connection> current_;                // kConnecting, kHello, kReady
-  std::vector<std::unique_ptr<Connection>> draining_;  // the host takes no new calls on these
+  std::unique_ptr<Link> current_;                // kConnecting, kHello, kReady
+  std::vector<std::unique_ptr<Link>> draining_;  // the host takes no new calls on these
   PollSet poll_set_;
   BusyPoll busy_poll_;
   Backoff backoff_;

@@ -32,19 +32,19 @@ std::string_view unix_hint(int code) {
   }
 }
 
-std::string_view hint_for(int code, const Options& options) {
+std::string_view hint_for(int code, const ChannelOptions& options) {
   if (options.address.family != net::Address::Family::kVsock) return unix_hint(code);
   return vsock_hint(code, options.source_port != 0 || options.privileged_port);
 }
 
 }  // namespace
 
-std::string explain_connect(const Error& error, const Options& options) {
+std::string explain_connect(const Error& error, const ChannelOptions& options) {
   const auto hint = hint_for(error.code, options);
   return error.message() + (hint.empty() ? "" : "; ") + std::string(hint);
 }
 
-std::string explain_silence(const Options& options) {
+std::string explain_silence(const ChannelOptions& options) {
   return "no answer to Hello from " + options.address.to_string() + " within " +
          std::to_string(std::chrono::ceil<milliseconds>(options.hello_timeout).count()) +
          " ms: " + std::string(kStartDaemon);

@@ -15,7 +15,7 @@ constexpr milliseconds kMinHeartbeat{100};
 constexpr milliseconds kMaxHeartbeat = std::chrono::hours(24);
 
 // Every feature but the checksum, which costs time and is asked for.
-std::uint64_t wanted_features(const Options& options) {
+std::uint64_t wanted_features(const ChannelOptions& options) {
   return options.crc ? wire::kAllFeatures : wire::kAllFeatures & ~std::uint64_t{wire::kFeatureCrc32c};
 }
 
@@ -32,7 +32,7 @@ milliseconds heartbeat(std::uint32_t ms) {
 
 }  // namespace
 
-std::string hello_request(const Options& options) {
+std::string hello_request(const ChannelOptions& options) {
   v1::HelloRequest request;
   request.set_client_name(options.client_name);
   request.set_client_version(options.client_version);
@@ -41,22 +41,22 @@ std::string hello_request(const Options& options) {
   return request.SerializeAsString();
 }
 
-std::optional<Session> parse_hello(std::string_view payload, const Options& options) {
+std::optional<Agreement> parse_hello(std::string_view payload, const ChannelOptions& options) {
   v1::HelloResponse response;
   if (!response.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return std::nullopt;
-  Session session;
-  session.extension = {.features = response.features() & wanted_features(options),
-                       .stream_window = response.initial_stream_window(),
-                       .connection_window = response.initial_connection_window()};
-  session.session_id = response.session_id();
-  session.vm_name = bounded_text(response.vm_name(), kMaxText);
-  session.daemon_epoch = bounded_text(response.daemon_epoch(), kMaxText);
-  session.daemon_version = bounded_text(response.daemon_version(), kMaxText);
+  Agreement agreement;
+  agreement.extension = {.features = response.features() & wanted_features(options),
+                         .stream_window = response.initial_stream_window(),
+                         .connection_window = response.initial_connection_window()};
+  agreement.session_id = response.session_id();
+  agreement.vm_name = bounded_text(response.vm_name(), kMaxText);
+  agreement.daemon_epoch = bounded_text(response.daemon_epoch(), kMaxText);
+  agreement.daemon_version = bounded_text(response.daemon_version(), kMaxText);
   if (const auto bytes = response.max_message_bytes(); bytes != 0)
-    session.max_message_bytes = std::min(bytes, wire::kMaxDataBytes);
-  session.max_streams = response.max_streams();
-  session.heartbeat_interval = heartbeat(response.heartbeat_interval_ms());
-  return session;
+    agreement.max_message_bytes = std::min(bytes, wire::kMaxDataBytes);
+  agreement.max_streams = response.max_streams();
+  agreement.heartbeat_interval = heartbeat(response.heartbeat_interval_ms());
+  return agreement;
 }
 
 }  // namespace hostcall::client

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "client/lib/options.h"
+#include "client/lib/channel_options.h"
 #include "proto/wire/endpoint.h"
 
 namespace hostcall::client {
@@ -14,7 +14,7 @@ inline constexpr std::string_view kSessionService = "hostcall.v1.Session";
 inline constexpr std::string_view kHelloMethod = "Hello";
 
 // The agreement of one connection. Default: with a plain ttrpc server.
-struct Session {
+struct Agreement {
   wire::Extension extension;
   std::uint64_t session_id = 0;
   std::string vm_name;
@@ -26,10 +26,10 @@ struct Session {
 };
 
 // Serialised HelloRequest; reads the guest's boot id.
-std::string hello_request(const Options& options);
+std::string hello_request(const ChannelOptions& options);
 
 // Reads a HelloResponse to a Hello with these options; whatever a host may claim in it is cut down to
 // what the client can bear. Nothing if the bytes are not one.
-std::optional<Session> parse_hello(std::string_view payload, const Options& options);
+std::optional<Agreement> parse_hello(std::string_view payload, const ChannelOptions& options);
 
 }  // namespace hostcall::client

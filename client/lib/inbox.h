@@ -15,20 +15,20 @@ namespace hostcall::client {
 
 class Inbox {
  public:
-  bool empty() const { return !store_ || store_->empty(); }
+  bool empty() const { return !messages_ || messages_->empty(); }
   // What the messages cost in credit, and about what they cost in memory.
-  std::size_t cost() const { return store_ ? store_->cost : 0; }
+  std::size_t cost() const { return messages_ ? messages_->cost : 0; }
 
   // With a block, which the message lies in, it is not copied, and the block held.
   void push(std::string_view bytes, std::shared_ptr<const char[]> block = nullptr) {
-    if (!store_) store_ = std::make_unique<Store>();
-    store_->push(bytes, std::move(block));
+    if (!messages_) messages_ = std::make_unique<Messages>();
+    messages_->push(bytes, std::move(block));
   }
   // The oldest message, valid until the next take() or release(). Needs a message.
-  std::string_view take() { return store_->take(); }
+  std::string_view take() { return messages_->take(); }
   // Nobody looks at the taken message any more: its memory can take what comes next.
   void release() {
-    if (store_) store_->release();
+    if (messages_) messages_->release();
   }
   static std::size_t cost_of(std::size_t size) { return static_cast<std::size_t>(wire::data_cost(size)); }
 
@@ -41,15 +41,15 @@ class Inbox {
     std::string_view bytes;
   };
 
-  struct Store {
-    bool empty() const { return head == messages.size(); }
+  struct Messages {
+    bool empty() const { return head == list.size(); }
     void push(std::string_view bytes, std::shared_ptr<const char[]> block);
     std::string_view take();
     void release();
     Buffer spare();
     void recycle(Buffer& buffer);
 
-    std::vector<Message> messages;
+    std::vector<Message> list;
     std::size_t head = 0;  // messages before it were taken
     std::size_t cost = 0;
     Message taken;  // the user looks at this one
@@ -57,40 +57,40 @@ class Inbox {
     std::size_t spare_bytes = 0;
   };
 
-  std::unique_ptr<Store> store_;  // null until the first message: most calls have none
+  std::unique_ptr<Messages> messages_;  // null until the first message: most calls have none
 };
 
-inline void Inbox::Store::push(std::string_view bytes, std::shared_ptr<const char[]> block) {
+inline void Inbox::Messages::push(std::string_view bytes, std::shared_ptr<const char[]> block) {
   Message message{.copy = {}, .block = std::move(block), .bytes = bytes};
   if (!message.block) {
     message.copy = spare();
     message.copy.append(bytes);
     message.bytes = message.copy.view();
   }
-  messages.push_back(std::move(message));
+  list.push_back(std::move(message));
   cost += cost_of(bytes.size());
 }
 
-inline std::string_view Inbox::Store::take() {
+inline std::string_view Inbox::Messages::take() {
   release();
-  taken = std::exchange(messages[head++], {});
+  taken = std::exchange(list[head++], {});
   if (empty()) {
-    messages.clear();
+    list.clear();
     head = 0;
-  } else if (head > messages.size() / 2) {
-    messages.erase(messages.begin(), messages.begin() + static_cast<std::ptrdiff_t>(head));
+  } else if (head > list.size() / 2) {
+    list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(head));
     head = 0;
   }
   cost -= cost_of(taken.bytes.size());
   return taken.bytes;
 }
 
-inline void Inbox::Store::release() {
+inline void Inbox::Messages::release() {
   recycle(taken.copy);
   taken = {};
 }
 
-inline Buffer Inbox::Store::spare() {
+inline Buffer Inbox::Messages::spare() {
   if (spares.empty()) return {};
   Buffer buffer = std::move(spares.back());
   spares.pop_back();
@@ -98,7 +98,7 @@ inline Buffer Inbox::Store::spare() {
   return buffer;
 }
 
-inline void Inbox::Store::recycle(Buffer& buffer) {
+inline void Inbox::Messages::recycle(Buffer& buffer) {
   if (buffer.capacity() == 0 || spare_bytes + buffer.capacity() > kMaxSpareBytes) return;
   buffer.clear();
   spare_bytes += buffer.capacity();

@@ -28,10 +28,10 @@ TEST(ChannelHello, AgreesAndKeepsTheSession) {
   EXPECT_EQ(rig.state(), Channel::State::kHello);
   rig.pump();
   EXPECT_EQ(rig.state(), Channel::State::kReady);
-  ASSERT_NE(rig.channel->session(), nullptr);
-  EXPECT_EQ(rig.channel->session()->vm_name, "web1");
-  EXPECT_EQ(rig.channel->session()->session_id, 7u);
-  EXPECT_EQ(rig.channel->session()->daemon_epoch, "e1");
+  ASSERT_NE(rig.channel->agreement(), nullptr);
+  EXPECT_EQ(rig.channel->agreement()->vm_name, "web1");
+  EXPECT_EQ(rig.channel->agreement()->session_id, 7u);
+  EXPECT_EQ(rig.channel->agreement()->daemon_epoch, "e1");
   EXPECT_EQ(call.payload(), "reply to x");
 
   const auto& hello = *rig.host.connection().hello;
@@ -41,12 +41,12 @@ TEST(ChannelHello, AgreesAndKeepsTheSession) {
 }
 
 TEST(ChannelHello, CrcIsAskedForByOptionOnly) {
-  Rig rig(answering_script(), [](client::Options& options) { options.crc = true; });
+  Rig rig(answering_script(), [](client::ChannelOptions& options) { options.crc = true; });
   TestCall call("a.B/C", "x");
   rig.begin(call);
   rig.pump();
   EXPECT_NE(rig.host.connection().hello->features() & wire::kFeatureCrc32c, 0u);
-  EXPECT_NE(rig.channel->session()->extension.features & wire::kFeatureCrc32c, 0u);
+  EXPECT_NE(rig.channel->agreement()->extension.features & wire::kFeatureCrc32c, 0u);
   EXPECT_EQ(call.payload(), "reply to x");
 }
 
@@ -69,7 +69,7 @@ TEST(ChannelHello, APlainServerIsUsedWithoutTheExtension) {
   rig.begin(call);
   rig.pump();
   EXPECT_EQ(rig.state(), Channel::State::kReady);
-  EXPECT_EQ(rig.channel->session()->extension.features, 0u);
+  EXPECT_EQ(rig.channel->agreement()->extension.features, 0u);
   EXPECT_EQ(call.payload(), "reply to y");
 }
 
@@ -85,8 +85,8 @@ TEST(ChannelHello, ARefusalEndsWhatWaitsWithTheHostsStatus) {
   for (auto* call : {&first, &patient}) {
     EXPECT_EQ(call->code(), Code::kPermissionDenied);
     EXPECT_EQ(call->text(), script.hello.message);
-    EXPECT_EQ(call->reply.status.retry_after, seconds(2));
-    EXPECT_FALSE(call->reply.outcome_unknown);
+    EXPECT_EQ(call->result.status.retry_after, seconds(2));
+    EXPECT_FALSE(call->result.outcome_unknown);
   }
   EXPECT_EQ(rig.host.connections.size(), 1u);
 
@@ -123,7 +123,7 @@ TEST(ChannelHello, AHostThatIsJustRestartingIsWaitedFor) {
 TEST(ChannelHello, SilenceIsRetriedUntilTheBudgetEnds) {
   auto script = extended_script();
   script.answer_hello = false;
-  Rig rig(script, [](client::Options& options) {
+  Rig rig(script, [](client::ChannelOptions& options) {
     options.hello_timeout = seconds(1);
     options.connect_budget = seconds(5);
   });
@@ -139,14 +139,14 @@ TEST(ChannelHello, SilenceIsRetriedUntilTheBudgetEnds) {
 // ---------------------------------------------------------------- attempts
 
 TEST(ChannelConnect, AMissingSocketFailsAtOnceAndSaysWhatToDo) {
-  client::Options options;
+  client::ChannelOptions options;
   options.address = missing_path();
   Channel channel(options);
   TestCall call("a.B/C");
   channel.begin(call.call, Rig().now);
   ASSERT_TRUE(call.ended());
   EXPECT_EQ(call.code(), Code::kUnavailable);
-  EXPECT_FALSE(call.reply.outcome_unknown);
+  EXPECT_FALSE(call.result.outcome_unknown);
   EXPECT_THAT(call.text(), HasSubstr(options.address.to_string()));
   EXPECT_THAT(call.text(), HasSubstr("No such file or directory"));
   EXPECT_THAT(call.text(), HasSubstr("is hostcalld running"));
@@ -200,7 +200,7 @@ Duration pause_after_failure(Rig& rig) {
 TEST(ChannelConnect, PausesGrowToTheCapAndAnAnsweredCallResetsThem) {
   auto script = answering_script();
   script.answer_hello = false;
-  Rig rig(script, [](client::Options& options) { options.wait_for_ready = true; });
+  Rig rig(script, [](client::ChannelOptions& options) { options.wait_for_ready = true; });
   TestCall call("a.B/C"), next("a.B/C");
   rig.begin(call, std::chrono::hours(1));
   Duration longest{};
@@ -226,7 +226,7 @@ TEST(ChannelConnect, PausesGrowToTheCapAndAnAnsweredCallResetsThem) {
 TEST(ChannelConnect, QueuedCallsAreBounded) {
   auto script = answering_script();
   script.answer_hello = false;
-  Rig rig(script, [](client::Options& options) { options.max_queued_calls = 2; });
+  Rig rig(script, [](client::ChannelOptions& options) { options.max_queued_calls = 2; });
   TestCall one("a.B/C"), two("a.B/C"), three("a.B/C");
   rig.begin(one);
   rig.begin(two);
@@ -248,7 +248,7 @@ TEST(ChannelConnect, AForeignProtocolIsNamed) {
   rig.channel->process(rig.now);
   EXPECT_EQ(call.code(), Code::kUnavailable);
   EXPECT_THAT(call.text(), HasSubstr("looks like HTTP"));
-  EXPECT_FALSE(call.reply.outcome_unknown);
+  EXPECT_FALSE(call.result.outcome_unknown);
 }
 
 }  // namespace

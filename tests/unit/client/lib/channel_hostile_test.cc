@@ -35,7 +35,7 @@ TEST_P(HostileBytes, EndTheConnectionAndAreNamed) {
   rig.host.connection().send_raw(GetParam().bytes);
   rig.channel->process(rig.now);
   EXPECT_EQ(call.code(), Code::kUnavailable);
-  EXPECT_TRUE(call.reply.outcome_unknown);
+  EXPECT_TRUE(call.result.outcome_unknown);
   EXPECT_THAT(call.text(), HasSubstr("broke the protocol"));
   EXPECT_EQ(rig.state(), Channel::State::kIdle);
   rig.host.serve();
@@ -80,7 +80,7 @@ TEST(ChannelHostile, LongTextsAreCut) {
   rig.pump();
   EXPECT_EQ(call.code(), Code::kInternal);
   EXPECT_EQ(call.text().size(), 8u * 1024);
-  EXPECT_EQ(rig.channel->session()->vm_name.size(), 256u);
+  EXPECT_EQ(rig.channel->agreement()->vm_name.size(), 256u);
 }
 
 TEST(ChannelHostile, WindowsWithoutEndFillNoMemory) {

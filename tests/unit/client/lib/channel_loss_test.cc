@@ -22,7 +22,7 @@ TEST(ChannelLoss, ASentCallHasAnUnknownOutcome) {
   rig.host.connection().close();
   rig.pump();
   EXPECT_EQ(call.code(), Code::kUnavailable);
-  EXPECT_TRUE(call.reply.outcome_unknown);
+  EXPECT_TRUE(call.result.outcome_unknown);
   EXPECT_THAT(call.text(), HasSubstr("had been sent"));
   EXPECT_EQ(rig.host.connections.size(), 1u) << "it must not be repeated";
 }
@@ -88,7 +88,7 @@ TEST(ChannelLoss, AHostThatDropsEveryConnectionDoesNotKeepACallForEver) {
   rig.begin(call);
   rig.pump();
   EXPECT_EQ(call.code(), Code::kUnavailable);
-  EXPECT_TRUE(call.reply.outcome_unknown);
+  EXPECT_TRUE(call.result.outcome_unknown);
 }
 
 // ---------------------------------------------------------------- heartbeat
@@ -107,7 +107,7 @@ TEST(ChannelHeartbeat, ASilentHostIsGivenUpAfterThreeIntervalsAndPings) {
   EXPECT_FALSE(call.ended()) << "the owner had not asked for 3.4 s: pings come first";
   for (int i = 0; i < 30 && !call.ended(); ++i) rig.advance(milliseconds(100));
   EXPECT_EQ(call.code(), Code::kUnavailable);
-  EXPECT_TRUE(call.reply.outcome_unknown);
+  EXPECT_TRUE(call.result.outcome_unknown);
   EXPECT_THAT(call.text(), HasSubstr("no sign of life"));
   rig.host.connection().pause_reading = false;
   rig.host.serve();
@@ -196,7 +196,7 @@ TEST(ChannelGoaway, AStreamWithDataOnItsWayIsNotRepeated) {
   rig.channel->flush(rig.now);
   rig.pump();
   EXPECT_EQ(stream.code(), Code::kUnavailable);
-  EXPECT_FALSE(stream.reply.outcome_unknown);
+  EXPECT_FALSE(stream.result.outcome_unknown);
   EXPECT_THAT(stream.text(), HasSubstr("the host has not begun it"));
 }
 
@@ -210,7 +210,7 @@ TEST(ChannelGoaway, TheEndOfTheDrainLeavesOutcomesUnknown) {
   rig.host.connection().close();
   rig.pump();
   EXPECT_EQ(running.code(), Code::kUnavailable);
-  EXPECT_TRUE(running.reply.outcome_unknown);
+  EXPECT_TRUE(running.result.outcome_unknown);
   EXPECT_THAT(running.text(), HasSubstr("restarting now"));
 }
 
@@ -227,13 +227,13 @@ TEST(ChannelGoaway, AHostThatAlwaysLeavesIsNeitherStormedNorWaitedForWithoutEnd)
     rig.now += milliseconds(10);
   }
   EXPECT_EQ(call.code(), Code::kUnavailable);
-  EXPECT_FALSE(call.reply.outcome_unknown);
+  EXPECT_FALSE(call.result.outcome_unknown);
   EXPECT_LT(rig.host.connections.size(), 40u);
   EXPECT_GE(rounds, 490) << "until the budget of 5 s has ended";
 }
 
 TEST(ChannelGoaway, StreamIdsThatRunOutAreLikeIt) {
-  Rig rig(answering_script(), [](client::Options& options) { options.first_stream = 0xFFFFFFF9; });
+  Rig rig(answering_script(), [](client::ChannelOptions& options) { options.first_stream = 0xFFFFFFF9; });
   for (int i = 0; i < 6; ++i) {
     TestCall call("a.B/C", std::to_string(i));
     rig.begin(call);
@@ -254,7 +254,7 @@ TEST(ChannelGoaway, DrainingConnectionsAreBounded) {
     rig.pump();
   }
   EXPECT_TRUE(calls[0]->ended());
-  EXPECT_TRUE(calls[0]->reply.outcome_unknown);
+  EXPECT_TRUE(calls[0]->result.outcome_unknown);
   EXPECT_TRUE(calls[1]->ended());
   for (std::size_t i = 2; i < calls.size(); ++i) EXPECT_FALSE(calls[i]->ended()) << i;
 }

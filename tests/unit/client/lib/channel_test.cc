@@ -42,8 +42,8 @@ TEST(ChannelCall, GivesTheHostsErrorAsItIs) {
   rig.pump();
   EXPECT_EQ(call.code(), Code::kNotFound);
   EXPECT_EQ(call.text(), "no such key");
-  EXPECT_EQ(call.reply.status.retry_after, milliseconds(1500));
-  EXPECT_FALSE(call.reply.outcome_unknown);
+  EXPECT_EQ(call.result.status.retry_after, milliseconds(1500));
+  EXPECT_FALSE(call.result.outcome_unknown);
 }
 
 TEST(ChannelCall, SendsTheTimeThatIsLeft) {
@@ -68,7 +68,7 @@ TEST(ChannelCall, TheDeadlineEndsItAndTheHostIsTold) {
   EXPECT_FALSE(call.ended());
   rig.advance(milliseconds(1));
   EXPECT_EQ(call.code(), Code::kDeadlineExceeded);
-  EXPECT_TRUE(call.reply.outcome_unknown);
+  EXPECT_TRUE(call.result.outcome_unknown);
   EXPECT_EQ(rig.host.connection().find("C")->cancels, std::vector{Code::kDeadlineExceeded});
   EXPECT_EQ(rig.state(), Channel::State::kReady) << "the connection goes on";
 }
@@ -82,7 +82,7 @@ TEST(ChannelCall, ADeadlineBeforeItWasSentIsCertain) {
   rig.pump();
   rig.advance(seconds(1));
   EXPECT_EQ(call.code(), Code::kDeadlineExceeded);
-  EXPECT_FALSE(call.reply.outcome_unknown);
+  EXPECT_FALSE(call.result.outcome_unknown);
   EXPECT_THAT(call.text(), HasSubstr("not sent before the deadline"));
 }
 
@@ -163,7 +163,7 @@ TEST(ChannelCall, AMessageOverTheHostsLimitIsNotSent) {
 TEST(ChannelCall, UnsentRequestsAreBounded) {
   auto script = extended_script();
   script.on_call = [](HostConnection& connection, SeenCall& call) { connection.respond(call, "ok"); };
-  Rig rig(script, [](client::Options& options) { options.max_queued_calls = 4; });
+  Rig rig(script, [](client::ChannelOptions& options) { options.max_queued_calls = 4; });
   rig.connect();
   rig.host.connection().pause_reading = true;
   std::vector<std::unique_ptr<TestCall>> calls;
@@ -327,7 +327,7 @@ TEST(ChannelStream, AWindowFollowsCancelledStreamsToo) {
 
 TEST(ChannelStream, WithoutWindowsReadingPausesAndGoesOn) {
   auto script = base_script();
-  Rig rig(script, [](client::Options& options) { options.max_unread_bytes = 100 * 1024; });
+  Rig rig(script, [](client::ChannelOptions& options) { options.max_unread_bytes = 100 * 1024; });
   TestCall stream("a.B/S", {}, Shape::kServerStream), unary("a.B/U");
   rig.begin(stream);
   rig.begin(unary, seconds(5));
@@ -354,7 +354,7 @@ TEST(ChannelStream, WithoutWindowsReadingPausesAndGoesOn) {
 }
 
 TEST(ChannelStream, APausedConnectionDoesNotWakeTheLoopAgainAndAgain) {
-  Rig rig(base_script(), [](client::Options& options) { options.max_unread_bytes = 10 * 1024; });
+  Rig rig(base_script(), [](client::ChannelOptions& options) { options.max_unread_bytes = 10 * 1024; });
   const auto readable = [&] {
     pollfd entry{.fd = rig.channel->fd(), .events = POLLIN, .revents = 0};
     return ::poll(&entry, 1, 0) == 1;

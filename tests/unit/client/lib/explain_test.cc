@@ -9,7 +9,7 @@ namespace {
 using testing::HasSubstr;
 
 std::string explained(const char* address, int code, std::uint32_t source_port = 0) {
-  Options options;
+  ChannelOptions options;
   options.address = net::Address::parse(address).value();
   options.source_port = source_port;
   return explain_connect({code, std::string("connect ") + address}, options);
@@ -26,7 +26,7 @@ TEST(Explain, SaysWhatHappenedAndWhatToDo) {
 }
 
 TEST(Explain, APrivilegedPortThatIsRefusedNamesTheCapability) {
-  Options options;
+  ChannelOptions options;
   options.address = net::Address::parse("vsock:2:1").value();
   options.privileged_port = true;
   EXPECT_EQ(explain_connect({EACCES, "bind a source port from 512 to 1023"}, options),

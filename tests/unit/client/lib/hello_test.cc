@@ -7,12 +7,12 @@
 namespace hostcall::client {
 namespace {
 
-std::optional<Session> parsed(const v1::HelloResponse& response, const Options& options = {}) {
+std::optional<Agreement> parsed(const v1::HelloResponse& response, const ChannelOptions& options = {}) {
   return parse_hello(response.SerializeAsString(), options);
 }
 
 TEST(Hello, SaysWhoAsks) {
-  Options options;
+  ChannelOptions options;
   options.client_name = "agent";
   options.client_version = "1.2";
   v1::HelloRequest request;
@@ -26,7 +26,7 @@ TEST(Hello, FeaturesThatWereNotAskedForAreNotInForce) {
   v1::HelloResponse response;
   response.set_features(~std::uint64_t{0});
   EXPECT_EQ(parsed(response)->extension.features, wire::kAllFeatures & ~std::uint64_t{wire::kFeatureCrc32c});
-  Options crc;
+  ChannelOptions crc;
   crc.crc = true;
   EXPECT_EQ(parsed(response, crc)->extension.features, std::uint64_t{wire::kAllFeatures});
 }

@@ -25,30 +25,30 @@ class TestCall final : public client::CallObserver {
   void on_call_events(client::Call&, unsigned what) override { events.push_back(what); }
 
   bool ended() const { return call.ended(); }
-  wire::Code code() const { return reply.status.code; }
-  const std::string& text() const { return reply.status.message; }
-  std::string payload() const { return std::string(reply.payload.view()); }
+  wire::Code code() const { return result.status.code; }
+  const std::string& text() const { return result.status.message; }
+  std::string payload() const { return std::string(result.payload.view()); }
 
-  client::Reply reply;
+  client::CallResult result;
   std::vector<unsigned> events;
 
  private:
   std::string name_, payload_;
 
  public:
-  client::Call call{reply, this};
+  client::Call call{result, this};
 };
 
 struct Rig {
-  static client::Options options_for(const ScriptedHost& host) {
-    client::Options options;
+  static client::ChannelOptions options_for(const ScriptedHost& host) {
+    client::ChannelOptions options;
     options.address = host.address();
     options.client_name = "test";
     options.jitter_seed = seed(1);
     return options;
   }
 
-  explicit Rig(Script script = extended_script(), void (*change)(client::Options&) = nullptr)
+  explicit Rig(Script script = extended_script(), void (*change)(client::ChannelOptions&) = nullptr)
       : host(std::move(script)) {
     auto options = options_for(host);
     if (change != nullptr) change(options);

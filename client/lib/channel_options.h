@@ -9,7 +9,7 @@
 
 namespace hostcall::client {
 
-struct Options {
+struct ChannelOptions {
   net::Address address;
   std::string client_name;
   std::string client_version;

@@ -1,4 +1,4 @@
-#include "client/lib/connection.h"
+#include "client/lib/link.h"
 
 #include <algorithm>
 
@@ -22,7 +22,8 @@ constexpr milliseconds kMaxRetryAfter = std::chrono::minutes(1);
 // A connection that lasted so long was of use even if no call was answered on it.
 constexpr seconds kSoundAge{1};
 
-wire::EndpointOptions engine_options(const Options& options, wire::ChunkPool& chunks, wire::DirectSender& sender) {
+wire::EndpointOptions engine_options(const ChannelOptions& options, wire::ChunkPool& chunks,
+                                     wire::DirectSender& sender) {
   wire::EndpointOptions engine;
   engine.role = wire::EndpointOptions::Role::kClient;
   engine.first_stream = options.first_stream;
@@ -41,7 +42,7 @@ wire::Status status_of(const wire::ResponseView& response) {
 
 }  // namespace
 
-Connection::Connection(UniqueFd fd, const Options& options, ConnectionEvents& events, TimePoint now)
+Link::Link(UniqueFd fd, const ChannelOptions& options, LinkEvents& events, TimePoint now)
     : fd_(std::move(fd)),
       options_(options),
       events_(events),
@@ -51,55 +52,55 @@ Connection::Connection(UniqueFd fd, const Options& options, ConnectionEvents& ev
       begun_(now),
       last_read_(now) {}
 
-void Connection::lose(Loss loss) {
+void Link::lose(Loss loss) {
   if (!loss_) loss_ = std::move(loss);
 }
 
-bool Connection::was_sound(TimePoint now) const { return served_ || now - begun_ >= kSoundAge; }
+bool Link::was_sound(TimePoint now) const { return served_ || now - begun_ >= kSoundAge; }
 
 // ---------------------------------------------------------------- set-up
 
-std::optional<Done> Connection::connected() const {
+std::optional<Done> Link::connected() const {
   pollfd entry{.fd = fd_.get(), .events = POLLOUT, .revents = 0};
   if (::poll(&entry, 1, 0) <= 0) return std::nullopt;
   return net::finish_connect(fd_.get(), options_.address);
 }
 
-void Connection::send_hello(Duration timeout) {
+void Link::send_hello(Duration timeout) {
   const auto request = hello_request(options_);
   endpoint_.open({.service = kSessionService, .method = kHelloMethod, .timeout_nano = nanoseconds(timeout).count()},
                  wire::Payload(request), wire::Shape::kUnary);
 }
 
-void Connection::take_hello(const wire::ResponseView& response) {
+void Link::take_hello(const wire::ResponseView& response) {
   hello_ = status_of(response);
-  if (response.code == wire::Code::kUnimplemented) return enter(Session{});
+  if (response.code == wire::Code::kUnimplemented) return enter(Agreement{});
   if (response.code != wire::Code::kOk) return;
-  auto session = parse_hello(response.payload, options_);
-  if (!session) return lose({"the answer to Hello is no HelloResponse: is this a hostcall daemon?", false});
-  enter(std::move(*session));
+  auto agreement = parse_hello(response.payload, options_);
+  if (!agreement) return lose({"the answer to Hello is no HelloResponse: is this a hostcall daemon?", false});
+  enter(std::move(*agreement));
 }
 
-void Connection::enter(Session session) {
-  session_ = std::move(session);
+void Link::enter(Agreement agreement) {
+  agreement_ = std::move(agreement);
   hello_ = wire::Status{};
-  endpoint_.enable(session_.extension);
+  endpoint_.enable(agreement_.extension);
   leaving_ = !endpoint_.can_open();
   if (endpoint_.has(wire::kFeatureWindow))
     unread_limit_ = std::max<std::size_t>(
-        unread_limit_, std::min(session_.extension.connection_window, kMaxTrustedWindow) + wire::kMaxDataBytes);
+        unread_limit_, std::min(agreement_.extension.connection_window, kMaxTrustedWindow) + wire::kMaxDataBytes);
 }
 
 // ---------------------------------------------------------------- bytes
 
-bool Connection::receive_once(TimePoint now) { return deliver(net::receive(fd_.get(), buffer_.room()), now); }
+bool Link::receive_once(TimePoint now) { return deliver(net::receive(fd_.get(), buffer_.room()), now); }
 
-bool Connection::look() {
+bool Link::look() {
   awaited_ = net::receive(fd_.get(), buffer_.room());
   return !awaited_.ok() || !awaited_.value().would_block;
 }
 
-bool Connection::await(TimePoint& now) {
+bool Link::await(TimePoint& now) {
   if (!may_wait_ && !prepare_to_wait()) return true;
   const auto received = net::receive_waiting(fd_.get(), buffer_.room());
   now = Clock::now();
@@ -109,19 +110,19 @@ bool Connection::await(TimePoint& now) {
 }
 
 // False: it can't be done, and the connection is lost.
-bool Connection::prepare_to_wait() {
+bool Link::prepare_to_wait() {
   const auto allowed = net::allow_waiting(fd_.get(), kAwaitLimit);
   if (!allowed.ok()) broke(allowed.error());
   return may_wait_ = allowed.ok();
 }
 
 // Delivers what was received, and goes on while there may be more.
-void Connection::read_on(const Result<net::Received>& received, TimePoint now) {
+void Link::read_on(const Result<net::Received>& received, TimePoint now) {
   if (deliver(received, now)) read(now);
 }
 
 // False: no more is there now.
-bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
+bool Link::deliver(const Result<net::Received>& received, TimePoint now) {
   if (!received.ok()) return broke(received.error());
   if (received.value().would_block) return false;
   if (received.value().end) return ended();
@@ -136,29 +137,29 @@ bool Connection::deliver(const Result<net::Received>& received, TimePoint now) {
 
 // The rare ends of deliver(): false, and not a part of it, because their texts would cost every call a larger frame.
 
-bool Connection::broke(const Error& error) {
+bool Link::broke(const Error& error) {
   lose({"the connection broke: " + error.message(), true});
   return false;
 }
 
-bool Connection::ended() {
+bool Link::ended() {
   lose({explain_end(heard_, farewell_.text), true});
   return false;
 }
 
-bool Connection::violated(TimePoint now) {
+bool Link::violated(TimePoint now) {
   lose({"the host broke the protocol: " + endpoint_.violation()->text, false});
   endpoint_.send_goaway(wire::GoawayReason::kProtocolError, 0, endpoint_.violation()->text);
   flush(now);
   return false;
 }
 
-void Connection::read(TimePoint now) {
+void Link::read(TimePoint now) {
   for (int turn = 0; turn < kReadsPerTurn && !loss_ && may_read(); ++turn)
     if (!receive_once(now)) return;
 }
 
-void Connection::send_output(TimePoint now) {
+void Link::send_output(TimePoint now) {
   constexpr std::size_t kPieces = 16;
   const std::size_t most = net::max_send_bytes(options_.address.family);
   auto& output = endpoint_.output();
@@ -173,7 +174,7 @@ void Connection::send_output(TimePoint now) {
   endpoint_.output_drained();
 }
 
-std::size_t Connection::send_now(std::span<iovec> pieces) {
+std::size_t Link::send_now(std::span<iovec> pieces) {
   const auto sent = net::send_all(fd_.get(), pieces, net::max_send_bytes(options_.address.family));
   if (!sent.ok()) return 0;
   sent_ += sent.value();
@@ -181,31 +182,31 @@ std::size_t Connection::send_now(std::span<iovec> pieces) {
 }
 
 // The host may have said why before it closed: answers and Goaway still lie in the socket.
-void Connection::write_failed(const Error& error, TimePoint now) {
+void Link::write_failed(const Error& error, TimePoint now) {
   for (int turn = 0; turn < kReadsPerTurn && !loss_; ++turn) receive_once(now);
   lose({"the connection broke: " + error.message(), true});
 }
 
 // ---------------------------------------------------------------- liveness
 
-void Connection::restart_beat(TimePoint now) {
+void Link::restart_beat(TimePoint now) {
   unanswered_pings_ = 0;
-  const bool beats = endpoint_.has(wire::kFeaturePing) && session_.heartbeat_interval > Duration::zero();
-  beat_at_ = beats ? now + session_.heartbeat_interval : kNever;
+  const bool beats = endpoint_.has(wire::kFeaturePing) && agreement_.heartbeat_interval > Duration::zero();
+  beat_at_ = beats ? now + agreement_.heartbeat_interval : kNever;
 }
 
-void Connection::ping(TimePoint now) {
+void Link::ping(TimePoint now) {
   if (!may_read()) return restart_beat(now);
   if (unanswered_pings_ > kMaxUnansweredPings)
     return lose({"the host gives no sign of life: nothing came for three heartbeats", true});
   endpoint_.send_ping(unanswered_pings_++);
   const bool last = unanswered_pings_ > kMaxUnansweredPings;
-  beat_at_ = now + (last ? Duration(kBeatGrace) : Duration(session_.heartbeat_interval));
+  beat_at_ = now + (last ? Duration(kBeatGrace) : Duration(agreement_.heartbeat_interval));
 }
 
 // ---------------------------------------------------------------- calls
 
-void Connection::start(Call& call, TimePoint now) {
+void Link::start(Call& call, TimePoint now) {
   if (open_calls() == 0) restart_beat(now);
   const auto& spec = call.spec;
   const auto left =
@@ -214,25 +215,25 @@ void Connection::start(Call& call, TimePoint now) {
                                 spec.payload, spec.shape);
   stream.context = &call;
   call.stream = &stream;
-  call.connection = this;
+  call.link = this;
   call.request_end = sent_ + endpoint_.output().bytes();
   leaving_ = !endpoint_.can_open();
   if (call.send_closed) endpoint_.close_send(stream);
 }
 
-void Connection::detach(Call& call) {
+void Link::detach(Call& call) {
   call.stream->context = nullptr;
   call.stream = nullptr;
-  call.connection = nullptr;
+  call.link = nullptr;
 }
 
-void Connection::cancel(Call& call, wire::Code code) {
+void Link::cancel(Call& call, wire::Code code) {
   auto& stream = *call.stream;
   detach(call);
   endpoint_.cancel(stream, code);
 }
 
-std::vector<Call*> Connection::abandon_after(std::uint32_t last_stream) {
+std::vector<Call*> Link::abandon_after(std::uint32_t last_stream) {
   std::vector<wire::Stream*> streams;
   endpoint_.for_each_stream([&](wire::Stream& stream) {
     if (stream.id() > last_stream && stream.context != nullptr) streams.push_back(&stream);
@@ -247,7 +248,7 @@ std::vector<Call*> Connection::abandon_after(std::uint32_t last_stream) {
   return calls;
 }
 
-void Connection::say_goaway(TimePoint now) {
+void Link::say_goaway(TimePoint now) {
   if (loss_ || !hello_) return;
   endpoint_.send_goaway(wire::GoawayReason::kClient, 0, "the client is done");
   flush(now);
@@ -255,19 +256,19 @@ void Connection::say_goaway(TimePoint now) {
 
 // ---------------------------------------------------------------- the engine's events
 
-void Connection::end_ok(Call& call, std::string_view payload) {
+void Link::end_ok(Call& call, std::string_view payload) {
   detach(call);
   served_ = true;
-  events_.on_reply(call, payload);
+  events_.on_call_done(call, payload);
 }
 
-void Connection::end_failed(Call& call, const wire::ResponseView& response) {
+void Link::end_failed(Call& call, const wire::ResponseView& response) {
   detach(call);
   served_ = true;
   events_.on_call_failed(call, status_of(response));
 }
 
-void Connection::on_response(wire::Stream& stream, const wire::ResponseView& response) {
+void Link::on_response(wire::Stream& stream, const wire::ResponseView& response) {
   auto* call = call_of(stream);
   if (call == nullptr) return take_hello(response);
   if (response.code == wire::Code::kOk) return end_ok(*call, response.payload);
@@ -275,24 +276,24 @@ void Connection::on_response(wire::Stream& stream, const wire::ResponseView& res
 }
 
 // The engine lets Data through to calls that stream replies only; so Hello gets none.
-void Connection::on_data(wire::Stream& stream, std::string_view data) {
+void Link::on_data(wire::Stream& stream, std::string_view data) {
   auto& call = *call_of(stream);
   call.inbox.push(data, buffer_.hold(data));
   events_.on_message(call, data.size());
 }
 
-void Connection::on_remote_closed(wire::Stream& stream) { end_ok(*call_of(stream), {}); }
+void Link::on_remote_closed(wire::Stream& stream) { end_ok(*call_of(stream), {}); }
 
-void Connection::on_refused(wire::Stream& stream, wire::Refusal, wire::FrameType) {
+void Link::on_refused(wire::Stream& stream, wire::Refusal, wire::FrameType) {
   auto* call = call_of(stream);
   if (call == nullptr) return lose({"the answer to Hello is too large", false});
   cancel(*call, wire::Code::kResourceExhausted);
   events_.on_call_failed(*call, {wire::Code::kResourceExhausted, call->name() + ": a message is too large", {}});
 }
 
-void Connection::on_writable(wire::Stream& stream) { events_.on_writable(*call_of(stream)); }
+void Link::on_writable(wire::Stream& stream) { events_.on_writable(*call_of(stream)); }
 
-void Connection::on_goaway(const wire::Goaway& goaway) {
+void Link::on_goaway(const wire::Goaway& goaway) {
   leaving_ = true;
   farewell_ = {.last_stream = goaway.last_stream,
                .retry_after = std::min<Duration>(milliseconds(goaway.retry_after_ms), kMaxRetryAfter),

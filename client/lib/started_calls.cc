@@ -1,4 +1,4 @@
-#include "client/lib/started.h"
+#include "client/lib/started_calls.h"
 
 #include "client/lib/c_api.h"
 
@@ -14,7 +14,7 @@ class StartedCalls::Slot final : public CallObserver {
   Call& arm(const CallSpec& spec, hostcall_callback callback, void* user) {
     callback_ = callback;
     user_ = user;
-    call_.emplace(result_.reply, this);
+    call_.emplace(result_, this);
     call_->spec = spec;
     call_->keep(memory_);
     return *call_;
@@ -22,11 +22,11 @@ class StartedCalls::Slot final : public CallObserver {
   // The call has ended, and its callback has run or never will.
   void release() {
     call_.reset();
-    if (memory_.capacity() > Reply::kMaxKeptBytes) memory_.reset();
+    if (memory_.capacity() > CallResult::kMaxKeptBytes) memory_.reset();
     ++generation_;
     table_.free_.push_back(index_);
   }
-  int code() const { return static_cast<int>(result_.reply.status.code); }
+  int code() const { return static_cast<int>(result_.status.code); }
 
  private:
   void on_call_events(Call&, unsigned events) override {

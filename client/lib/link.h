@@ -1,4 +1,4 @@
-// Connection: one socket with its engine, from connect to loss; it moves bytes, hands the engine's events to the
+// Link: one socket with its engine, from connect to loss; it moves bytes, hands the engine's events to the
 // calls they are for, and watches for signs of life. It never reconnects: that is Channel's work.
 #pragma once
 
@@ -31,11 +31,11 @@ struct Farewell {
   std::string text;
 };
 
-// Told by a Connection while the engine works: notes it down, and calls nothing back.
-class ConnectionEvents {
+// Told by a Link while the engine works: notes it down, and calls nothing back.
+class LinkEvents {
  public:
   // The host ended the call with OK; it is detached from the connection already.
-  virtual void on_reply(Call& call, std::string_view payload) = 0;
+  virtual void on_call_done(Call& call, std::string_view payload) = 0;
   // The same for a call that has failed.
   virtual void on_call_failed(Call& call, wire::Status status) = 0;
   // A message of this many bytes is in the call's inbox.
@@ -45,17 +45,17 @@ class ConnectionEvents {
   std::size_t unread() const { return unread_; }
 
  protected:
-  ~ConnectionEvents() = default;
+  ~LinkEvents() = default;
   std::size_t unread_ = 0;
 };
 
-// The longest that Connection::await() waits in one go.
+// The longest that Link::await() waits in one go.
 inline constexpr milliseconds kAwaitLimit{100};
 
-class Connection final : private wire::EndpointEvents, private wire::DirectSender {
+class Link final : private wire::EndpointEvents, private wire::DirectSender {
  public:
   // `options` and `events` must outlive it.
-  Connection(UniqueFd fd, const Options& options, ConnectionEvents& events, TimePoint now);
+  Link(UniqueFd fd, const ChannelOptions& options, LinkEvents& events, TimePoint now);
 
   int fd() const { return fd_.get(); }
   // Set once: nothing more happens on this connection.
@@ -70,7 +70,7 @@ class Connection final : private wire::EndpointEvents, private wire::DirectSende
   void send_hello(Duration timeout);
   // The host's answer to Hello, once it is there; OK for a plain ttrpc server, too.
   const std::optional<wire::Status>& hello() const { return hello_; }
-  const Session& session() const { return session_; }
+  const Agreement& agreement() const { return agreement_; }
   // After Hello: the host takes no new calls, it said Goaway, or ids have run out.
   bool leaving() const { return leaving_; }
   const Farewell& farewell() const { return farewell_; }
@@ -142,7 +142,7 @@ class Connection final : private wire::EndpointEvents, private wire::DirectSende
   std::size_t send_now(std::span<iovec> pieces) override;
 
   void take_hello(const wire::ResponseView& response);
-  void enter(Session session);
+  void enter(Agreement agreement);
   void end_ok(Call& call, std::string_view payload);
   [[gnu::cold]] void end_failed(Call& call, const wire::ResponseView& response);
   void detach(Call& call);
@@ -159,8 +159,8 @@ class Connection final : private wire::EndpointEvents, private wire::DirectSende
   void restart_beat(TimePoint now);
 
   UniqueFd fd_;
-  const Options& options_;
-  ConnectionEvents& events_;
+  const ChannelOptions& options_;
+  LinkEvents& events_;
   wire::ChunkPool chunks_;  // of the output
   wire::Endpoint endpoint_;
   ReceiveBuffer buffer_;
@@ -175,7 +175,7 @@ class Connection final : private wire::EndpointEvents, private wire::DirectSende
   bool heard_ = false;   // a byte has come
   bool served_ = false;  // a call was answered
   bool leaving_ = false;
-  Session session_;
+  Agreement agreement_;
   Farewell farewell_;
   std::optional<wire::Status> hello_;
   std::optional<Loss> loss_;

@@ -21,9 +21,9 @@ timespec to_timespec(Duration wait) {
 }  // namespace
 
 template <class Visit>
-void Channel::for_each_connection(Visit visit) const {
+void Channel::for_each_link(Visit visit) const {
   if (current_) visit(*current_);
-  for (const auto& connection : draining_) visit(*connection);
+  for (const auto& link : draining_) visit(*link);
 }
 
 void Channel::set_state(State state) {
@@ -37,8 +37,8 @@ void Channel::set_state(State state) {
 void Channel::process(TimePoint now) {
   advance(now);
   // A vsock that is still connecting answers recv() with ENOTCONN.
-  for_each_connection([&](Connection& connection) {
-    if (state_ != State::kConnecting || &connection != current_.get()) connection.read(now);
+  for_each_link([&](Link& link) {
+    if (state_ != State::kConnecting || &link != current_.get()) link.read(now);
   });
   after_reading(now);
 }
@@ -46,7 +46,7 @@ void Channel::process(TimePoint now) {
 void Channel::after_reading(TimePoint now) {
   settle(now);
   expire(now);
-  for_each_connection([&](Connection& connection) { connection.beat(now); });
+  for_each_link([&](Link& link) { link.beat(now); });
   connect_if_needed(now);
   pump(now);
   // Before the flush: it also takes what observers begin.
@@ -56,7 +56,7 @@ void Channel::after_reading(TimePoint now) {
 
 void Channel::flush(TimePoint now) {
   dirty_ = false;
-  for_each_connection([&](Connection& connection) { connection.flush(now); });
+  for_each_link([&](Link& link) { link.flush(now); });
   settle(now);
   sync_poll_set();
 }
@@ -66,7 +66,7 @@ TimePoint Channel::next_timeout() const {
   auto next = earliest_limit_;
   if (state_ == State::kBackoff) next = std::min(next, not_before_);
   if (state_ == State::kConnecting || state_ == State::kHello) next = std::min(next, attempt_deadline_);
-  for_each_connection([&](const Connection& connection) { next = std::min(next, connection.next_beat()); });
+  for_each_link([&](const Link& link) { next = std::min(next, link.next_beat()); });
   return next;
 }
 
@@ -116,36 +116,36 @@ bool Channel::await_host(TimePoint until, TimePoint& now) {
 
 void Channel::poll(TimePoint until, TimePoint now) const {
   const auto limit = to_timespec(until > now ? until - now : Duration::zero());
-  pollfd entries[kMaxConnections];
+  pollfd entries[kMaxLinks];
   ::ppoll(entries, fill_poll(entries), until == kNever ? nullptr : &limit, nullptr);
 }
 
 void Channel::close(TimePoint now) {
   for (auto* call : calls_) cancel(*call);
-  for_each_connection([&](Connection& connection) { connection.say_goaway(now); });
+  for_each_link([&](Link& link) { link.say_goaway(now); });
   current_.reset();
   draining_.clear();
   set_state(State::kClosed);
 }
 
-short Channel::wanted_events(const Connection& connection) const {
-  const bool connecting = state_ == State::kConnecting && &connection == current_.get();
-  return connecting ? static_cast<short>(POLLOUT) : connection.wanted_events();
+short Channel::wanted_events(const Link& link) const {
+  const bool connecting = state_ == State::kConnecting && &link == current_.get();
+  return connecting ? static_cast<short>(POLLOUT) : link.wanted_events();
 }
 
 void Channel::update_poll_set() {
-  for_each_connection([&](Connection& connection) {
-    const auto wanted = wanted_events(connection);
-    poll_set_.watch(connection.fd(), std::exchange(connection.watched, wanted), wanted);
+  for_each_link([&](Link& link) {
+    const auto wanted = wanted_events(link);
+    poll_set_.watch(link.fd(), std::exchange(link.watched, wanted), wanted);
   });
 }
 
 std::size_t Channel::fill_poll(std::span<pollfd> entries) const {
   std::size_t count = 0;
-  for_each_connection([&](const Connection& connection) {
-    const auto wanted = wanted_events(connection);
+  for_each_link([&](const Link& link) {
+    const auto wanted = wanted_events(link);
     // Nothing wanted: not even the peer's end, which poll() would tell again and again.
-    entries[count++] = {.fd = wanted == 0 ? -1 : connection.fd(), .events = wanted, .revents = 0};
+    entries[count++] = {.fd = wanted == 0 ? -1 : link.fd(), .events = wanted, .revents = 0};
   });
   return count;
 }
@@ -170,8 +170,8 @@ void Channel::connect(TimePoint now) {
   attempt_deadline_ = deadline_after(now, options_.hello_timeout);
   auto fd = net::start_connect(options_.address, options_.connect_timeout, source_port());
   if (!fd.ok()) return attempt_failed({explain_connect(fd.error(), options_), is_retriable(fd.error())}, now);
-  ConnectionEvents& events = *this;
-  current_ = std::make_unique<Connection>(std::move(*fd), options_, events, now);
+  LinkEvents& events = *this;
+  current_ = std::make_unique<Link>(std::move(*fd), options_, events, now);
   dirty_ = true;
   advance(now);
 }
@@ -244,18 +244,18 @@ void Channel::part(TimePoint now) {
 }
 
 // Keeps a connection whose calls still run beside the next one, but not without bound.
-void Channel::park(std::unique_ptr<Connection> connection, TimePoint now) {
+void Channel::park(std::unique_ptr<Link> link, TimePoint now) {
   if (draining_.size() == kMaxDraining) {
     fail_running(*draining_.front(), "too many connections drain at once", now);
     draining_.erase(draining_.begin());
   }
-  draining_.push_back(std::move(connection));
+  draining_.push_back(std::move(link));
 }
 
 void Channel::settle_draining(TimePoint now) {
-  for (auto& connection : draining_)
-    if (connection->loss()) fail_running(*connection, why(*connection), now);
-  std::erase_if(draining_, [](const auto& connection) { return connection->open_calls() == 0; });
+  for (auto& link : draining_)
+    if (link->loss()) fail_running(*link, why(*link), now);
+  std::erase_if(draining_, [](const auto& link) { return link->open_calls() == 0; });
 }
 
 // A connection that was closed while nobody looked must not cost the next call its certainty.
@@ -264,9 +264,9 @@ void Channel::look_at_stale(TimePoint now) {
   settle(now);
 }
 
-std::string Channel::why(const Connection& connection) const {
-  const auto& loss = connection.loss();
-  return options_.address.to_string() + ": " + (loss ? loss->text : explain_leaving(connection.farewell().text));
+std::string Channel::why(const Link& link) const {
+  const auto& loss = link.loss();
+  return options_.address.to_string() + ": " + (loss ? loss->text : explain_leaving(link.farewell().text));
 }
 
 }  // namespace hostcall::client
