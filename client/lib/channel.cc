@@ -62,17 +62,17 @@ void Channel::begin(Call& call, TimePoint now) {
     start(call, now);
     return expect_limit(call.spec.deadline);
   }
-  begin_waiting(call, now);
+  begin_slow(call, now);
 }
 
 // What is unusual.
-void Channel::begin_waiting(Call& call, TimePoint now) {
+void Channel::begin_slow(Call& call, TimePoint now) {
   call.give_up = deadline_after(now, options_.connect_budget);
   if (auto status = refuse(call)) return end(call, std::move(*status));
   call.state = Call::State::kWaiting;
   waiting_.push_back(&call);
   connect_if_needed(now);
-  pump(now);
+  start_waiting(now);
   if (!call.ended()) expect_limit(limit_of(call));
 }
 
@@ -159,7 +159,7 @@ void Channel::dispatch() {
 
 // ---------------------------------------------------------------- beginning and ending
 
-void Channel::start_waiting(TimePoint now) {
+void Channel::start_waiting_slow(TimePoint now) {
   while (state_ == State::kReady && !waiting_.empty() && current_->has_room()) {
     auto& call = *waiting_.front();
     if (call.spec.service.empty()) {
@@ -226,7 +226,7 @@ TimePoint Channel::limit_of(const Call& call) const {
   return gives_up ? std::min(call.spec.deadline, call.give_up) : call.spec.deadline;
 }
 
-void Channel::expire_calls(TimePoint now) {
+void Channel::expire_slow(TimePoint now) {
   earliest_limit_ = kNever;
   for (auto* call : calls_) {
     if (call->ended()) continue;

@@ -89,22 +89,22 @@ class Channel final : private LinkEvents {
   void on_writable(Call& call) override;
 
   // --- calls: channel.cc ---
-  [[gnu::cold]] void begin_waiting(Call& call, TimePoint now);
+  [[gnu::cold]] void begin_slow(Call& call, TimePoint now);
   std::optional<wire::Status> refuse(const Call& call) const;
   bool may_start_at_once(const Call& call) const;
-  void pump(TimePoint now) {
-    if (!waiting_.empty()) start_waiting(now);
+  void start_waiting(TimePoint now) {
+    if (!waiting_.empty()) start_waiting_slow(now);
   }
-  void start_waiting(TimePoint now);
+  void start_waiting_slow(TimePoint now);
   void start(Call& call, TimePoint now);
   void end(Call& call, wire::Status status, bool outcome_unknown = false);
   void end_running(Call& call, wire::Status status);
   TimePoint limit_of(const Call& call) const;
   void expect_limit(TimePoint limit) { earliest_limit_ = std::min(earliest_limit_, limit); }
   void expire(TimePoint now) {
-    if (now >= earliest_limit_) expire_calls(now);
+    if (now >= earliest_limit_) expire_slow(now);
   }
-  void expire_calls(TimePoint now);
+  void expire_slow(TimePoint now);
   void expire_call(Call& call, TimePoint now);
   void fail_waiting(const wire::Status& status, bool spare_patient);
   void fail_running(Link& link, const std::string& why, TimePoint now);
@@ -114,38 +114,38 @@ class Channel final : private LinkEvents {
   // --- connections: channel_links.cc ---
   void set_state(State state);
   void connect_if_needed(TimePoint now) {
-    if (state_ == State::kIdle || state_ == State::kBackoff) connect_or_rest(now);
+    if (state_ == State::kIdle || state_ == State::kBackoff) connect_if_needed_slow(now);
   }
-  void connect_or_rest(TimePoint now);
+  void connect_if_needed_slow(TimePoint now);
   void connect(TimePoint now);
   net::SourcePort source_port();
   void advance(TimePoint now) {
-    if (state_ == State::kConnecting) advance_socket(now);
+    if (state_ == State::kConnecting) advance_slow(now);
   }
-  void advance_socket(TimePoint now);
+  void advance_slow(TimePoint now);
   void attempt_failed(const Loss& loss, TimePoint now);
   void settle(TimePoint now) {
-    if (!is_steady()) settle_changes(now);
+    if (!is_steady()) settle_slow(now);
   }
   // There is one connection in use, and nothing has become of it.
   bool is_steady() const {
     return state_ == State::kReady && draining_.empty() && !current_->loss() && !current_->leaving();
   }
-  void settle_changes(TimePoint now);
+  void settle_slow(TimePoint now);
   void settle_draining(TimePoint now);
   void take_hello(TimePoint now);
   void part(TimePoint now);
   void park(std::unique_ptr<Link> link, TimePoint now);
   void check_stale(TimePoint now) {
-    if (state_ == State::kReady && current_->idle_since(now - kStaleAfter)) look_at_stale(now);
+    if (state_ == State::kReady && current_->idle_since(now - kStaleAfter)) check_stale_slow(now);
   }
-  void look_at_stale(TimePoint now);
+  void check_stale_slow(TimePoint now);
   std::string why(const Link& link) const;
   short wanted_events(const Link& link) const;
   void sync_poll_set() {
-    if (poll_set_.active()) update_poll_set();
+    if (poll_set_.active()) sync_poll_set_slow();
   }
-  void update_poll_set();
+  void sync_poll_set_slow();
   std::size_t fill_poll(std::span<pollfd> entries) const;
   template <class Visit>
   void for_each_link(Visit visit) const;

@@ -48,7 +48,7 @@ void Channel::after_reading(TimePoint now) {
   expire(now);
   for_each_link([&](Link& link) { link.beat(now); });
   connect_if_needed(now);
-  pump(now);
+  start_waiting(now);
   // Before the flush: it also takes what observers begin.
   if (!pending_.empty()) dispatch();
   flush(now);
@@ -133,7 +133,7 @@ short Channel::wanted_events(const Link& link) const {
   return connecting ? static_cast<short>(POLLOUT) : link.wanted_events();
 }
 
-void Channel::update_poll_set() {
+void Channel::sync_poll_set_slow() {
   for_each_link([&](Link& link) {
     const auto wanted = wanted_events(link);
     poll_set_.watch(link.fd(), std::exchange(link.watched, wanted), wanted);
@@ -152,7 +152,7 @@ std::size_t Channel::fill_poll(std::span<pollfd> entries) const {
 
 // ---------------------------------------------------------------- attempts
 
-void Channel::connect_or_rest(TimePoint now) {
+void Channel::connect_if_needed_slow(TimePoint now) {
   if (!waiting_.empty() && now >= not_before_) return connect(now);
   const auto state = waiting_.empty() ? State::kIdle : State::kBackoff;
   if (state != state_) set_state(state);
@@ -177,7 +177,7 @@ void Channel::connect(TimePoint now) {
 }
 
 // From a connected socket to Hello.
-void Channel::advance_socket(TimePoint now) {
+void Channel::advance_slow(TimePoint now) {
   const auto connected = current_->connected();
   if (!connected) return;
   if (!connected->ok()) {
@@ -203,7 +203,7 @@ void Channel::attempt_failed(const Loss& loss, TimePoint now) {
 
 // ---------------------------------------------------------------- what became of connections
 
-void Channel::settle_changes(TimePoint now) {
+void Channel::settle_slow(TimePoint now) {
   settle_draining(now);
   if (state_ == State::kHello && current_->hello()) take_hello(now);
   if (state_ == State::kReady && (current_->loss() || current_->leaving())) return part(now);
@@ -259,7 +259,7 @@ void Channel::settle_draining(TimePoint now) {
 }
 
 // A connection that was closed while nobody looked must not cost the next call its certainty.
-void Channel::look_at_stale(TimePoint now) {
+void Channel::check_stale_slow(TimePoint now) {
   current_->read(now);
   settle(now);
 }

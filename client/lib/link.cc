@@ -195,7 +195,7 @@ void Link::restart_beat(TimePoint now) {
   beat_at_ = beats ? now + agreement_.heartbeat_interval : kNever;
 }
 
-void Link::ping(TimePoint now) {
+void Link::beat_slow(TimePoint now) {
   if (!may_read()) return restart_beat(now);
   if (unanswered_pings_ > kMaxUnansweredPings)
     return lose({"the host gives no sign of life: nothing came for three heartbeats", true});

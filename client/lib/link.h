@@ -102,7 +102,7 @@ class Link final : private wire::EndpointEvents, private wire::DirectSender {
   // Sends a Ping when the host has been silent, and gives it up after three intervals. While this side does
   // not read, silence means nothing.
   void beat(TimePoint now) {
-    if (now >= next_beat()) ping(now);
+    if (now >= next_beat()) beat_slow(now);
   }
   bool idle_since(TimePoint when) const { return endpoint_.open_streams() == 0 && last_read_ <= when; }
 
@@ -155,7 +155,7 @@ class Link final : private wire::EndpointEvents, private wire::DirectSender {
   [[gnu::cold]] bool violated(TimePoint now);
   void send_output(TimePoint now);
   void write_failed(const Error& error, TimePoint now);
-  void ping(TimePoint now);
+  void beat_slow(TimePoint now);
   void restart_beat(TimePoint now);
 
   UniqueFd fd_;

@@ -12,7 +12,7 @@ int PollSet::fd() {
   return own_.get();
 }
 
-void PollSet::change(int fd, short before, short wanted) const {
+void PollSet::watch_slow(int fd, short before, short wanted) const {
   // epoll's bits for input and output have poll's values.
   epoll_event event{};
   event.events = static_cast<std::uint32_t>(wanted);

@@ -23,11 +23,11 @@ class PollSet {
   bool active() const { return set_ >= 0; }
   // Replaces the poll() bits `before` that fd is watched for by `wanted`; 0: not watched.
   void watch(int fd, short before, short wanted) const {
-    if (before != wanted) change(fd, before, wanted);
+    if (before != wanted) watch_slow(fd, before, wanted);
   }
 
  private:
-  void change(int fd, short before, short wanted) const;
+  void watch_slow(int fd, short before, short wanted) const;
 
   UniqueFd own_;
   int set_ = -1;  // own_, or the owner's

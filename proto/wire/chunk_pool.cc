@@ -13,7 +13,7 @@ ChunkPool::~ChunkPool() {
     while (spares != nullptr) Chunk::free(unlink(spares));
 }
 
-Chunk* ChunkPool::take_other(std::size_t bytes) {
+Chunk* ChunkPool::take_slow(std::size_t bytes) {
   for (auto** link = &spares_of(bytes); *link != nullptr; link = &(*link)->next)
     if ((*link)->capacity >= bytes && (*link)->capacity <= 2 * bytes) return unlink(*link);
   auto* chunk = Chunk::make(bytes);

@@ -43,7 +43,7 @@ class ChunkPool {
   Chunk* take(std::size_t bytes) {
     auto& spares = spares_of(bytes);
     Chunk* chunk = spares;
-    if (chunk == nullptr || chunk->capacity != bytes) return take_other(bytes);
+    if (chunk == nullptr || chunk->capacity != bytes) return take_slow(bytes);
     return unlink(spares);
   }
   // Takes a chunk back that is not needed any more, and frees it if that would be too much.
@@ -61,7 +61,7 @@ class ChunkPool {
   Chunk*& spares_of(std::size_t capacity) {
     return spares_[capacity <= kChunkBytes[0] ? 0 : capacity <= kChunkBytes[1] ? 1 : 2];
   }
-  Chunk* take_other(std::size_t bytes);
+  Chunk* take_slow(std::size_t bytes);
   Chunk* unlink(Chunk*& link) {
     Chunk* chunk = link;
     link = chunk->next;

@@ -154,11 +154,11 @@ class Endpoint {
   Stream* begin_remote_stream(const FrameHeader& header);
   // The next id is at hand. Compared in 64 bits: after the last id of 32 bits there is no next one.
   bool take_remote_id(std::uint32_t id) {
-    if (id != std::uint64_t{last_remote_} + 2) return take_skipped_id(id);
+    if (id != std::uint64_t{last_remote_} + 2) return take_remote_id_slow(id);
     last_remote_ = id;
     return true;
   }
-  bool take_skipped_id(std::uint32_t id);
+  bool take_remote_id_slow(std::uint32_t id);
   bool charge_data(Stream* stream, const FrameHeader& header, std::int64_t cost);
   void close_remote(std::uint32_t id);
   bool is_past_stream(std::uint32_t id) const;

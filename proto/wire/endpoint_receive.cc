@@ -114,7 +114,7 @@ void Endpoint::handle_request(const Frame& frame) {
 
 // Whether the peer may open this stream. A base client may use an id late that it has passed over: ttrpc-rust gives
 // ids to concurrent calls before it queues them, so neighbours change places. Goaway's last stream needs strict order.
-bool Endpoint::take_skipped_id(std::uint32_t id) {
+bool Endpoint::take_remote_id_slow(std::uint32_t id) {
   if (id <= last_remote_) return std::erase(skipped_, id) != 0;
   const bool strict = extension_.features != 0;
   constexpr std::uint32_t kReach = 2 * kMaxSkippedIds;

@@ -136,7 +136,7 @@ bool parse_status(std::string_view data, ResponseView& response) {
 // What does not come as nearly all calls do. Apart from the rest, and with a copy of the reader, so that the compiler
 // has registers for it there.
 
-[[gnu::noinline]] bool parse_rest(FieldReader field, RequestView& request) {
+[[gnu::noinline]] bool parse_request_slow(FieldReader field, RequestView& request) {
   while (field.next()) {
     if (field.is(1, kLengthDelimited)) request.service = field.bytes();
     if (field.is(2, kLengthDelimited)) request.method = field.bytes();
@@ -147,7 +147,7 @@ bool parse_status(std::string_view data, ResponseView& response) {
   return field.ok();
 }
 
-[[gnu::noinline]] bool parse_rest(FieldReader field, ResponseView& response) {
+[[gnu::noinline]] bool parse_response_slow(FieldReader field, ResponseView& response) {
   while (field.next()) {
     if (field.is(1, kLengthDelimited) && !parse_status(field.bytes(), response)) return false;
     if (field.is(2, kLengthDelimited)) response.payload = field.bytes();
@@ -296,7 +296,7 @@ std::optional<RequestView> parse_request(std::string_view data) {
   std::uint64_t timeout = 0;
   field.number(4, timeout);
   request.timeout_nano = static_cast<std::int64_t>(timeout);
-  if (!field.at_end() && !parse_rest(field, request)) result.reset();
+  if (!field.at_end() && !parse_request_slow(field, request)) result.reset();
   return result;
 }
 
@@ -305,7 +305,7 @@ std::optional<ResponseView> parse_response(std::string_view data) {
   auto& response = *result;
   FieldReader field(data);
   field.short_bytes(2, response.payload);
-  if (!field.at_end() && !parse_rest(field, response)) result.reset();
+  if (!field.at_end() && !parse_response_slow(field, response)) result.reset();
   return result;
 }
 

@@ -35,7 +35,7 @@ inline std::optional<Frame> FrameReader::complete(const FrameHeader& header, con
 }
 
 // next() where a frame has begun before this input, or the stream is broken.
-std::optional<Frame> FrameReader::next_of_begun() {
+std::optional<Frame> FrameReader::next_slow() {
   if (partial_given_) drop_partial();
   if (violation_ || input_.empty()) return std::nullopt;
   if (skip_) return resume_refused();

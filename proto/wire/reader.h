@@ -45,7 +45,7 @@ class FrameReader {
   void feed(std::string_view input) { input_ = input; }
   // The next frame; nothing when the input is used up or the stream is broken.
   std::optional<Frame> next() {
-    if (!partial_.empty() || skip_ || violation_) return next_of_begun();
+    if (!partial_.empty() || skip_ || violation_) return next_slow();
     if (input_.empty()) return std::nullopt;
     return next_in_place();
   }
@@ -72,7 +72,7 @@ class FrameReader {
   std::size_t trailer() const { return crc_ ? kCrcBytes : 0; }
   bool take_partial(std::size_t want);
   bool make_room(std::size_t bytes, std::size_t most);
-  std::optional<Frame> next_of_begun();
+  std::optional<Frame> next_slow();
   std::optional<Frame> next_in_place();
   std::optional<Frame> resume_partial();
   std::optional<Frame> keep_rest();

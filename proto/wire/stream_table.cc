@@ -17,7 +17,7 @@ std::vector<StreamTable::Other>::iterator StreamTable::place_of(std::uint32_t id
   return std::ranges::lower_bound(others_, id, {}, &Other::id);
 }
 
-Stream* StreamTable::find_other(std::uint32_t id) {
+Stream* StreamTable::find_slow(std::uint32_t id) {
   const auto at = place_of(id);
   return at != others_.end() && at->id == id ? at->stream.get() : nullptr;
 }
@@ -38,7 +38,7 @@ Stream* StreamTable::add_slow(std::uint32_t id, std::uint32_t send_credit, std::
   return added;
 }
 
-void StreamTable::erase_other(Stream& stream) {
+void StreamTable::erase_slow(Stream& stream) {
   const auto at = place_of(stream.id());
   assert(at != others_.end() && at->stream.get() == &stream);
   at->stream.reset();

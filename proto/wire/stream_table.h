@@ -23,7 +23,7 @@ class StreamTable {
   // Null: there is none with this id.
   Stream* find(std::uint32_t id) {
     if (single_ && single_->id() == id) return &*single_;
-    return others_.empty() ? nullptr : find_other(id);
+    return others_.empty() ? nullptr : find_slow(id);
   }
   // Null: the table has a stream with this id. The new stream stays where it is until it is erased.
   Stream* add(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
@@ -35,7 +35,7 @@ class StreamTable {
     if (single_ && &stream == &*single_)
       single_.reset();
     else
-      erase_other(stream);
+      erase_slow(stream);
   }
   // In no order. `visit` must not add or erase any.
   template <class Visit>
@@ -52,9 +52,9 @@ class StreamTable {
   };
 
   std::vector<Other>::iterator place_of(std::uint32_t id);
-  Stream* find_other(std::uint32_t id);
+  Stream* find_slow(std::uint32_t id);
   Stream* add_slow(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit);
-  void erase_other(Stream& stream);
+  void erase_slow(Stream& stream);
 
   std::optional<Stream> single_;
   // The rest, by id: ids grow, so that nearly all come at the end, and no choice of them makes a search slow. What is
