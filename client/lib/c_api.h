@@ -1,4 +1,4 @@
-// What is behind the handles of hostcall.h, and what its functions share. Only the c_*.cc files include it.
+// The types behind hostcall.h's handles, and the helpers that its functions share.
 #pragma once
 
 #include <hostcall/hostcall.h>
@@ -23,12 +23,12 @@ struct hostcall_client {
 
 namespace hostcall::client {
 
-// Puts an outcome of this library's own into `result`, which may be null, and returns its code.
+// Stores a status of this library's own in `result`, which may be null, and returns its code.
 int fail(hostcall_result* result, hostcall_code code, std::string text) noexcept;
 // The same for what is rare: no string is made in the function that finds the error, where it would cost every call.
 [[gnu::cold]] int refuse(hostcall_result* result, hostcall_code code, const char* text) noexcept;
 
-// No exception crosses the C boundary.
+// Runs `body` and turns an exception into a status: none may cross the C boundary.
 template <class Body>
 int guarded(hostcall_result* result, Body body) noexcept {
   try {
@@ -40,8 +40,8 @@ int guarded(hostcall_result* result, Body body) noexcept {
   }
 }
 
-// Reads a versioned struct of the caller, which may be null, older or newer. False: its size is
-// wrong, or it asks for what this version does not know.
+// Reads the caller's versioned struct, which may be null, or of an older or newer library. False: its size is invalid,
+// or it sets a field that this version does not know.
 template <class Struct>
 bool read_versioned(const Struct* given, Struct& out) {
   if (given != nullptr && given->size == sizeof(Struct)) {
@@ -58,28 +58,28 @@ bool read_versioned(const Struct* given, Struct& out) {
   return true;
 }
 
-// What every call has in common, checked and filled in. `method` and `request` are the caller's memory.
+// The arguments that every call takes. The caller owns `method` and `request`.
 struct CallArguments {
   const char* method;
   hostcall_payload request;
   const hostcall_call_options* options;
 };
-// Fills `spec` and returns null; the error's text, which is static, otherwise.
+// Fills `spec` and returns null, or returns a static error text.
 const char* read_call(const ChannelOptions& defaults, const CallArguments& arguments, TimePoint now, CallSpec& spec);
-// The deadline and readiness part of it.
+// Fills the deadline and wait_for_ready only.
 const char* read_call_options(const ChannelOptions& defaults, const hostcall_call_options* options, TimePoint now,
                               CallSpec& spec);
 
-// Begins the call and waits for its end; its code.
+// Begins the call, waits for its end and returns its code.
 int run_call(Channel& channel, Call& call, TimePoint now);
 
-// Whether the payload can be used; it is never read here.
+// Checks the pointers; does not read the payload.
 inline bool is_valid(const hostcall_payload& payload) {
   return payload.size == 0 || payload.source != nullptr || payload.write != nullptr;
 }
 wire::Payload to_wire(const hostcall_payload& payload);
 
-// Fills the options; the error's text otherwise.
+// Fills `out`, or returns an error text.
 std::optional<std::string> read_options(const hostcall_options* given, ChannelOptions& out);
 
 }  // namespace hostcall::client

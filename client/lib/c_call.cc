@@ -1,4 +1,4 @@
-// hostcall.h: unary calls, and the arguments that all calls share.
+// hostcall.h: unary calls, and reading the arguments that all calls take.
 #include "client/lib/c_api.h"
 
 namespace hostcall::client {
@@ -42,7 +42,7 @@ wire::Payload to_wire(const hostcall_payload& payload) {
   return std::string_view(static_cast<const char*>(payload.source), payload.size);
 }
 
-// The caller reads its own reply: no thread, no hand-over.
+// The caller's thread reads the reply itself: no other thread, no wake-up between threads.
 int run_call(Channel& channel, Call& call, TimePoint now) {
   channel.begin(call, now);
   while (!call.ended()) now = channel.wait(kNever, now);

@@ -1,4 +1,4 @@
-// hostcall.h: options, clients, their sessions and event loop.
+// hostcall.h: options, clients, their sessions and their event loop.
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -44,14 +44,14 @@ std::optional<std::string> read_address(const char* given, net::Address& out) {
   return std::nullopt;
 }
 
-// A privileged port is wanted as evidence: where it can't be had, going on without it would only be found out later.
+// A privileged port is evidence for policy: without one, calls would fail later and for no visible reason.
 std::optional<std::string> read_source(const hostcall_options& options, ChannelOptions& out) {
   out.source_port = options.source_port;
   out.privileged_port = options.privileged_port != 0;
   if (!out.privileged_port) return std::nullopt;
   if (out.source_port != 0) return "source_port and privileged_port exclude each other";
   if (out.address.family != net::Address::Family::kVsock)
-    return "a privileged port is of vsock only: " + out.address.to_string() + " has no ports";
+    return "privileged_port needs vsock: " + out.address.to_string() + " has no ports";
   return std::nullopt;
 }
 

@@ -21,7 +21,7 @@ struct hostcall_stream final : client::CallObserver {
   hostcall_stream_callback callback = nullptr;
   void* user = nullptr;
   client::CallResult result;
-  hostcall::Buffer memory;  // of what the call keeps
+  hostcall::Buffer memory;  // for Call::keep()
   client::Call call{result};
 };
 
@@ -29,7 +29,7 @@ namespace {
 
 using client::guarded;
 
-// The channel, or null once the client has been freed: then the call has ended.
+// Null once the client has been freed; the call has ended then.
 client::Channel* channel_of(hostcall_stream& stream) { return stream.call.channel; }
 
 int take(client::Call& call, const void** data, std::size_t* size) {
@@ -69,7 +69,7 @@ wire::Pieces to_wire(const iovec* pieces, std::size_t count) {
   return message;
 }
 
-// Repeats `attempt` until it no longer would block.
+// Repeats `attempt` until it does not return HOSTCALL_WOULD_BLOCK.
 template <class Attempt>
 int block(hostcall_stream& stream, Attempt attempt) {
   for (;;) {
@@ -94,9 +94,9 @@ int hostcall_stream_open(hostcall_client* owner, const char* method, int shape, 
       return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "client or stream is null");
     *stream = nullptr;
     if (shape < HOSTCALL_CLIENT_STREAM || shape > HOSTCALL_BIDI_STREAM)
-      return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "shape is no hostcall_shape");
+      return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "shape is not a hostcall_shape");
     if (shape != HOSTCALL_SERVER_STREAM && request.size != 0)
-      return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "only a server stream has a request");
+      return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "only a SERVER_STREAM takes a request");
     auto opened = std::make_unique<hostcall_stream>();
     auto& call = opened->call;
     const auto now = Clock::now();

@@ -1,5 +1,5 @@
-// Call: one call from its begin to its end, whichever connections it is tried on. Owned by the user's side (a
-// blocking function's stack, a started call's slot, a stream handle); Channel and Link only refer to it.
+// Call: one call from begin to end, on whichever links it is tried. Its user owns it (a blocking function's stack, a
+// slot of StartedCalls, a stream handle); Channel and Link only point to it.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +21,13 @@ class Link;
 // How a call ended and what it returned.
 struct CallResult {
   wire::Status status;
-  bool outcome_unknown = false;  // the request went out and no answer came
+  bool outcome_unknown = false;  // the request was sent and no answer came
   Buffer payload;
 
-  // A larger payload's memory is not kept for the next call.
+  // The next call reuses the payload's memory up to this size.
   static constexpr std::size_t kMaxKeptBytes = 64 * 1024;
 
-  // For the next call; keeps the memory.
+  // Prepares for the next call.
   void clear() {
     status.code = wire::Code::kOk;
     status.message.clear();
@@ -37,12 +37,12 @@ struct CallResult {
   }
 };
 
-// Events of a call, bits that can be joined.
+// Events of a call, a bit mask.
 inline constexpr unsigned kReadable = 1;
 inline constexpr unsigned kWritable = 2;
 inline constexpr unsigned kClosed = 4;
 
-// Told about a call by Channel::process() only, when no engine is at work: may do anything with the channel.
+// Channel::process() runs observers outside the engine, so that they may use the channel freely.
 class CallObserver {
  public:
   virtual void on_call_events(Call& call, unsigned events) = 0;
@@ -51,9 +51,9 @@ class CallObserver {
   ~CallObserver() = default;
 };
 
-// What to call. The views are the caller's.
+// What to call. The caller owns the memory behind the views.
 struct CallSpec {
-  std::string_view service;  // empty: nothing is sent, the call ends when the connection is ready
+  std::string_view service;  // empty: sends nothing and ends when the link is ready
   std::string_view method;
   wire::Shape shape = wire::Shape::kUnary;
   wire::Payload payload;
@@ -65,38 +65,38 @@ class Call {
  public:
   enum class State : std::uint8_t {
     kNew,
-    kWaiting,  // for a connection, or for room on it
-    kRunning,  // its request is in a connection's output, or beyond
-    kEnded,    // `result` holds how
+    kWaiting,  // for a link, or for room in its output
+    kRunning,  // its request is in a link's output, or sent
+    kEnded,    // `result` is final
   };
 
   // `result` and `observer` (may be null) must outlive the call.
   explicit Call(CallResult& result, CallObserver* observer = nullptr) : result(result), observer(observer) {}
   Call(const Call&) = delete;
   Call& operator=(const Call&) = delete;
-  // Cancels it if it has not ended.
+  // Cancels the call unless it has ended.
   ~Call();
 
   bool ended() const { return state == State::kEnded; }
-  // Copies what the spec's views show, for a call that outlives them, to `memory`, whose contents are lost. It must
-  // outlive the call and not be changed.
+  // Copies what the spec's views show to `memory` and points the views there, for a call that outlives its caller's
+  // memory. Overwrites `memory`, which must outlive the call.
   void keep(Buffer& memory);
-  // "package.Service/Method", for texts.
+  // "package.Service/Method", for error texts.
   std::string name() const;
 
   CallSpec spec;
   CallResult& result;
   CallObserver* observer;
-  Inbox inbox;               // messages of a stream
+  Inbox inbox;               // received messages of a stream
   bool send_closed = false;  // this side sends no more
 
-  // --- kept by Channel and Link ---
+  // --- owned by Channel and Link ---
   State state = State::kNew;
-  bool sent_data = false;          // a stream with Data on its way can't be repeated
-  unsigned pending = 0;            // events that the observer has not been told
-  unsigned repeats = 0;            // times that it was begun again on another connection
-  TimePoint give_up = kNever;      // waits no longer for a connection
-  std::uint64_t request_end = 0;   // running: place of the request's last byte in the connection's output
+  bool sent_data = false;          // Data was sent: the call can't be repeated
+  unsigned pending = 0;            // events that the observer has yet to see
+  unsigned repeats = 0;            // how often it was started again on another link
+  TimePoint give_up = kNever;      // when it stops waiting for a link
+  std::uint64_t request_end = 0;   // running: where its request ends in the link's output
   Channel* channel = nullptr;      // set while the channel knows it
   Link* link = nullptr;            // running
   wire::Stream* stream = nullptr;  // running

@@ -1,4 +1,4 @@
-// The calls of a channel; its connections are in channel_links.cc.
+// Channel's calls; channel_links.cc has its links.
 #include "client/lib/channel.h"
 
 #include <algorithm>
@@ -6,7 +6,7 @@
 namespace hostcall::client {
 namespace {
 
-// Times a call is begun again by itself: a host that says Goaway again and again must not keep it for ever.
+// How often a call is repeated: a host that sends Goaway again and again must not hold it forever.
 constexpr unsigned kMaxRepeats = 3;
 
 template <class Container>
@@ -27,9 +27,9 @@ std::size_t request_bytes(const CallSpec& spec) {
   return wire::request_size(longest, spec.payload.size());
 }
 
-// Whether the Request is within the limit, without working out its exact size: it is never larger than this.
+// Fast path: compares an upper bound of the Request's size with the limit.
 bool surely_fits(const CallSpec& spec, std::uint32_t limit) {
-  constexpr std::size_t kMaxOverhead = 64;  // tags and lengths of three fields, and the time-out
+  constexpr std::size_t kMaxOverhead = 64;  // tags and lengths of three fields, and the timeout
   return spec.service.size() + spec.method.size() + kMaxOverhead <= limit &&
          spec.payload.size() <= limit - (spec.service.size() + spec.method.size() + kMaxOverhead);
 }
@@ -65,7 +65,7 @@ void Channel::begin(Call& call, TimePoint now) {
   begin_slow(call, now);
 }
 
-// What is unusual.
+// Slow path: the call has to wait for a link or for room on it, is refused, or only connects.
 void Channel::begin_slow(Call& call, TimePoint now) {
   call.give_up = deadline_after(now, options_.connect_budget);
   if (auto status = refuse(call)) return end(call, std::move(*status));
@@ -76,18 +76,18 @@ void Channel::begin_slow(Call& call, TimePoint now) {
   if (!call.ended()) expect_limit(limit_of(call));
 }
 
-// What is usual: the connection stands, nobody waits, and nothing is to be said against the call.
+// The condition of the fast path: a ready link with room, an empty queue, a call that certainly fits.
 bool Channel::may_start_at_once(const Call& call) const {
   return state_ == State::kReady && waiting_.empty() && current_->has_room() && !call.spec.service.empty() &&
          surely_fits(call.spec, current_->agreement().max_message_bytes);
 }
 
-// Why the call is not even begun, if so.
+// Why the call can't begin; nothing if it can.
 std::optional<wire::Status> Channel::refuse(const Call& call) const {
   if (state_ == State::kClosed) return wire::Status{wire::Code::kCancelled, "the client is closed", {}};
   if (waiting_.size() >= options_.max_queued_calls)
     return wire::Status{wire::Code::kResourceExhausted,
-                        std::to_string(waiting_.size()) + " calls wait already (max_queued_calls)" +
+                        std::to_string(waiting_.size()) + " calls are waiting already (max_queued_calls)" +
                             (last_failure_.empty() ? "" : ": " + last_failure_),
                         {}};
   return too_large(call, request_bytes(call.spec), wire::kMaxDataBytes);
@@ -134,7 +134,7 @@ std::string_view Channel::take(Call& call) {
   const auto message = call.inbox.take();
   unread_ -= Inbox::cost_of(message.size());
   if (call.link != nullptr) call.link->consumed(call, message.size());
-  dirty_ = true;  // credit may go out, and reading go on
+  dirty_ = true;  // credit may be due, and reading may go on
   return message;
 }
 
@@ -148,7 +148,7 @@ void Channel::notify(Call& call, unsigned events) {
   call.pending |= events;
 }
 
-// Tells what is pending now; events that observers cause are told in the next turn.
+// Delivers the events that are pending now. Those that observers cause wait for the next turn.
 void Channel::dispatch() {
   for (auto turns = pending_.size(); turns != 0 && !pending_.empty(); --turns) {
     auto& call = *pending_.front();
@@ -159,6 +159,7 @@ void Channel::dispatch() {
 
 // ---------------------------------------------------------------- beginning and ending
 
+// Slow path: starts the calls that wait, as far as the link has room.
 void Channel::start_waiting_slow(TimePoint now) {
   while (state_ == State::kReady && !waiting_.empty() && current_->has_room()) {
     auto& call = *waiting_.front();
@@ -180,7 +181,7 @@ void Channel::start(Call& call, TimePoint now) {
   if (wire::client_streams(call.spec.shape)) notify(call, kWritable);
 }
 
-// Ends a call that no connection has.
+// Ends a call that is on no link.
 void Channel::end(Call& call, wire::Status status, bool outcome_unknown) {
   if (call.state == Call::State::kWaiting) erase_call(waiting_, call);
   call.state = Call::State::kEnded;
@@ -197,7 +198,7 @@ void Channel::end_running(Call& call, wire::Status status) {
   end(call, std::move(status), written);
 }
 
-// The status of the reply is OK since the call has begun.
+// The status has been OK since begin().
 void Channel::on_call_done(Call& call, std::string_view payload) {
   backoff_.reset();
   call.result.payload.append(payload);
@@ -220,12 +221,13 @@ void Channel::on_writable(Call& call) { notify(call, kWritable); }
 // ---------------------------------------------------------------- deadlines
 
 TimePoint Channel::limit_of(const Call& call) const {
-  // A connection that stands is worth waiting for: somebody holds the socket, and may just be restarting the daemon.
-  const bool stands = state_ == State::kHello || state_ == State::kReady;
-  const bool gives_up = call.state == Call::State::kWaiting && !stands && !call.spec.wait_for_ready;
+  // A link that stands is worth waiting for: systemd may hold the socket while the daemon restarts.
+  const bool connected = state_ == State::kHello || state_ == State::kReady;
+  const bool gives_up = call.state == Call::State::kWaiting && !connected && !call.spec.wait_for_ready;
   return gives_up ? std::min(call.spec.deadline, call.give_up) : call.spec.deadline;
 }
 
+// Slow path: ends the calls that are past their limit and finds the next limit.
 void Channel::expire_slow(TimePoint now) {
   earliest_limit_ = kNever;
   for (auto* call : calls_) {
@@ -239,10 +241,11 @@ void Channel::expire_call(Call& call, TimePoint now) {
   const auto& address = options_.address;
   if (call.state == Call::State::kRunning) {
     const bool paused = !call.link->may_read();
-    return end_running(call, {wire::Code::kDeadlineExceeded,
-                              call.name() + ": no reply from " + address.to_string() + " before the deadline" +
-                                  (paused ? "; reading has paused because messages of streams were not taken" : ""),
-                              {}});
+    return end_running(call,
+                       {wire::Code::kDeadlineExceeded,
+                        call.name() + ": no reply from " + address.to_string() + " before the deadline" +
+                            (paused ? "; reading is paused until the stream messages received so far are taken" : ""),
+                        {}});
   }
   const std::string reason = last_failure_.empty() ? address.to_string() + " did not answer" : last_failure_;
   if (now >= call.spec.deadline)
@@ -253,14 +256,14 @@ void Channel::expire_call(Call& call, TimePoint now) {
 
 // ---------------------------------------------------------------- failures
 
-// `spare_patient`: but for the calls that wait whatever the error is.
+// `spare_patient`: except calls with wait_for_ready.
 void Channel::fail_waiting(const wire::Status& status, bool spare_patient) {
   const auto calls = waiting_;
   for (auto* call : calls)
     if (!spare_patient || !call->spec.wait_for_ready) end(*call, status);
 }
 
-// Ends what runs on a lost connection, and begins again what was not written to it.
+// A link is lost: ends its calls whose request was written to it, and repeats the others.
 void Channel::fail_running(Link& link, const std::string& why, TimePoint now) {
   std::vector<Call*> unwritten;
   for (auto* call : link.abandon_after(0)) {
@@ -272,7 +275,7 @@ void Channel::fail_running(Link& link, const std::string& why, TimePoint now) {
   repeat_or_end(unwritten, why, now);
 }
 
-// For calls that the host has certainly not begun, oldest first: they go before those that wait.
+// Takes calls that the host has certainly not begun, oldest first, and puts them in front of those that wait.
 void Channel::repeat_or_end(const std::vector<Call*>& calls, const std::string& why, TimePoint now) {
   for (auto it = calls.rbegin(); it != calls.rend(); ++it) {
     auto& call = **it;

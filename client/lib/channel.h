@@ -1,6 +1,6 @@
-// Channel: the way to one host. Connects when a call needs it, says Hello, reconnects with back-off, drains after
-// Goaway, repeats what the host has certainly not begun, and keeps every call's deadline. It never blocks, but in
-// wait(), and time comes in as an argument; the calls' owners are told of events in process() only.
+// Channel: the calls to one host and the links that carry them. Connects when a call needs it, says Hello, reconnects
+// with backoff, drains links after Goaway, repeats calls that the host has certainly not begun, and enforces every
+// deadline. Only wait() blocks. Time is an argument. Observers run in process() only.
 #pragma once
 
 #include <poll.h>
@@ -24,12 +24,12 @@ namespace hostcall::client {
 class Channel final : private LinkEvents {
  public:
   enum class State : std::uint8_t {
-    kIdle,        // no connection, and nobody needs one
-    kConnecting,  // the socket is on its way
-    kHello,       // the host's answer to Hello is awaited
+    kIdle,        // no link, and no call needs one
+    kConnecting,  // connect() is in progress
+    kHello,       // the host has yet to answer Hello
     kReady,
-    kBackoff,  // calls wait until the next attempt
-    kClosed,   // for ever
+    kBackoff,  // calls wait for the next attempt
+    kClosed,   // final
   };
 
   explicit Channel(ChannelOptions options);
@@ -42,43 +42,43 @@ class Channel final : private LinkEvents {
   // The agreement in force; null unless ready.
   const Agreement* agreement() const { return state_ == State::kReady ? &current_->agreement() : nullptr; }
 
-  // --- calls; their outcome is in their CallResult once they have ended ---
-  // Begins a call; its spec is set. It may end at once. Nothing is sent before flush() or process().
+  // --- calls; one that has ended has its outcome in its CallResult ---
+  // Begins a call whose spec is set; it may end at once. flush() or process() sends the request.
   void begin(Call& call, TimePoint now);
-  // Ends a call that has not ended.
+  // Ends a call with CANCELLED unless it has ended.
   void cancel(Call& call);
-  // Forgets a call that goes away, cancelling it if need be.
+  // Removes a call that is being destroyed; cancels it first unless it has ended.
   void forget(Call& call);
-  // kBlocked: a kWritable event will come. kEnded: the call has ended, or this side is closed.
+  // kBlocked: a kWritable event follows. kEnded: the call has ended, or this side is closed.
   wire::SendOutcome send(Call& call, const wire::Payload& message);
   void close_send(Call& call);
-  // Takes the oldest message out of a call's inbox, which must not be empty.
+  // Takes the oldest message from the call's inbox, which must not be empty.
   std::string_view take(Call& call);
-  // Drops what is in the inbox.
+  // Drops all messages in the inbox.
   void drop_inbox(Call& call);
-  // Tells the observer these events at the next process().
+  // The next process() delivers these events to the observer.
   void notify(Call& call, unsigned events);
 
   // --- driving ---
-  // Does everything that can be done now, then tells observers.
+  // Does all work that does not block, then runs observers.
   void process(TimePoint now);
-  // Sends what is to be sent.
+  // Sends pending output.
   void flush(TimePoint now);
-  // When process() is due although no descriptor is ready; in the past: now.
+  // When process() is due even if no descriptor is ready; in the past: now.
   TimePoint next_timeout() const;
-  // Stays the same for the channel's life; readable when process() has something to do.
+  // Stays the same for the channel's life. Readable when process() has work.
   int fd();
-  // Instead: watches the channel's sockets in an epoll set of the owner's, which must outlive the channel, with `data`
-  // in the events. False: there is a set already.
+  // Alternative to fd(): watches the channel's sockets in the owner's epoll set, with `data` in the events. The set
+  // must outlive the channel. False: the channel has a set already.
   bool watch_in(int epoll, std::uint64_t data);
-  // Waits for a descriptor or a time-out, `until` at the latest, and processes. Uses the real clock, which said `now`
-  // a moment ago, and returns what it says then.
+  // Waits for a descriptor or a timeout, at most until `until`, and processes. Uses the real clock: `now` is its last
+  // reading; returns the next one.
   TimePoint wait(TimePoint until, TimePoint now = Clock::now());
-  // Ends every call with CANCELLED and says Goaway. Observers are told by a last process().
+  // Ends every call with CANCELLED and sends Goaway. One more process() runs the observers.
   void close(TimePoint now);
 
  private:
-  // A connection that was unused for so long is looked at before a call is put on it.
+  // A link that was idle for this long is read before it gets a call.
   static constexpr milliseconds kStaleAfter{100};
   static constexpr std::size_t kMaxDraining = 4;
   static constexpr std::size_t kMaxLinks = kMaxDraining + 1;
@@ -111,7 +111,7 @@ class Channel final : private LinkEvents {
   void repeat_or_end(const std::vector<Call*>& calls, const std::string& why, TimePoint now);
   void dispatch();
 
-  // --- connections: channel_links.cc ---
+  // --- links: channel_links.cc ---
   void set_state(State state);
   void connect_if_needed(TimePoint now) {
     if (state_ == State::kIdle || state_ == State::kBackoff) connect_if_needed_slow(now);
@@ -127,7 +127,7 @@ class Channel final : private LinkEvents {
   void settle(TimePoint now) {
     if (!is_steady()) settle_slow(now);
   }
-  // There is one connection in use, and nothing has become of it.
+  // One ready link, and nothing has happened to it.
   bool is_steady() const {
     return state_ == State::kReady && draining_.empty() && !current_->loss() && !current_->leaving();
   }
@@ -161,16 +161,16 @@ class Channel final : private LinkEvents {
   PollSet poll_set_;
   BusyPoll busy_poll_;
   Backoff backoff_;
-  std::minstd_rand random_;            // where the search for a privileged port begins
-  std::string last_failure_;           // why there is no connection, for texts
-  Duration last_retry_after_{};        // that the host named with it
-  TimePoint not_before_{};             // no attempt is made earlier
+  std::minstd_rand random_;            // picks where the search for a privileged port starts
+  std::string last_failure_;           // why there is no link, for error texts
+  Duration last_retry_after_{};        // the host's retry hint that came with it
+  TimePoint not_before_{};             // earliest time of the next attempt
   TimePoint attempt_deadline_{};       // kConnecting, kHello: the attempt fails then
-  std::vector<Call*> calls_;           // all that the channel knows; ended ones until they are forgotten
-  std::deque<Call*> waiting_;          // kWaiting, in the order of beginning
-  std::deque<Call*> pending_;          // with events that their observer has not been told
-  TimePoint earliest_limit_ = kNever;  // no call's limit is earlier; may be too early
-  bool dirty_ = false;                 // flush() has something to do
+  std::vector<Call*> calls_;           // all of them, ended ones too, until forget()
+  std::deque<Call*> waiting_;          // kWaiting, oldest first
+  std::deque<Call*> pending_;          // calls with events for their observer
+  TimePoint earliest_limit_ = kNever;  // a lower bound of all calls' limits
+  bool dirty_ = false;                 // flush() has work
 };
 
 }  // namespace hostcall::client

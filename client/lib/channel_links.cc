@@ -1,4 +1,4 @@
-// The connections of a channel: its state machine, and what drives it. Its calls are in channel.cc.
+// Channel's links: its state machine and what drives it. channel.cc has its calls.
 #include <algorithm>
 
 #include "client/lib/channel.h"
@@ -8,7 +8,7 @@
 namespace hostcall::client {
 namespace {
 
-// The source port of the connection before may be free again soon.
+// EADDRINUSE: the previous connection's source port may soon be free.
 bool is_retriable(const Error& error) {
   return net::is_retriable_connect_error(error.code) || error.code == EADDRINUSE;
 }
@@ -28,7 +28,7 @@ void Channel::for_each_link(Visit visit) const {
 
 void Channel::set_state(State state) {
   state_ = state;
-  // What limits a waiting call depends on the state.
+  // The limit of a waiting call depends on the state.
   earliest_limit_ = TimePoint::min();
 }
 
@@ -36,7 +36,7 @@ void Channel::set_state(State state) {
 
 void Channel::process(TimePoint now) {
   advance(now);
-  // A vsock that is still connecting answers recv() with ENOTCONN.
+  // recv() on a vsock that is still connecting fails with ENOTCONN.
   for_each_link([&](Link& link) {
     if (state_ != State::kConnecting || &link != current_.get()) link.read(now);
   });
@@ -49,7 +49,7 @@ void Channel::after_reading(TimePoint now) {
   for_each_link([&](Link& link) { link.beat(now); });
   connect_if_needed(now);
   start_waiting(now);
-  // Before the flush: it also takes what observers begin.
+  // Before the flush, which then takes the requests of calls that observers begin.
   if (!pending_.empty()) dispatch();
   flush(now);
 }
@@ -94,12 +94,12 @@ TimePoint Channel::wait(TimePoint until, TimePoint now) {
   return now;
 }
 
-// The usual wait is for the host's next bytes and nothing else.
+// The condition of the fast path: only bytes from the host can end the wait.
 bool Channel::may_await_host() const {
   return state_ == State::kReady && draining_.empty() && current_->wanted_events() == POLLIN;
 }
 
-// Waits for them in one system call instead of two, and does what follows. False: too little time is left for that.
+// Fast path: waits and receives in one system call instead of two. False: too little time is left for that.
 bool Channel::await_host(TimePoint until, TimePoint& now) {
   if (busy_poll_.run(until, [&] { return current_->look(); })) {
     current_->take(now);
@@ -133,6 +133,7 @@ short Channel::wanted_events(const Link& link) const {
   return connecting ? static_cast<short>(POLLOUT) : link.wanted_events();
 }
 
+// Slow path: an event loop watches the sockets.
 void Channel::sync_poll_set_slow() {
   for_each_link([&](Link& link) {
     const auto wanted = wanted_events(link);
@@ -144,7 +145,7 @@ std::size_t Channel::fill_poll(std::span<pollfd> entries) const {
   std::size_t count = 0;
   for_each_link([&](const Link& link) {
     const auto wanted = wanted_events(link);
-    // Nothing wanted: not even the peer's end, which poll() would tell again and again.
+    // -1 if no events are wanted: poll() would report the peer's end on every call.
     entries[count++] = {.fd = wanted == 0 ? -1 : link.fd(), .events = wanted, .revents = 0};
   });
   return count;
@@ -152,14 +153,15 @@ std::size_t Channel::fill_poll(std::span<pollfd> entries) const {
 
 // ---------------------------------------------------------------- attempts
 
+// Slow path: there is no link. Connects if a call waits and the pause is over.
 void Channel::connect_if_needed_slow(TimePoint now) {
   if (!waiting_.empty() && now >= not_before_) return connect(now);
   const auto state = waiting_.empty() ? State::kIdle : State::kBackoff;
   if (state != state_) set_state(state);
 }
 
-// A privileged port is searched from another place at every attempt: a host that still has a connection from before a
-// reboot of this guest drops a new one from the same port without a word, until it gives the old one up.
+// Each attempt searches from another port: a host that still has a connection from before this guest's reboot silently
+// drops a new one from the same port until it gives up the old one.
 net::SourcePort Channel::source_port() {
   if (!options_.privileged_port) return net::SourcePort::fixed(options_.source_port);
   return net::SourcePort::privileged(static_cast<std::uint32_t>(random_()));
@@ -176,7 +178,7 @@ void Channel::connect(TimePoint now) {
   advance(now);
 }
 
-// From a connected socket to Hello.
+// Slow path: the socket may have connected; then sends Hello.
 void Channel::advance_slow(TimePoint now) {
   const auto connected = current_->connected();
   if (!connected) return;
@@ -195,14 +197,15 @@ void Channel::attempt_failed(const Loss& loss, TimePoint now) {
   last_retry_after_ = {};
   const auto pause = backoff_.next();
   if (!loss.retriable) fail_waiting({wire::Code::kUnavailable, last_failure_, {}}, true);
-  // Nobody waits: the next call finds out by itself, at once, whether it is better now.
+  // No call waits: the next one tries at once.
   const bool nobody = waiting_.empty() && !loss.retriable;
   not_before_ = nobody ? now : now + pause;
   set_state(waiting_.empty() ? State::kIdle : State::kBackoff);
 }
 
-// ---------------------------------------------------------------- what became of connections
+// ---------------------------------------------------------------- changes of links
 
+// Slow path: a link has connected, answered Hello, been lost, said Goaway or drained.
 void Channel::settle_slow(TimePoint now) {
   settle_draining(now);
   if (state_ == State::kHello && current_->hello()) take_hello(now);
@@ -215,7 +218,7 @@ void Channel::settle_slow(TimePoint now) {
 void Channel::take_hello(TimePoint now) {
   const auto status = *current_->hello();
   if (status.ok()) {
-    if (current_->loss()) return;  // lost as soon as it stood: a failed attempt
+    if (current_->loss()) return;  // lost right after Hello: a failed attempt
     last_failure_.clear();
     last_retry_after_ = {};
     return set_state(State::kReady);
@@ -227,7 +230,7 @@ void Channel::take_hello(TimePoint now) {
   set_state(State::kIdle);
 }
 
-// The connection in use takes no more calls: it is lost, or the host leaves.
+// The current link takes no more calls: it is lost, or the host said Goaway.
 void Channel::part(TimePoint now) {
   auto old = std::move(current_);
   const auto farewell = old->farewell();
@@ -243,7 +246,7 @@ void Channel::part(TimePoint now) {
   connect_if_needed(now);
 }
 
-// Keeps a connection whose calls still run beside the next one, but not without bound.
+// Keeps a link whose calls still run beside the next link; bounded in number.
 void Channel::park(std::unique_ptr<Link> link, TimePoint now) {
   if (draining_.size() == kMaxDraining) {
     fail_running(*draining_.front(), "too many connections drain at once", now);
@@ -258,7 +261,7 @@ void Channel::settle_draining(TimePoint now) {
   std::erase_if(draining_, [](const auto& link) { return link->open_calls() == 0; });
 }
 
-// A connection that was closed while nobody looked must not cost the next call its certainty.
+// Slow path: finds out that the host closed an idle link before a call is sent on it and its outcome becomes unknown.
 void Channel::check_stale_slow(TimePoint now) {
   current_->read(now);
   settle(now);

@@ -1,4 +1,4 @@
-// Options of a Channel, defaults filled in. What users see is in hostcall.h; c_client.cc maps one to the other.
+// ChannelOptions: hostcall_options with all defaults filled in; c_client.cc maps them.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +18,13 @@ struct ChannelOptions {
   Duration hello_timeout = seconds(20);
   Duration connect_budget = seconds(5);
   milliseconds connect_timeout{2'000};
-  Duration busy_poll{};  // before sleeping, in a blocking call
+  Duration busy_poll{};  // how long blocking calls poll before they sleep
   milliseconds backoff_base{50};
   milliseconds backoff_cap{5'000};
   std::size_t max_queued_calls = 1024;
   std::size_t max_unread_bytes = 1u << 20;
   std::uint32_t source_port = 0;
-  bool privileged_port = false;  // a free one; not together with source_port, nor with a Unix address
+  bool privileged_port = false;  // any free one; excludes source_port and Unix addresses
   bool crc = false;
   bool wait_for_ready = false;
   std::uint64_t jitter_seed = 0;

@@ -1,4 +1,4 @@
-// Texts of failures: what happened, and what the reader can do about it.
+// Error texts: what happened and what to do about it.
 #pragma once
 
 #include <string>
@@ -9,13 +9,13 @@
 
 namespace hostcall::client {
 
-// A connect() that failed: the error with a hint.
+// A failed connect(): the error and a hint.
 std::string explain_connect(const Error& error, const ChannelOptions& options);
 // No answer to Hello in time.
 std::string explain_silence(const ChannelOptions& options);
-// The connection takes no new calls, and the text of its Goaway if there was one.
+// The connection takes no new calls; with the text of its Goaway, if any.
 std::string explain_leaving(std::string_view goaway);
-// The connection ended although nobody said Goaway, or after this Goaway text. `heard`: something had come on it.
+// The connection ended; `goaway`: the text of its Goaway, if any. `heard`: it had received bytes.
 std::string explain_end(bool heard, std::string_view goaway);
 
 }  // namespace hostcall::client

@@ -10,16 +10,16 @@ namespace hostcall::client {
 namespace {
 
 constexpr std::size_t kMaxText = 256;
-// A shorter heartbeat would be a way to keep the guest busy.
+// With a shorter interval a host could keep the guest busy.
 constexpr milliseconds kMinHeartbeat{100};
 constexpr milliseconds kMaxHeartbeat = std::chrono::hours(24);
 
-// Every feature but the checksum, which costs time and is asked for.
+// All features; the checksum costs time and is opt-in.
 std::uint64_t wanted_features(const ChannelOptions& options) {
   return options.crc ? wire::kAllFeatures : wire::kAllFeatures & ~std::uint64_t{wire::kFeatureCrc32c};
 }
 
-// Text such as "8f3c…"; empty where the kernel does not tell.
+// "8f3c…"; empty if the kernel does not provide it.
 std::string read_boot_id() {
   const auto text = read_file("/proc/sys/kernel/random/boot_id", kMaxText);
   return text.ok() ? text.value().substr(0, text.value().find('\n')) : std::string();

@@ -1,4 +1,4 @@
-// The Hello exchange as the client sees it: what it says of itself, and what the host agreed to.
+// The client's half of Hello: the request, and the agreement that the host's answer makes.
 #pragma once
 
 #include <optional>
@@ -13,7 +13,7 @@ namespace hostcall::client {
 inline constexpr std::string_view kSessionService = "hostcall.v1.Session";
 inline constexpr std::string_view kHelloMethod = "Hello";
 
-// The agreement of one connection. Default: with a plain ttrpc server.
+// What both ends of a link agreed on. The default is the agreement with a plain ttrpc server.
 struct Agreement {
   wire::Extension extension;
   std::uint64_t session_id = 0;
@@ -25,11 +25,11 @@ struct Agreement {
   milliseconds heartbeat_interval{};
 };
 
-// Serialised HelloRequest; reads the guest's boot id.
+// Returns a serialised HelloRequest; reads the guest's boot id.
 std::string hello_request(const ChannelOptions& options);
 
-// Reads a HelloResponse to a Hello with these options; whatever a host may claim in it is cut down to
-// what the client can bear. Nothing if the bytes are not one.
+// Reads the HelloResponse to a Hello with these options and clamps its values to safe ranges. Nothing: the bytes are
+// not a HelloResponse.
 std::optional<Agreement> parse_hello(std::string_view payload, const ChannelOptions& options);
 
 }  // namespace hostcall::client

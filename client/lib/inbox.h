@@ -1,6 +1,5 @@
-// Inbox: received messages of a stream until its owner takes them. Memory goes round: a taken message's buffer
-// holds a later one, because memory fresh from the kernel costs more than the message; a large one is not even copied.
-// Before the first message it owns nothing.
+// Inbox: a stream's received messages until their owner takes them. Reuses the buffers of taken messages, because fresh
+// pages cost more than the message, and does not copy large messages. Owns no memory before the first message.
 #pragma once
 
 #include <memory>
@@ -16,17 +15,17 @@ namespace hostcall::client {
 class Inbox {
  public:
   bool empty() const { return !messages_ || messages_->empty(); }
-  // What the messages cost in credit, and about what they cost in memory.
+  // Credit that the messages cost; about the memory that they take.
   std::size_t cost() const { return messages_ ? messages_->cost : 0; }
 
-  // With a block, which the message lies in, it is not copied, and the block held.
+  // With `block`, in which the message lies, holds the block instead of copying the message.
   void push(std::string_view bytes, std::shared_ptr<const char[]> block = nullptr) {
     if (!messages_) messages_ = std::make_unique<Messages>();
     messages_->push(bytes, std::move(block));
   }
-  // The oldest message, valid until the next take() or release(). Needs a message.
+  // Returns the oldest message, valid until the next take() or release(). The inbox must not be empty.
   std::string_view take() { return messages_->take(); }
-  // Nobody looks at the taken message any more: its memory can take what comes next.
+  // The taken message is no longer used: recycles its memory.
   void release() {
     if (messages_) messages_->release();
   }
@@ -50,14 +49,14 @@ class Inbox {
     void recycle(Buffer& buffer);
 
     std::vector<Message> list;
-    std::size_t head = 0;  // messages before it were taken
+    std::size_t head = 0;  // the messages before this one were taken
     std::size_t cost = 0;
-    Message taken;  // the user looks at this one
+    Message taken;  // the user may still read this one
     std::vector<Buffer> spares;
     std::size_t spare_bytes = 0;
   };
 
-  std::unique_ptr<Messages> messages_;  // null until the first message: most calls have none
+  std::unique_ptr<Messages> messages_;  // null until the first message, which most calls never get
 };
 
 inline void Inbox::Messages::push(std::string_view bytes, std::shared_ptr<const char[]> block) {

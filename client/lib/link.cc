@@ -8,18 +8,18 @@
 namespace hostcall::client {
 namespace {
 
-// Memory that the output keeps when all is sent: a message of a stream does not begin with a fresh page each.
+// Output memory kept after sending, so that a stream's messages do not fault in fresh pages.
 constexpr std::size_t kKeptOutputBytes = 256 * 1024;
-// Receives in one turn; a host that never stops sending must not hold the caller for ever.
+// Receives in one turn: a host that never stops sending must not hold the caller forever.
 constexpr int kReadsPerTurn = 4;
-// Never trusts a host to fill more memory than this, whatever windows it names.
+// The most memory that a host may fill, whatever windows it grants itself.
 constexpr std::uint32_t kMaxTrustedWindow = 16u << 20;
 constexpr std::size_t kMaxStatusText = 8 * 1024;
 constexpr unsigned kMaxUnansweredPings = 2;
 constexpr milliseconds kBeatGrace{500};
 constexpr milliseconds kMaxRetryAfter = std::chrono::minutes(1);
 
-// A connection that lasted so long was of use even if no call was answered on it.
+// A link that lasted this long was of use even if no call was answered.
 constexpr seconds kSoundAge{1};
 
 wire::EndpointOptions engine_options(const ChannelOptions& options, wire::ChunkPool& chunks,
@@ -34,7 +34,7 @@ wire::EndpointOptions engine_options(const ChannelOptions& options, wire::ChunkP
 
 Call* call_of(const wire::Stream& stream) { return static_cast<Call*>(stream.context); }
 
-// A host's numbers below zero would look like this library's own results.
+// A negative code from the host would look like one of this library's own.
 wire::Status status_of(const wire::ResponseView& response) {
   const auto code = response.code < wire::Code::kOk ? wire::Code::kUnknown : response.code;
   return {code, std::string(response.message.substr(0, kMaxStatusText)), response.retry_after};
@@ -77,7 +77,7 @@ void Link::take_hello(const wire::ResponseView& response) {
   if (response.code == wire::Code::kUnimplemented) return enter(Agreement{});
   if (response.code != wire::Code::kOk) return;
   auto agreement = parse_hello(response.payload, options_);
-  if (!agreement) return lose({"the answer to Hello is no HelloResponse: is this a hostcall daemon?", false});
+  if (!agreement) return lose({"the answer to Hello is not a HelloResponse: is this hostcalld?", false});
   enter(std::move(*agreement));
 }
 
@@ -109,19 +109,19 @@ bool Link::await(TimePoint& now) {
   return true;
 }
 
-// False: it can't be done, and the connection is lost.
+// False: it failed, and the link is lost.
 bool Link::prepare_to_wait() {
   const auto allowed = net::allow_waiting(fd_.get(), kAwaitLimit);
   if (!allowed.ok()) broke(allowed.error());
   return may_wait_ = allowed.ok();
 }
 
-// Delivers what was received, and goes on while there may be more.
+// Delivers what was received, and reads on if there may be more.
 void Link::read_on(const Result<net::Received>& received, TimePoint now) {
   if (deliver(received, now)) read(now);
 }
 
-// False: no more is there now.
+// False: there is no more now.
 bool Link::deliver(const Result<net::Received>& received, TimePoint now) {
   if (!received.ok()) return broke(received.error());
   if (received.value().would_block) return false;
@@ -181,13 +181,13 @@ std::size_t Link::send_now(std::span<iovec> pieces) {
   return sent.value();
 }
 
-// The host may have said why before it closed: answers and Goaway still lie in the socket.
+// Reads first: the socket may still hold answers, and the Goaway that says why.
 void Link::write_failed(const Error& error, TimePoint now) {
   for (int turn = 0; turn < kReadsPerTurn && !loss_; ++turn) receive_once(now);
   lose({"the connection broke: " + error.message(), true});
 }
 
-// ---------------------------------------------------------------- liveness
+// ---------------------------------------------------------------- heartbeat
 
 void Link::restart_beat(TimePoint now) {
   unanswered_pings_ = 0;
@@ -195,10 +195,11 @@ void Link::restart_beat(TimePoint now) {
   beat_at_ = beats ? now + agreement_.heartbeat_interval : kNever;
 }
 
+// Slow path: a heartbeat is due.
 void Link::beat_slow(TimePoint now) {
   if (!may_read()) return restart_beat(now);
   if (unanswered_pings_ > kMaxUnansweredPings)
-    return lose({"the host gives no sign of life: nothing came for three heartbeats", true});
+    return lose({"the host is silent: nothing received for three heartbeat intervals", true});
   endpoint_.send_ping(unanswered_pings_++);
   const bool last = unanswered_pings_ > kMaxUnansweredPings;
   beat_at_ = now + (last ? Duration(kBeatGrace) : Duration(agreement_.heartbeat_interval));
@@ -275,7 +276,7 @@ void Link::on_response(wire::Stream& stream, const wire::ResponseView& response)
   end_failed(*call, response);
 }
 
-// The engine lets Data through to calls that stream replies only; so Hello gets none.
+// The engine delivers Data only to calls whose reply streams, so never to Hello.
 void Link::on_data(wire::Stream& stream, std::string_view data) {
   auto& call = *call_of(stream);
   call.inbox.push(data, buffer_.hold(data));

@@ -12,8 +12,9 @@ int PollSet::fd() {
   return own_.get();
 }
 
+// Slow path: the events have changed.
 void PollSet::watch_slow(int fd, short before, short wanted) const {
-  // epoll's bits for input and output have poll's values.
+  // EPOLLIN and EPOLLOUT have the values of POLLIN and POLLOUT.
   epoll_event event{};
   event.events = static_cast<std::uint32_t>(wanted);
   event.data.u64 = data_;

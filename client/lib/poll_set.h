@@ -1,6 +1,6 @@
-// PollSet: where the channel's sockets are watched for owners with an event loop, while they come and go: in a set of
-// its own, one descriptor that stays the same, or in the owner's. Costs nothing until it is asked for. The only file of
-// the client that knows epoll.
+// PollSet: watches the channel's sockets, which come and go, for an owner with an event loop: in an epoll set of its
+// own, behind one lasting descriptor, or in the owner's set. Inactive until asked for. The client's only file that
+// knows epoll.
 #pragma once
 
 #include <cstdint>
@@ -11,17 +11,17 @@ namespace hostcall::client {
 
 class PollSet {
  public:
-  // Readable while a watched descriptor is ready. Made at the first call; -1: no descriptors are left, or use() was
-  // called.
+  // Readable while a watched descriptor is ready. The first call creates the set. -1: no descriptors are left, or use()
+  // was called.
   int fd();
-  // Watches in an epoll set of the owner's, with `data` in the events. The set must outlive this. Only while not
-  // active.
+  // Watches in the owner's epoll set, with `data` in the events. The set must outlive this object, which must not be
+  // active yet.
   void use(int epoll, std::uint64_t data) {
     set_ = epoll;
     data_ = data;
   }
   bool active() const { return set_ >= 0; }
-  // Replaces the poll() bits `before` that fd is watched for by `wanted`; 0: not watched.
+  // Changes the poll() events that fd is watched for from `before` to `wanted`; 0: not watched.
   void watch(int fd, short before, short wanted) const {
     if (before != wanted) watch_slow(fd, before, wanted);
   }

@@ -1,5 +1,5 @@
-// ReceiveBuffer: where a connection's bytes come in. A large message may stay where it has come until its owner has
-// looked at it; meanwhile the other one of two blocks takes what comes.
+// ReceiveBuffer: two blocks of memory for a link's input. A large message may stay in its block until its owner is done
+// with it; the other block takes further input meanwhile.
 #pragma once
 
 #include <array>
@@ -14,24 +14,24 @@ namespace hostcall::client {
 
 class ReceiveBuffer {
  public:
-  // Four messages of 64 KiB with their headers.
+  // Fits four messages of 64 KiB with their headers.
   static constexpr std::size_t kBytes = 260 * 1024;
 
-  // For the next receive: a block that no message lies in any more.
+  // Room for the next receive, in a block that holds no message.
   std::span<char> room() {
     if (blocks_[current_].use_count() > 1) current_ ^= 1;
     if (!blocks_[current_]) blocks_[current_] = std::make_shared_for_overwrite<char[]>(kBytes);
     asked_ = size_.next(kBytes);
     return {blocks_[current_].get(), asked_};
   }
-  // Whether a receive of so many bytes has filled the room: there may be more.
+  // Whether a receive of this size filled the room, so that there may be more.
   bool was_filled(std::size_t bytes) const { return bytes == asked_; }
-  // What was received; see ReadSize::saw().
+  // Reports what was received; see ReadSize::saw().
   void saw(std::size_t bytes, std::uint64_t frames, bool mid_frame) { size_.saw(bytes, frames, mid_frame); }
-  // What the last receive has filled.
+  // The bytes of the last receive.
   const char* data() const { return blocks_[current_].get(); }
-  // Keeps the block that the message lies in for as long as the result lives. Null: the message must be copied, because
-  // it is small, lies elsewhere, or there would be no block left.
+  // Holds the message's block while the result lives. Null: copy the message, because it is small, lies elsewhere, or
+  // the other block is held already.
   std::shared_ptr<const char[]> hold(std::string_view message) const {
     constexpr std::less<const char*> before;
     const bool inside = !before(message.data(), data()) && before(message.data(), data() + kBytes);
@@ -42,7 +42,7 @@ class ReceiveBuffer {
  private:
   static constexpr std::size_t kWorthHolding = 16 * 1024;
 
-  std::array<std::shared_ptr<char[]>, 2> blocks_;  // at most one of them is held
+  std::array<std::shared_ptr<char[]>, 2> blocks_;  // at most one is held
   std::size_t current_ = 0;
   std::size_t asked_ = 0;
   wire::ReadSize size_;

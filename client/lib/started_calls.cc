@@ -19,7 +19,7 @@ class StartedCalls::Slot final : public CallObserver {
     call_->keep(memory_);
     return *call_;
   }
-  // The call has ended, and its callback has run or never will.
+  // Frees the slot: the call has ended, and its callback has run or never will.
   void release() {
     call_.reset();
     if (memory_.capacity() > CallResult::kMaxKeptBytes) memory_.reset();
@@ -41,7 +41,7 @@ class StartedCalls::Slot final : public CallObserver {
   hostcall_callback callback_ = nullptr;
   void* user_ = nullptr;
   hostcall_result result_;
-  Buffer memory_;  // of what the call keeps, and then of the next one's
+  Buffer memory_;  // for Call::keep(), reused by the next call
   std::optional<Call> call_;
 };
 
@@ -51,7 +51,7 @@ StartedCalls::~StartedCalls() = default;
 StartedCalls::Slot& StartedCalls::free_slot() {
   if (free_.empty()) {
     const auto index = static_cast<std::uint32_t>(slots_.size());
-    // release() must find room: it may not fail.
+    // Reserves now: release() must not fail.
     if (free_.capacity() <= slots_.size()) free_.reserve(2 * slots_.size() + 8);
     slots_.push_back(std::make_unique<Slot>(*this, index));
     return *slots_.back();

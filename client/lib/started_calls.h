@@ -1,5 +1,5 @@
-// StartedCalls: the calls of a client that go on by themselves (hostcall_start), in slots whose memory is used
-// again. An id names a slot and its use, so that one of an ended call is harmless.
+// StartedCalls: a client's asynchronous calls (hostcall_start), in slots whose memory is reused. An id names a slot and
+// its generation, so that the id of an ended call does no harm.
 #pragma once
 
 #include <hostcall/hostcall.h>
@@ -19,10 +19,10 @@ class StartedCalls {
   StartedCalls(const StartedCalls&) = delete;
   StartedCalls& operator=(const StartedCalls&) = delete;
 
-  // Begins the call; the spec's memory may go at once. HOSTCALL_OK: the callback will run. Otherwise the call
-  // was refused, and it never runs.
+  // Begins the call and copies what it needs of the spec. HOSTCALL_OK: the callback will run. Otherwise the call was
+  // refused, and the callback never runs.
   int start(const CallSpec& spec, hostcall_callback callback, void* user, std::uint64_t& id, TimePoint now);
-  // Does nothing if the call has ended.
+  // Cancels the call unless it has ended.
   void cancel(std::uint64_t id);
 
  private:

@@ -117,7 +117,7 @@ std::string text_after_hello(std::string_view response_message) {
 }
 
 TEST(ChannelHostile, AnAnswerToHelloThatIsNone) {
-  EXPECT_THAT(text_after_hello(std::string_view("\x12\x02\xFF\xFF", 4)), HasSubstr("no HelloResponse"));
+  EXPECT_THAT(text_after_hello(std::string_view("\x12\x02\xFF\xFF", 4)), HasSubstr("not a HelloResponse"));
 }
 
 TEST(ChannelHostile, WindowsOfNothingAreRefused) {

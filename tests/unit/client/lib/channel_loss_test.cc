@@ -108,7 +108,7 @@ TEST(ChannelHeartbeat, ASilentHostIsGivenUpAfterThreeIntervalsAndPings) {
   for (int i = 0; i < 30 && !call.ended(); ++i) rig.advance(milliseconds(100));
   EXPECT_EQ(call.code(), Code::kUnavailable);
   EXPECT_TRUE(call.result.outcome_unknown);
-  EXPECT_THAT(call.text(), HasSubstr("no sign of life"));
+  EXPECT_THAT(call.text(), HasSubstr("the host is silent"));
   rig.host.connection().pause_reading = false;
   rig.host.serve();
   EXPECT_EQ(rig.host.connections.front()->frames() - frames, 3u) << "the pings";
