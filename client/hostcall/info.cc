@@ -1,7 +1,7 @@
 // hostcall info: what the host tells of itself: names and versions, or with --metrics load, CPU and memory.
 #include "client/cli/duration.h"
 #include "client/cli/text.h"
-#include "client/hostcall/verbs.h"
+#include "client/hostcall/guest_verbs.h"
 #include "hostcall/v1/host.hostcall.h"
 
 namespace hostcall::cli::guest {

@@ -1,5 +1,5 @@
 // hostcall: the guest's command line. Composes the verbs; everything else is in ../cli and in the verbs' own files.
-#include "client/hostcall/verbs.h"
+#include "client/hostcall/guest_verbs.h"
 #include "proto/net/address.h"
 
 namespace {

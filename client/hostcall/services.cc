@@ -1,7 +1,7 @@
 // hostcall services: which methods policy lets this VM call, and its limits with what is left of them.
 #include "client/cli/limit_table.h"
 #include "client/cli/text.h"
-#include "client/hostcall/verbs.h"
+#include "client/hostcall/guest_verbs.h"
 #include "hostcall/v1/session.hostcall.h"
 
 namespace hostcall::cli::guest {

@@ -5,9 +5,9 @@
 #include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
+#include "client/hostcall/guest_verbs.h"
 #include "client/hostcall/host_name.h"
 #include "client/hostcall/speed_report.h"
-#include "client/hostcall/verbs.h"
 #include "hostcall/v1/diagnostics.hostcall.h"
 
 namespace hostcall::cli::guest {

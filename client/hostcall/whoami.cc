@@ -1,6 +1,6 @@
 // hostcall whoami: under which name, and by which evidence, the host knows this VM.
 #include "client/cli/text.h"
-#include "client/hostcall/verbs.h"
+#include "client/hostcall/guest_verbs.h"
 #include "hostcall/v1/session.hostcall.h"
 #include "proto/net/address.h"
 

@@ -1,6 +1,6 @@
 // Daemon: whether hostcalld answers on its admin socket, and which VMs it knows.
 #include "client/cli/text.h"
-#include "client/hostcallctl/access.h"
+#include "client/hostcallctl/admin_socket.h"
 #include "client/hostcallctl/checks.h"
 #include "hostcall/v1/admin.hostcall.h"
 

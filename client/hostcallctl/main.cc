@@ -1,7 +1,7 @@
 // hostcallctl: administration of a running hostcalld. Composes the verbs; everything else is in ../cli and in the
 // verbs' own files.
-#include "client/hostcallctl/access.h"
-#include "client/hostcallctl/verbs.h"
+#include "client/hostcallctl/admin_socket.h"
+#include "client/hostcallctl/host_verbs.h"
 
 namespace {
 

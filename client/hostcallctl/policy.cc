@@ -1,6 +1,7 @@
 // hostcallctl policy: check files, ask how a call is decided, put what is on disk in force.
 #include "client/cli/output.h"
-#include "client/hostcallctl/verbs.h"
+#include "client/cli/text.h"
+#include "client/hostcallctl/host_verbs.h"
 #include "hostcall/v1/admin.hostcall.h"
 #include "proto/base/escape.h"
 #include "proto/base/read_file.h"

@@ -1,7 +1,7 @@
 // hostcallctl session: the open connections of VMs and administrators.
 #include "client/cli/duration.h"
 #include "client/cli/text.h"
-#include "client/hostcallctl/verbs.h"
+#include "client/hostcallctl/host_verbs.h"
 #include "hostcall/v1/admin.hostcall.h"
 
 namespace hostcall::cli::host {

@@ -1,6 +1,6 @@
 // hostcallctl stats: the daemon's counters and gauges.
 #include "client/cli/text.h"
-#include "client/hostcallctl/verbs.h"
+#include "client/hostcallctl/host_verbs.h"
 #include "hostcall/v1/admin.hostcall.h"
 
 namespace hostcall::cli::host {

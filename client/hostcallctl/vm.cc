@@ -3,7 +3,7 @@
 
 #include "client/cli/limit_table.h"
 #include "client/cli/text.h"
-#include "client/hostcallctl/verbs.h"
+#include "client/hostcallctl/host_verbs.h"
 #include "hostcall/v1/admin.hostcall.h"
 
 namespace hostcall::cli::host {

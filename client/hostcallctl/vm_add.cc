@@ -1,7 +1,8 @@
 // hostcallctl vm add: registers a VM at run time.
 #include <charconv>
 
-#include "client/hostcallctl/verbs.h"
+#include "client/cli/text.h"
+#include "client/hostcallctl/host_verbs.h"
 #include "client/hostcallctl/vm_text.h"
 #include "hostcall/v1/admin.hostcall.h"
 #include "proto/base/escape.h"

@@ -1,8 +1,8 @@
 // hostcallctl kv: the keys of all VMs, for the programs of the host. What the verbs do is in ../cli/kv.
 #include "client/cli/exit_code.h"
 #include "client/cli/kv/verbs.h"
-#include "client/hostcallctl/verbs.h"
-#include "proto/base/escape.h"
+#include "client/cli/text.h"
+#include "client/hostcallctl/host_verbs.h"
 
 namespace hostcall::cli::host {
 namespace {

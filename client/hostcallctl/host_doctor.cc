@@ -3,7 +3,7 @@
 
 #include "client/cli/output.h"
 #include "client/hostcallctl/checks.h"
-#include "client/hostcallctl/verbs.h"
+#include "client/hostcallctl/host_verbs.h"
 
 namespace hostcall::cli::host {
 namespace {
@@ -31,7 +31,7 @@ bool any_cid(const std::optional<std::vector<v1::VmState>>& vms) {
   return vms && std::ranges::any_of(*vms, [](const v1::VmState& vm) { return vm.record().cid() != 0; });
 }
 
-class Doctor : public Verb {
+class HostDoctor : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
     const Machine machine;
@@ -49,6 +49,6 @@ class Doctor : public Verb {
 }  // namespace
 
 const VerbEntry kDoctor{"doctor", "what is wrong on this host, and what to do", kHelp, kExamples,
-                        []() -> std::unique_ptr<Verb> { return std::make_unique<Doctor>(); }};
+                        []() -> std::unique_ptr<Verb> { return std::make_unique<HostDoctor>(); }};
 
 }  // namespace hostcall::cli::host

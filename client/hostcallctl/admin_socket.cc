@@ -1,5 +1,5 @@
-// The admin socket: see access.h.
-#include "client/hostcallctl/access.h"
+// The admin socket: see admin_socket.h.
+#include "client/hostcallctl/admin_socket.h"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // hostcall doctor: what stands between this VM and its host, and what to do about it.
 #include "client/cli/output.h"
 #include "client/hostcall/guest_checks.h"
-#include "client/hostcall/verbs.h"
+#include "client/hostcall/guest_verbs.h"
 
 namespace hostcall::cli::guest {
 namespace {
@@ -17,7 +17,7 @@ Exits with 0 if nothing failed, else with 1.
 constexpr char kExamples[] = R"(  hostcall doctor -q || hostcall doctor --json > /tmp/for-the-ticket.json
 )";
 
-class Doctor : public Verb {
+class GuestDoctor : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
     const auto findings = examine_guest(invocation, Machine());
@@ -29,6 +29,6 @@ class Doctor : public Verb {
 }  // namespace
 
 const VerbEntry kDoctor{"doctor", "what is wrong between VM and host, and what to do", kHelp, kExamples,
-                        []() -> std::unique_ptr<Verb> { return std::make_unique<Doctor>(); }};
+                        []() -> std::unique_ptr<Verb> { return std::make_unique<GuestDoctor>(); }};
 
 }  // namespace hostcall::cli::guest

@@ -1,6 +1,6 @@
 // hostcall kv: the keys that the host keeps for this VM. What the verbs do is in ../cli/kv.
 #include "client/cli/kv/verbs.h"
-#include "client/hostcall/verbs.h"
+#include "client/hostcall/guest_verbs.h"
 
 namespace hostcall::cli::guest {
 namespace {

@@ -2,7 +2,7 @@
 #include <unistd.h>
 
 #include "client/hostcall/generic_call.h"
-#include "client/hostcall/verbs.h"
+#include "client/hostcall/guest_verbs.h"
 
 namespace hostcall::cli::guest {
 namespace {
@@ -25,7 +25,7 @@ constexpr char kExamples[] = R"(  hostcall call hostcall.v1.Host/Info
   generate | hostcall call hostcall.v1.Diagnostics/EchoStream --timeout 1h
 )";
 
-class Call : public Verb {
+class CallVerb : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.positional("SERVICE/METHOD", method_, "Full name, for example hostcall.v1.Host/Info.");
@@ -49,6 +49,6 @@ class Call : public Verb {
 }  // namespace
 
 const VerbEntry kCall{"call", "call any method, JSON in and out", kHelp, kExamples,
-                      []() -> std::unique_ptr<Verb> { return std::make_unique<Call>(); }};
+                      []() -> std::unique_ptr<Verb> { return std::make_unique<CallVerb>(); }};
 
 }  // namespace hostcall::cli::guest
