@@ -1,9 +1,9 @@
 #include "proto/descriptors.h"
 
-// Changes with the file, which the compiler does not see being read.
+// Makes this file recompile when the descriptor set changes: the compiler does not see .incbin.
 #include "services.descriptors.h"
 
-// The assembler copies the file in; a C++ array of it would cost the compiler a second.
+// The assembler includes the file: a C++ array would take the compiler a second.
 __asm__(
     ".section .rodata\n"
     "hostcall_descriptors_begin:\n"

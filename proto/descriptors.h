@@ -1,11 +1,11 @@
-// The descriptor set of our .proto files, as protoc wrote it, inside the program.
+// The descriptor set of our .proto files, built into the program.
 #pragma once
 
 #include <string_view>
 
 namespace hostcall {
 
-// A serialised google.protobuf.FileDescriptorSet with all imports; lives as long as the program.
+// A serialised google.protobuf.FileDescriptorSet with all imports. Valid for the life of the program.
 std::string_view descriptor_set();
 
 }  // namespace hostcall

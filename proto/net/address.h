@@ -1,5 +1,5 @@
-// Address: where a socket listens or connects, written as systemd and ttrpc users
-// write it. Text only; socket.cc turns it into a sockaddr.
+// Address: where a socket listens or connects, in the notation of systemd and ttrpc. Only text; socket.cc converts it
+// to a sockaddr.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@ inline constexpr std::uint32_t kDefaultPort = 18499;  // 0x4843, "HC"
 inline constexpr char kDefaultAddress[] = "vsock:2:18499";
 // Ports below this one need CAP_NET_BIND_SERVICE in the guest.
 inline constexpr std::uint32_t kPrivilegedPorts = 1024;
-// Privileged source ports are searched from here up, as rresvport(3) does: below are those that services listen on.
+// The search for a privileged source port starts here, as in rresvport(3): services listen below.
 inline constexpr std::uint32_t kFirstPrivilegedSource = 512;
-// sun_path holds 108 bytes; a path needs a NUL at its end, an abstract name a NUL in front.
+// sun_path holds 108 bytes: a path ends with a NUL, an abstract name starts with one.
 inline constexpr std::size_t kMaxUnixPath = 107;
 
 struct Address {
@@ -31,8 +31,8 @@ struct Address {
   std::uint32_t port = 0;  // kVsock
   std::string path;        // kUnix; an abstract name starts with '@'
 
-  // Parses "vsock:CID:PORT", "vsock::PORT", "unix:/path" and "unix:@abstract". The
-  // error says what is wrong with the text and shows the forms.
+  // Parses "vsock:CID:PORT", "vsock::PORT", "unix:/path" and "unix:@abstract". The error says what is wrong and shows
+  // the valid forms.
   static Result<Address> parse(std::string_view text);
 
   bool is_abstract() const { return family == Family::kUnix && path.starts_with('@'); }

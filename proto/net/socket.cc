@@ -24,14 +24,14 @@ timeval to_timeval(milliseconds time) {
   return value;
 }
 
-// The largest first: `{}` clears the first member of a union and may leave the bytes behind it as they were.
+// The largest member comes first: `{}` clears only the first member of a union.
 union SocketAddress {
   sockaddr_un un;
   sockaddr_vm vm;
   sockaddr any;
 };
 
-// A sockaddr with its length, which for abstract names is part of the name.
+// A sockaddr with its length, which is part of an abstract name.
 struct RawAddress {
   SocketAddress data{};
   socklen_t length = 0;
@@ -47,7 +47,7 @@ RawAddress to_raw(const Address& address) {
     return raw;
   }
   raw.data.un.sun_family = AF_UNIX;
-  // Address::parse has bounded the path; the last byte stays NUL.
+  // Address::parse() bounds the path, so the last byte stays NUL.
   address.path.copy(raw.data.un.sun_path, sizeof raw.data.un.sun_path - 1);
   if (address.is_abstract()) raw.data.un.sun_path[0] = '\0';
   const std::size_t terminator = address.is_abstract() ? 0 : 1;
@@ -76,7 +76,7 @@ Result<UniqueFd> open_socket(const Address& address) {
   return fd;
 }
 
-// Whether a connect() to the path is refused: nobody listens behind the file.
+// Whether a connect() to the path is refused, so that nobody listens there.
 bool refuses_connections(const Address& address) {
   auto fd = open_socket(address);
   if (!fd.ok()) return false;
@@ -91,9 +91,8 @@ Done remove_stale_file(const Address& address) {
     return Error::from_errno("stat " + address.path);
   }
   if (!S_ISSOCK(status.st_mode))
-    return Error{0, address.to_string() +
-                        ": the path is taken by a file that is not a socket; remove it or "
-                        "choose another path"};
+    return Error{0,
+                 address.to_string() + ": a file that is not a socket has this path; remove it or choose another path"};
   if (!refuses_connections(address)) return Error{EADDRINUSE, address.to_string() + " (another process listens there)"};
   if (::unlink(address.path.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno("unlink the stale socket " + address.path);
@@ -116,7 +115,7 @@ Result<RawAddress> local_address(int fd) {
 
 constexpr std::uint32_t kPrivilegedSources = kPrivilegedPorts - kFirstPrivilegedSource;
 
-// The port of the i-th try; after the last privileged one comes the first.
+// The port of the i-th try; wraps around after the last privileged port.
 std::uint32_t port_at(const SourcePort& source, std::uint32_t i) {
   if (!source.search) return source.first;
   return kFirstPrivilegedSource + (source.first - kFirstPrivilegedSource + i) % kPrivilegedSources;
@@ -134,10 +133,10 @@ Result<UniqueFd> listen(const Address& address, mode_t mode) {
   if (has_file) HOSTCALL_TRY(remove_stale_file(address));
   auto fd = HOSTCALL_TRY(open_socket(address));
   const auto raw = to_raw(address);
-  // The mode is set before bind: between bind and a chmod anyone could connect.
+  // Sets the mode before bind(): between bind() and chmod() anyone could connect.
   if (has_file && ::fchmod(fd.get(), mode) != 0) return Error::from_errno("fchmod " + address.to_string());
   if (::bind(fd.get(), &raw.data.any, raw.length) != 0) return Error::from_errno("bind " + address.to_string());
-  // The umask has taken bits away; nobody can connect before listen().
+  // The umask has cleared bits. Nobody can connect before listen().
   if (has_file && ::chmod(address.path.c_str(), mode) != 0) return Error::from_errno("chmod " + address.path);
   if (::listen(fd.get(), kBacklog) != 0) return Error::from_errno("listen on " + address.to_string());
   return fd;
@@ -155,7 +154,7 @@ Result<UniqueFd> accept(int listener) {
   for (;;) {
     auto fd = above_standard_fds(UniqueFd::adopt(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
     if (fd) return fd;
-    // The peer of this one has gone already; the next may be there.
+    // The peer of this connection has gone; the next one may be there.
     if (errno == EINTR || errno == ECONNABORTED) continue;
     return Error::from_errno("accept");
   }
@@ -188,7 +187,7 @@ Result<std::vector<gid_t>> peer_groups(int fd) {
   socklen_t bytes = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
   int failed = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes);
   if (failed != 0 && errno == ERANGE) {
-    // The kernel has said how much room it needs.
+    // The kernel has returned the size that it needs.
     groups.resize(bytes / sizeof(gid_t));
     failed = ::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes);
   }
@@ -213,7 +212,7 @@ Result<std::uint32_t> bind_source(int fd, const SourcePort& source) {
 }
 
 void make_room_for_streams(int fd) {
-  constexpr int kAsked = kStreamRoomBytes / 2;  // the kernel doubles it, for its own overhead
+  constexpr int kAsked = kStreamRoomBytes / 2;  // the kernel doubles it for its overhead
   const auto room = int_option(fd, SO_SNDBUF);
   if (!room.ok() || room.value() >= kStreamRoomBytes) return;
   (void)::setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kAsked, sizeof kAsked);
@@ -224,7 +223,7 @@ Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, con
   if (address.family == Address::Family::kVsock) {
     const auto limit = to_timeval(timeout);
     if (::setsockopt(fd.get(), AF_VSOCK, SO_VM_SOCKETS_CONNECT_TIMEOUT, &limit, sizeof limit) != 0)
-      return Error::from_errno("set the connect time-out of " + address.to_string());
+      return Error::from_errno("set the connect timeout of " + address.to_string());
     if (source.first != 0) HOSTCALL_TRY(bind_source(fd.get(), source));
   } else {
     make_room_for_streams(fd.get());
@@ -242,8 +241,7 @@ Done finish_connect(int fd, const Address& address) {
 }
 
 bool is_retriable_connect_error(int code) {
-  // EAGAIN: a Unix listener's backlog is full. The others: a vsock transport, VM or host that
-  // is just going down or coming up.
+  // EAGAIN: a Unix listener's backlog is full. The others: a vsock transport, VM or host is going down or coming up.
   constexpr int kRetriable[] = {EAGAIN,        ENODEV, ENETUNREACH, ECONNRESET, ETIMEDOUT,
                                 EADDRNOTAVAIL, EPROTO, ENOBUFS,     EPIPE,      ENOTCONN};
   return std::ranges::find(kRetriable, code) != std::end(kRetriable);
@@ -253,7 +251,7 @@ namespace {
 
 constexpr int kSendFlags = MSG_NOSIGNAL | MSG_DONTWAIT;
 
-// What a send has taken, after as many tries as signals interrupt.
+// Returns the bytes that a send took; repeats it when a signal interrupts.
 template <class Send>
 Result<std::size_t> taken_by(Send send) {
   for (;;) {
@@ -285,14 +283,14 @@ Result<std::size_t> send_pieces(int fd, std::span<const iovec> pieces, std::size
 
 Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most) {
   if (pieces.size() != 1) return send_pieces(fd, pieces, most);
-  // The usual case: for us and for the kernel there is less to copy and to check.
+  // Fast path: less to copy and to check, here and in the kernel.
   const auto& piece = pieces.front();
   return taken_by([&] { return ::send(fd, piece.iov_base, std::min(piece.iov_len, most), kSendFlags); });
 }
 
 namespace {
 
-// Takes the first `bytes` away.
+// Removes the first `bytes`.
 std::span<iovec> drop_front(std::span<iovec> pieces, std::size_t bytes) {
   while (!pieces.empty() && bytes >= pieces.front().iov_len) {
     bytes -= pieces.front().iov_len;

@@ -1,6 +1,5 @@
-// Stream sockets of both families: listen, accept, connect, send, receive. The only
-// code that knows sockaddr_vm and sockaddr_un, and what kernels do with them.
-// All descriptors are non-blocking, close-on-exec and above 2.
+// Stream sockets of both families: listen, accept, connect, send, receive. The only code that knows sockaddr_vm,
+// sockaddr_un and what kernels do with them. All descriptors are non-blocking, close-on-exec and above 2.
 #pragma once
 
 #include <sys/types.h>
@@ -18,20 +17,20 @@
 
 namespace hostcall::net {
 
-// No send on vsock is larger: some VMMs corrupt or drop guest sends above it.
+// The most bytes of one send on vsock: some VMMs corrupt or drop larger sends of a guest.
 inline constexpr std::size_t kMaxSendBytes = 32 * 1024;
-// A Unix socket takes what fits into it; more than this is another turn's work.
+// The most bytes of one send on a Unix socket; the rest waits for the next turn.
 inline constexpr std::size_t kMaxUnixSendBytes = 256 * 1024;
 constexpr std::size_t max_send_bytes(Address::Family family) {
   return family == Address::Family::kVsock ? kMaxSendBytes : kMaxUnixSendBytes;
 }
-// A hybrid VMM connects on its event thread: a full backlog would stall the VM.
+// Large, because a hybrid VMM connects on its event thread and a full backlog would stall the VM.
 inline constexpr int kBacklog = 4096;
 
-// Who is at the other end, as the kernel attests it.
+// The peer's identity, attested by the kernel.
 struct Peer {
   Address::Family family = Address::Family::kUnix;
-  std::uint32_t local_cid = 0;  // kVsock: the CID that the peer dialled (getsockname)
+  std::uint32_t local_cid = 0;  // kVsock: the CID that the peer connected to (getsockname)
   std::uint32_t cid = 0;        // kVsock: the peer's CID
   std::uint32_t port = 0;       // kVsock: the peer's port
   uid_t uid = 0;                // kUnix: SO_PEERCRED; meaningless on vsock
@@ -39,73 +38,71 @@ struct Peer {
   pid_t pid = 0;                // kUnix
 };
 
-// Binds and listens. A stale Unix socket file is removed first, but only after proof
-// that it is a socket which refuses connections; the new file gets `mode`.
+// Binds and listens. First removes a stale Unix socket file, but only a socket that refuses connections. The new file
+// gets `mode`.
 Result<UniqueFd> listen(const Address& address, mode_t mode = 0600);
 
-// The address that an inherited or own listening socket is bound to.
-// Refuses a socket that is not a listening AF_VSOCK or AF_UNIX stream socket.
+// The address that a listening socket is bound to, inherited or not. Error: it is not a listening AF_VSOCK or AF_UNIX
+// stream socket.
 Result<Address> listening_address(int fd);
 
 // Accepts one connection. Error code EAGAIN: none is waiting.
 Result<UniqueFd> accept(int listener);
 
-// Reads the peer's identity of an accepted socket.
+// Reads the identity of an accepted socket's peer.
 Result<Peer> peer_of(int fd);
 
 // The supplementary groups of a Unix peer (SO_PEERGROUPS).
 Result<std::vector<gid_t>> peer_groups(int fd);
 
-// The vsock source port of a connection.
+// Which vsock source port a connection gets.
 struct SourcePort {
-  std::uint32_t first = 0;  // 0: the kernel chooses, never a privileged one
-  bool search = false;      // if `first` is taken, any free one from kFirstPrivilegedSource to kPrivilegedPorts - 1
+  std::uint32_t first = 0;  // 0: the kernel chooses one, never a privileged one
+  bool search = false;      // if `first` is taken, use any free one from kFirstPrivilegedSource to kPrivilegedPorts - 1
 
   static SourcePort fixed(std::uint32_t port) { return {port, false}; }
-  // A free privileged port. The search begins at a place that `random` chooses.
+  // Any free privileged port; `random` picks where the search starts.
   static SourcePort privileged(std::uint32_t random);
 };
 
-// Binds a vsock socket and returns the port. Errors: EADDRINUSE; EACCES for a privileged port without
+// Binds a vsock socket to a source port and returns the port. Errors: EADDRINUSE; EACCES for a privileged port without
 // CAP_NET_BIND_SERVICE.
 Result<std::uint32_t> bind_source(int fd, const SourcePort& source);
 
-// Lets a Unix socket take a stream window of messages at once; otherwise both sides wake in the middle of it. Memory is
-// used only while the peer does not read, at most kStreamRoomBytes, or the machine's default if that is more. Best
-// effort; this much is what net.core.wmem_max allows where nobody has changed it.
+// Grows a Unix socket's send buffer to a whole stream window; with less, both sides wake up in the middle of a window.
+// Uses memory only while the peer does not read: at most kStreamRoomBytes, or the machine's default if that is more.
+// Best effort: the default of net.core.wmem_max allows this size.
 inline constexpr int kStreamRoomBytes = 416 * 1024;
 void make_room_for_streams(int fd);
 
-// Starts to connect on a fresh socket. The connection stands, or has failed, once the
-// descriptor is writable; finish_connect() then tells which. On vsock, `timeout` bounds
-// the connect in the kernel, and `source` is bound first.
+// Starts to connect a new socket. Once the descriptor is writable, finish_connect() returns the outcome. On vsock,
+// binds `source` first, and `timeout` bounds the connect in the kernel.
 Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, const SourcePort& source = {});
 Done finish_connect(int fd, const Address& address);
 
-// Whether a connect that failed with this errno may succeed on a later attempt
-// although nothing is changed by hand.
+// Whether a connect that failed with this errno may succeed later without anyone's help.
 bool is_retriable_connect_error(int code);
 
-// Sends at most `most` bytes of the pieces; never waits, and never raises SIGPIPE. Returns the bytes taken; 0: the
-// socket is full.
+// Sends at most `most` bytes of the pieces. Never waits, never raises SIGPIPE. Returns the bytes sent; 0: the socket is
+// full.
 Result<std::size_t> send(int fd, std::span<const iovec> pieces, std::size_t most = kMaxSendBytes);
 
-// Sends up to 64 pieces, at most `most` bytes with each system call, until all are gone or the socket is full. Returns
-// the bytes taken. May change the list, not the bytes. An error after some bytes were taken comes with the next send.
+// Sends up to 64 pieces, at most `most` bytes per system call, until all are sent or the socket is full. Returns the
+// bytes sent. May change the list, not the bytes. An error after some bytes shows up in the next send.
 Result<std::size_t> send_all(int fd, std::span<iovec> pieces, std::size_t most = kMaxSendBytes);
 
 // Outcome of one receive.
 struct Received {
   std::size_t bytes = 0;
   bool would_block = false;
-  bool interrupted = false;  // with would_block, of receive_waiting(): a signal has come
+  bool interrupted = false;  // with would_block, from receive_waiting(): a signal came
   bool end = false;          // orderly EOF, or a vsock reset, which looks the same
 };
 Result<Received> receive(int fd, std::span<char> buffer);
 
-// Makes receive_waiting() wait for this long at most, on a connected socket. Everything else here never waits.
+// Sets how long receive_waiting() waits at most, on a connected socket. No other function here waits.
 Done allow_waiting(int fd, milliseconds limit);
-// Waits for bytes, the peer's end, or the limit of allow_waiting(): one system call where poll() and receive() are two.
+// Waits for bytes, the end, or the limit of allow_waiting(), in one system call instead of poll() and receive().
 // `would_block`: the limit has passed, or `interrupted`.
 Result<Received> receive_waiting(int fd, std::span<char> buffer);
 

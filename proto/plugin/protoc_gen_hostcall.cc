@@ -1,5 +1,5 @@
-// protoc-gen-hostcall: writes X.hostcall.h beside X.pb.h. It holds a type for each rpc with its
-// messages, names and shape, from which client.h and the daemon's router make typed calls.
+// protoc-gen-hostcall: writes X.hostcall.h beside X.pb.h, with a type for each rpc that names its messages, names and
+// shape. client.h and the daemon's router make typed calls from these types.
 #include <google/protobuf/compiler/code_generator.h>
 #include <google/protobuf/compiler/plugin.h>
 #include <google/protobuf/descriptor.h>

@@ -1,5 +1,4 @@
-// Budget: whom the engine asks before it keeps bytes of a peer. The daemon charges the VM
-// behind it; a client has none.
+// Budget: the engine charges it before it keeps a peer's bytes. The daemon's budget charges the VM; a client has none.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +9,7 @@ class Budget {
  public:
   // False: the bytes must not be kept.
   virtual bool try_charge(std::size_t bytes) = 0;
-  // Gives charged bytes back.
+  // Returns charged bytes.
   virtual void release(std::size_t bytes) = 0;
 
  protected:

@@ -1,5 +1,5 @@
-// Chunk and ChunkPool: the memory of output queues. A pool keeps chunks that were sent for whichever queue writes next,
-// so that a call costs no allocation and a queue that is empty holds nothing.
+// Chunk and ChunkPool: memory for output queues. The pool keeps chunks that were sent for the next queue that writes,
+// so that a call allocates nothing and an empty queue holds no memory.
 #pragma once
 
 #include <array>
@@ -7,7 +7,7 @@
 
 namespace hostcall::wire {
 
-// Bytes of a queue behind a header, in one allocation. Whoever has the pointer owns it.
+// A header with the bytes of a queue behind it, in one allocation. Whoever has the pointer owns it.
 struct Chunk {
   Chunk* next = nullptr;
   std::size_t size = 0;  // bytes in use
@@ -16,10 +16,10 @@ struct Chunk {
   char* data() { return reinterpret_cast<char*>(this + 1); }
   const char* data() const { return reinterpret_cast<const char*>(this + 1); }
   std::size_t room() const { return capacity - size; }
-  // What it takes of the heap.
+  // Bytes of heap that the chunk takes.
   std::size_t footprint() const { return sizeof(Chunk) + capacity; }
 
-  // An empty one with room for `capacity` bytes, not written yet.
+  // An empty chunk with room for `capacity` bytes, uninitialised.
   static Chunk* make(std::size_t capacity);
   static void free(Chunk* chunk);
 
@@ -27,7 +27,7 @@ struct Chunk {
   explicit Chunk(std::size_t bytes) : capacity(bytes) {}
 };
 
-// Small frames share a chunk of the first size that is not full; a frame above the last one gets a chunk of its own.
+// Small frames share a chunk of one of these sizes; a frame larger than the last gets a chunk of its own.
 inline constexpr std::array<std::size_t, 3> kChunkBytes = {512 - sizeof(Chunk), 4096 - sizeof(Chunk),
                                                            32 * 1024 - sizeof(Chunk)};
 
@@ -39,14 +39,14 @@ class ChunkPool {
   ChunkPool(const ChunkPool&) = delete;
   ChunkPool& operator=(const ChunkPool&) = delete;
 
-  // An empty chunk for `bytes`, which are one of kChunkBytes or more than the last; its capacity is at most twice that.
+  // Returns an empty chunk for `bytes`: one of kChunkBytes or more than the last. Its capacity is at most twice that.
   Chunk* take(std::size_t bytes) {
     auto& spares = spares_of(bytes);
     Chunk* chunk = spares;
     if (chunk == nullptr || chunk->capacity != bytes) return take_slow(bytes);
     return unlink(spares);
   }
-  // Takes a chunk back that is not needed any more, and frees it if that would be too much.
+  // Takes back a chunk; frees it if the pool is full.
   void put(Chunk* chunk) {
     if (chunk->footprint() > room_) return Chunk::free(chunk);
     room_ -= chunk->footprint();
@@ -57,7 +57,7 @@ class ChunkPool {
   }
 
  private:
-  // By size: a list for each of kChunkBytes, the last one with all that are larger too; these are few.
+  // One list per size of kChunkBytes; the last also has the few larger ones.
   Chunk*& spares_of(std::size_t capacity) {
     return spares_[capacity <= kChunkBytes[0] ? 0 : capacity <= kChunkBytes[1] ? 1 : 2];
   }
@@ -71,7 +71,7 @@ class ChunkPool {
   }
 
   std::array<Chunk*, kChunkBytes.size()> spares_{};
-  std::size_t room_;  // bytes that may be kept besides
+  std::size_t room_;  // bytes that the pool may keep on top
 };
 
 }  // namespace hostcall::wire

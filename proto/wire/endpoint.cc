@@ -1,4 +1,4 @@
-// The sending half of Endpoint and its streams; endpoint_receive.cc has the frames that come in.
+// The sending half of Endpoint, and its streams. endpoint_receive.cc has the receiving half.
 #include "proto/wire/endpoint.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace hostcall::wire {
 namespace {
 
-// Data from this size on is worth a system call of its own if that saves copying it.
+// From this size on, sending Data in place costs less than copying it.
 constexpr std::size_t kInPlaceBytes = 16 * 1024;
 
 }  // namespace
@@ -59,8 +59,8 @@ void Endpoint::output_drained() {
   if (output_full_ && output_.bytes() < output_watermark_) wake_blocked();
 }
 
-// Lets blocked streams try again, in the order in which they have blocked: one that blocks anew queues up behind
-// those that had no turn, or it would starve them.
+// Lets blocked streams try again in the order in which they blocked. One that blocks again goes behind those that had
+// no turn, which it would starve otherwise.
 void Endpoint::wake_blocked() {
   output_full_ = false;
   const auto waiting = std::exchange(blocked_, {});
@@ -83,7 +83,7 @@ void Endpoint::enable(const Extension& extension) {
   const auto valid = [](std::uint32_t window) { return window != 0 && window <= kMaxCredit; };
   if ((extension.features & kFeatureWindow) != 0 &&
       (!valid(extension.stream_window) || !valid(extension.connection_window)))
-    return violate(Violation::Kind::kBadWindow, "initial windows outside of 1 to 2^31-1");
+    return violate(Violation::Kind::kBadWindow, "initial window outside 1 to 2^31-1");
   extension_ = extension;
   skipped_ = {};
   send_window_ = SendWindow(extension.connection_window);
@@ -189,7 +189,7 @@ SendOutcome Endpoint::send_data(Stream& stream, const Payload& payload) {
   return SendOutcome::kSent;
 }
 
-// Sends a large frame from where its data lies. False: nothing is done.
+// Sends a large frame from where its data lies. False: did nothing.
 bool Endpoint::send_in_place(const FrameHeader& header, const Payload& payload) {
   if (sender_ == nullptr || payload.size() < kInPlaceBytes) return false;
   std::array<iovec, OutQueue::kMaxFramePieces> pieces;
@@ -218,7 +218,7 @@ void Endpoint::consumed(Stream& stream, std::size_t data_bytes) {
   give_back(stream, cost);
 }
 
-// The bytes behind `cost` are used up: the peer may send as much again.
+// The owner has used the bytes behind `cost`: grants the peer as much credit again.
 void Endpoint::give_back(Stream& stream, std::int64_t cost) {
   if (has(kFeatureWindow) && stream.remote_open && !stream.cancelled)
     if (const auto credit = stream.receive_window.used(cost); credit != 0) write_window(stream.id(), credit);

@@ -1,9 +1,9 @@
-// Endpoint: one side of a connection, without I/O, clock or logging: bytes in, events and bytes out. Both roles
-// in one class; a client opens odd streams and a server answers them (even ids are reserved for calls
-// the other way). The owner moves the bytes and keeps the deadlines.
+// Endpoint: one side of a connection without I/O, clock or logging: takes bytes, yields events and bytes. One class for
+// both roles: a client opens odd streams, a server answers them; even ids are reserved for calls in the other
+// direction. The owner moves the bytes and keeps the deadlines.
 //
-// Life: receive() while bytes come; output() is sent whenever it is not empty; violation() set: send what is in
-// output(), then close. Events are delivered inside receive() and output_drained() only.
+// The owner passes received bytes to receive() and sends output() whenever it is not empty. Once violation() is set, it
+// sends the rest of output() and closes. Only receive() and output_drained() deliver events.
 #pragma once
 
 #include <cstdint>
@@ -20,26 +20,26 @@
 
 namespace hostcall::wire {
 
-// What the engine tells its owner. A handler may open streams, and end the one it is called for or others; views
-// are valid during the call only.
+// The engine calls its owner. A handler may open streams and end any stream, its own too. Views are valid during the
+// call.
 class EndpointEvents {
  public:
   // Server: a call begins. `remote_open`: the caller will send Data. The owner sets stream.context.
   virtual void on_request(Stream& stream, const RequestView& request, bool remote_open) = 0;
-  // Client: the call ended with a status, and the payload of a single reply.
+  // Client: the call has ended; with the payload of a single reply.
   virtual void on_response(Stream& stream, const ResponseView& response) = 0;
-  // A message of a stream. The owner says consumed() when it has used the bytes.
+  // A message of a stream. The owner calls consumed() when it has used the bytes.
   virtual void on_data(Stream& stream, std::string_view data) = 0;
-  // The peer sends no more Data. At a client this ends the call with OK.
+  // The peer sends no more Data. On a client this ends the call with OK.
   virtual void on_remote_closed(Stream& stream) = 0;
-  // A frame of the stream was over a limit and is lost. Server: may be the Request itself. The call can't go on
-  // without it: the owner ends it.
+  // A frame of the stream exceeded a limit and is lost; on a server perhaps the Request itself. The call can't go on,
+  // so the owner ends it.
   virtual void on_refused(Stream& stream, Refusal refusal, FrameType type) = 0;
-  // Server: the caller gave up. Nothing more is sent; the stream counts until the owner ends it.
+  // Server: the caller cancelled. Nothing more is sent; the stream counts until the owner ends it.
   virtual void on_cancel(Stream& stream, Code code) = 0;
-  // A stream whose send_data() was refused may try again.
+  // A stream whose send_data() was blocked may try again.
   virtual void on_writable(Stream& stream) = 0;
-  // The peer ends the connection in order.
+  // The peer ends the connection orderly.
   virtual void on_goaway(const Goaway& goaway) = 0;
 
  protected:
@@ -49,18 +49,18 @@ class EndpointEvents {
 struct EndpointOptions {
   enum class Role : std::uint8_t { kClient, kServer };
   Role role = Role::kServer;
-  std::uint32_t max_message_bytes = kMaxDataBytes;  // of a frame that comes in
-  // send_data() refuses above this much unsent output, whatever credit there is.
+  std::uint32_t max_message_bytes = kMaxDataBytes;  // of a received frame
+  // send_data() blocks above this much unsent output, whatever the credit.
   std::size_t output_watermark = 128 * 1024;
-  // receive() stops between two frames when more output than this is unsent.
+  // receive() pauses between two frames while more output than this is unsent.
   std::size_t pause_output_bytes = SIZE_MAX;
   Budget* budget = nullptr;        // charged for incomplete frames; may be null
   ChunkPool* chunks = nullptr;     // memory for output; must outlive the endpoint; may be null
-  DirectSender* sender = nullptr;  // for large Data, inside send_data(); null: all goes through output()
+  DirectSender* sender = nullptr;  // send_data() sends large Data with it; null: all output goes through output()
   std::uint32_t first_stream = 1;  // client: the id of the first call, odd
 };
 
-// What both ends agreed on by Hello.
+// What both ends agreed on in Hello.
 struct Extension {
   std::uint64_t features = 0;
   std::uint32_t stream_window = 0;
@@ -69,7 +69,7 @@ struct Extension {
 
 enum class SendOutcome : std::uint8_t {
   kSent,
-  kBlocked,  // no credit or too much output: on_writable() will tell
+  kBlocked,  // no credit or too much output; on_writable() follows
   kEnded,    // the stream is cancelled or this side has closed it
 };
 
@@ -82,13 +82,13 @@ class Endpoint {
   // --- bytes ---
   // Takes received bytes and delivers their events. False: see violation().
   bool receive(std::string_view bytes);
-  // What receive() left because of pause_output_bytes: to be given again, before later bytes, when output has
-  // been sent. A view into the bytes of that call.
+  // The input that receive() did not take because of pause_output_bytes, a view into the bytes of that call. Pass it
+  // again, before later bytes, once output has been sent.
   std::string_view unread() const { return reader_.rest(); }
   bool output_paused() const { return output_.bytes() > pause_output_bytes_; }
   OutQueue& output() { return output_; }
   const OutQueue& output() const { return output_; }
-  // The owner has sent output below the watermark: wakes streams that wait for room.
+  // The owner has sent output: wakes streams that wait for room, if it is below the watermark.
   void output_drained();
   bool mid_frame() const { return reader_.mid_frame(); }
   std::uint32_t max_message_bytes() const { return reader_.max_data_bytes(); }
@@ -97,18 +97,18 @@ class Endpoint {
   const Violation* violation() const { return violation_.get(); }
 
   // --- the extension ---
-  // In force for every frame after those already written and read. A client calls it inside on_response(). Windows
-  // outside of 1 to kMaxCredit are a violation.
+  // Takes effect for every frame not yet written or read. A client calls it inside on_response(). A window outside 1 to
+  // kMaxCredit is a violation.
   void enable(const Extension& extension);
   bool has(Feature feature) const { return (extension_.features & feature) != 0; }
-  // Both need their feature agreed; otherwise they do nothing: a base client's further calls still come in, and are
-  // the owner's to refuse.
+  // Both do nothing unless their feature is agreed: a base client's further calls still come in, and the owner refuses
+  // them.
   void send_ping(std::uint64_t token);
   void send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
 
   // --- calls, server role ---
-  // Ends the call with a status and, if OK, the payload of a single reply; both together within kMaxDataBytes. A longer
-  // message of the status than kMaxToldText is cut.
+  // Ends the call with a status and, if OK, the payload of a single reply; together at most kMaxDataBytes. Cuts the
+  // status message to kMaxToldText.
   void respond(Stream& stream, const Status& status, const Payload& payload = {});
   // Ends a streamed reply with OK.
   void close_stream(Stream& stream);
@@ -116,25 +116,25 @@ class Endpoint {
   void forget(Stream& stream);
 
   // --- calls, client role ---
-  // Whether ids are left and nobody has said Goaway.
+  // Whether stream ids are left and neither side has said Goaway.
   bool can_open() const {
     return !goaway_received_ && !goaway_sent_ && !violation_ && next_local_ <= kLastClientStream;
   }
-  // Begins a call; `shape` fixes the flags. Needs can_open().
+  // Begins a call; `shape` determines the flags. Requires can_open().
   Stream& open(const RequestFields& fields, const Payload& payload, Shape shape);
-  // Gives the call up: tells the peer if it understands, and forgets the stream.
+  // Abandons the call: sends Cancel if that was agreed, and ends the stream.
   void cancel(Stream& stream, Code code);
   // This side sends no more Data.
   void close_send(Stream& stream);
 
   // --- data, both roles ---
   SendOutcome send_data(Stream& stream, const Payload& payload);
-  // The owner has used a message of this many bytes: grants credit when enough has come together. What a stream has
-  // not consumed at its end counts as consumed.
+  // The owner has used a message of this many bytes; grants credit once enough has accumulated. What a stream has not
+  // consumed when it ends counts as consumed.
   void consumed(Stream& stream, std::size_t data_bytes);
 
   std::size_t open_streams() const { return streams_.size(); }
-  // Calls `visit` for every open stream; it must not end any.
+  // Calls `visit` for every open stream. It must not end any.
   template <class Visit>
   void for_each_stream(Visit visit) {
     streams_.for_each(visit);
@@ -152,7 +152,7 @@ class Endpoint {
   void handle_ping(const Frame& frame);
   void handle_goaway(const Frame& frame);
   Stream* begin_remote_stream(const FrameHeader& header);
-  // The next id is at hand. Compared in 64 bits: after the last id of 32 bits there is no next one.
+  // Fast path: the next odd id. Compared in 64 bits, because the last 32-bit id has no successor.
   bool take_remote_id(std::uint32_t id) {
     if (id != std::uint64_t{last_remote_} + 2) return take_remote_id_slow(id);
     last_remote_ = id;
@@ -175,7 +175,7 @@ class Endpoint {
   [[gnu::cold]] void refuse_id(std::uint32_t id);
   bool require_extension(Feature feature, const FrameHeader& header);
 
-  // Writes a frame whose data `fill(char*)` puts in place.
+  // Writes a frame whose data `fill(char*)` writes in place.
   template <class Fill>
   void write_frame(FrameHeader header, Fill fill);
   bool send_in_place(const FrameHeader& header, const Payload& payload);
@@ -187,16 +187,16 @@ class Endpoint {
   OutQueue output_;
   DirectSender* sender_;
   StreamTable streams_;
-  std::vector<std::uint32_t> blocked_;  // streams with wants_writable, in the order of asking
+  std::vector<std::uint32_t> blocked_;  // streams with wants_writable, in the order in which they blocked
   Extension extension_;
   SendWindow send_window_{0};
   ReceiveWindow receive_window_{0};
   std::size_t output_watermark_;
   std::size_t pause_output_bytes_;
   std::uint64_t frames_received_ = 0;
-  std::uint32_t last_remote_ = 0;       // newest stream that the peer opened
-  std::vector<std::uint32_t> skipped_;  // ids below it that a base client may still use
-  std::uint32_t next_local_;            // client: next stream to open
+  std::uint32_t last_remote_ = 0;       // the newest stream that the peer opened
+  std::vector<std::uint32_t> skipped_;  // lower ids that a base client may still use
+  std::uint32_t next_local_;            // client: the next stream to open
   bool output_full_ = false;            // a stream waits for room in the output
   Role role_;
   bool goaway_sent_ = false;

@@ -1,5 +1,5 @@
-// The receiving half of Endpoint: what each frame of the peer means, and what it may not do. The sending half and
-// the streams themselves are in endpoint.cc.
+// The receiving half of Endpoint: what each frame means, and which frames the peer may not send. endpoint.cc has the
+// sending half and the streams.
 #include <algorithm>
 #include <utility>
 
@@ -9,7 +9,7 @@ namespace hostcall::wire {
 namespace {
 
 constexpr std::size_t kPingBytes = 8;
-// Ids that a base client has passed over and may still use, at most.
+// The most skipped ids that a base client may still use.
 constexpr std::size_t kMaxSkippedIds = 64;
 
 std::string frame_name(const FrameHeader& header) {
@@ -18,7 +18,7 @@ std::string frame_name(const FrameHeader& header) {
 }
 
 bool valid_request_flags(std::uint8_t flags) {
-  // Some clients mark a Request without payload, as they mark a Data frame.
+  // Some clients set kNoData on a Request without payload, as on a Data frame.
   flags &= static_cast<std::uint8_t>(~kNoData);
   return flags == 0 || flags == kRemoteOpen || flags == kRemoteClosed;
 }
@@ -81,7 +81,7 @@ void Endpoint::refuse_id(std::uint32_t id) {
 
 // ---------------------------------------------------------------- ttrpc's frames
 
-// Checks a Request's id and flags and adds its stream. Null: refused or to be ignored.
+// Checks a Request's id and flags and adds its stream. Null: refused, or ignored.
 inline Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
   if (role_ == Role::kClient || !is_client_stream(header.stream)) {
     violate(Violation::Kind::kBadState, "even stream ids and requests to a client are reserved", header);
@@ -91,7 +91,7 @@ inline Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
     refuse_flags(header);
     return nullptr;
   }
-  // After Goaway the caller knows that this call was not looked at.
+  // After Goaway the caller knows that this call is not handled.
   if (goaway_sent_ && header.stream > last_remote_) return nullptr;
   auto* stream = take_remote_id(header.stream) ? add_stream(header.stream) : nullptr;
   if (stream == nullptr) {
@@ -105,15 +105,17 @@ inline Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
 
 void Endpoint::handle_request(const Frame& frame) {
   const auto request = parse_request(frame.data);
-  if (!request) return violate(Violation::Kind::kBadFrame, "the data of a request is no Request message", frame.header);
+  if (!request)
+    return violate(Violation::Kind::kBadFrame, "the data of a request is not a Request message", frame.header);
   auto* stream = begin_remote_stream(frame.header);
   if (stream == nullptr) return;
   if (frame.refusal != Refusal::kNone) return events_.on_refused(*stream, frame.refusal, frame.header.type);
   events_.on_request(*stream, *request, stream->remote_open);
 }
 
-// Whether the peer may open this stream. A base client may use an id late that it has passed over: ttrpc-rust gives
-// ids to concurrent calls before it queues them, so neighbours change places. Goaway's last stream needs strict order.
+// Slow path: an id out of order. A base client may use an id late that it has skipped: ttrpc-rust assigns ids to
+// concurrent calls before it queues them, so neighbours swap. With the extension the order is strict: Goaway's last
+// stream needs it.
 bool Endpoint::take_remote_id_slow(std::uint32_t id) {
   if (id <= last_remote_) return std::erase(skipped_, id) != 0;
   const bool strict = extension_.features != 0;
@@ -130,12 +132,12 @@ void Endpoint::handle_response(const Frame& frame) {
   if (role_ != Role::kClient) return violate(Violation::Kind::kBadState, "a response to a server", frame.header);
   auto* stream = streams_.find(frame.header.stream);
   if (stream == nullptr) {
-    if (is_past_stream(frame.header.stream)) return;  // given up before the answer came
-    return violate(Violation::Kind::kBadState, "a response to no request", frame.header);
+    if (is_past_stream(frame.header.stream)) return;  // cancelled before the answer came
+    return violate(Violation::Kind::kBadState, "a response without a request", frame.header);
   }
   const auto response = parse_response(frame.data);
   if (!response)
-    return violate(Violation::Kind::kBadFrame, "the data of a response is no Response message", frame.header);
+    return violate(Violation::Kind::kBadFrame, "the data of a response is not a Response message", frame.header);
   if (frame.refusal != Refusal::kNone)
     events_.on_refused(*stream, frame.refusal, frame.header.type);
   else
@@ -147,7 +149,7 @@ void Endpoint::handle_data(const Frame& frame) {
   const auto& header = frame.header;
   if (!valid_data_flags(header)) return refuse_flags(header);
   const bool closes = (header.flags & kRemoteClosed) != 0;
-  // The bare end of a stream is free: it must get through when the window is used up.
+  // A bare end of stream costs nothing: it must get through a window that is used up.
   const bool bare_end = closes && (header.flags & kNoData) != 0;
   const auto cost = bare_end ? 0 : data_cost(header.length);
   auto* stream = streams_.find(header.stream);
@@ -155,7 +157,7 @@ void Endpoint::handle_data(const Frame& frame) {
   if (stream == nullptr) return settle_connection_credit(cost);  // late data of an ended call
   if (closes) stream->remote_open = false;
   if (stream->cancelled) return settle_connection_credit(cost);
-  // An empty frame is an empty message, but for one that ends the stream.
+  // An empty frame is an empty message, unless it ends the stream.
   const bool has_message = (header.flags & kNoData) == 0 && !(closes && header.length == 0);
   if (has_message && frame.refusal == Refusal::kNone) {
     stream->unconsumed += cost;
@@ -167,12 +169,12 @@ void Endpoint::handle_data(const Frame& frame) {
   if (closes) close_remote(header.stream);
 }
 
-// Checks that the stream's state and both windows allow a Data frame, and takes its cost.
+// Checks that the stream's state and both windows allow a Data frame, and charges its cost.
 bool Endpoint::charge_data(Stream* stream, const FrameHeader& header, std::int64_t cost) {
   if (stream == nullptr && !is_past_stream(header.stream)) {
     violate(Violation::Kind::kBadState, "data on a stream that was never opened", header);
   } else if (stream != nullptr && !stream->remote_open) {
-    violate(Violation::Kind::kBadState, "data on a stream that its sender may not send on", header);
+    violate(Violation::Kind::kBadState, "data on a stream whose sender may not send", header);
   } else if (has(kFeatureWindow) && cost != 0) {
     if (!receive_window_.take(cost))
       violate(Violation::Kind::kBadWindow, "data beyond the connection's window", header);
@@ -182,7 +184,7 @@ bool Endpoint::charge_data(Stream* stream, const FrameHeader& header, std::int64
   return !violation_;
 }
 
-// The peer has closed its side, unless the last message has ended the call already.
+// The peer has closed its side. The last message may have ended the call already.
 void Endpoint::close_remote(std::uint32_t id) {
   auto* stream = streams_.find(id);
   if (stream == nullptr) return;
@@ -195,7 +197,7 @@ void Endpoint::close_remote(std::uint32_t id) {
 
 bool Endpoint::require_extension(Feature feature, const FrameHeader& header) {
   if (has(feature)) return true;
-  violate(Violation::Kind::kBadState, "an extension frame that was not agreed on", header);
+  violate(Violation::Kind::kBadState, "an extension frame that was not agreed", header);
   return false;
 }
 
@@ -205,7 +207,7 @@ void Endpoint::handle_cancel(const Frame& frame) {
     return violate(Violation::Kind::kBadFrame, "bad Cancel", frame.header);
   auto* stream = streams_.find(frame.header.stream);
   if (stream == nullptr) {
-    if (is_past_stream(frame.header.stream)) return;  // it crossed the answer
+    if (is_past_stream(frame.header.stream)) return;  // it crossed the response
     return violate(Violation::Kind::kBadState, "Cancel of a call that never began", frame.header);
   }
   if (stream->cancelled) return;
@@ -226,7 +228,7 @@ void Endpoint::handle_window(const Frame& frame) {
   auto& window = stream == nullptr ? send_window_ : stream->send_window;
   const bool was_open = window.open();
   if (!window.add(credit)) return violate(Violation::Kind::kBadWindow, "credit above 2^31-1", frame.header);
-  // Only a window that opens can let anybody send: a flood of small grants costs nothing.
+  // Only a window that opens unblocks streams, so that a flood of small grants costs nothing.
   if (!was_open && window.open()) wake_blocked();
 }
 
@@ -234,7 +236,7 @@ void Endpoint::handle_ping(const Frame& frame) {
   if (!require_extension(kFeaturePing, frame.header)) return;
   if (frame.header.stream != 0 || frame.data.size() != kPingBytes)
     return violate(Violation::Kind::kBadFrame, "bad Ping or Pong", frame.header);
-  // A Pong only had to arrive: every received byte is a sign of life.
+  // A Pong needs no handling: every received byte is a sign of life.
   if (frame.header.type == FrameType::kPing) write_ping(FrameType::kPong, frame.data);
 }
 

@@ -1,6 +1,5 @@
-// The frame: ttrpc's ten-byte header, the frame types and flags of ttrpc 1.2 and of the extension,
-// and the fixed bodies of the extension's frames. proto/PROTOCOL.md is the normative text; change
-// both together, with tests/unit/proto/wire/golden.h.
+// The frame: ttrpc's ten-byte header, the frame types and flags of ttrpc 1.2 and of the extension, and the fixed bodies
+// of the extension's frames. proto/PROTOCOL.md is normative: change both together, with tests/unit/proto/wire/golden.h.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +12,9 @@ namespace hostcall::wire {
 
 inline constexpr std::size_t kHeaderBytes = 10;
 inline constexpr std::size_t kCrcBytes = 4;
-// ttrpc's bound of a frame's data. A larger claim ends the connection.
+// ttrpc's limit for a frame's data. A larger claim ends the connection.
 inline constexpr std::uint32_t kMaxDataBytes = 4u << 20;
-// Each Data frame costs this much credit on top of its data, so that tiny frames are not free.
+// Credit that each Data frame costs on top of its data, so that tiny frames are not free.
 inline constexpr std::uint32_t kDataFrameCost = 64;
 inline constexpr std::size_t kGoawayFixedBytes = 12;
 inline constexpr std::size_t kMaxGoawayText = 256;
@@ -47,7 +46,7 @@ inline constexpr std::uint64_t kAllFeatures =
     kFeatureCancel | kFeatureWindow | kFeaturePing | kFeatureGoaway | kFeatureCrc32c;
 
 struct FrameHeader {
-  std::uint32_t length = 0;  // bytes of data, header and CRC trailer not counted
+  std::uint32_t length = 0;  // bytes of data, without header and CRC trailer
   std::uint32_t stream = 0;
   FrameType type{};
   std::uint8_t flags = 0;
@@ -73,7 +72,7 @@ inline void encode_header(const FrameHeader& header, char* p) {
 enum class GoawayReason : std::uint32_t {
   kShutdown = 0,       // the daemon stops or restarts
   kProtocolError = 1,  // the peer broke the protocol; the text says how
-  kSuperseded = 2,     // a newer boot or registration of the VM took over
+  kSuperseded = 2,     // a newer boot or registration of the VM has taken over
   kRemoved = 3,        // the VM was removed, or an administrator closed the session
   kLimit = 4,          // a limit of the VM was exceeded
   kIdle = 5,           // no heartbeat, or idle for too long
@@ -81,13 +80,13 @@ enum class GoawayReason : std::uint32_t {
 };
 
 struct Goaway {
-  std::uint32_t last_stream = 0;  // calls on later streams were not looked at: safe to repeat
+  std::uint32_t last_stream = 0;  // calls on later streams were not handled: safe to repeat
   GoawayReason reason{};
   std::uint32_t retry_after_ms = 0;
   std::string_view text;  // for people; at most kMaxGoawayText bytes
 };
 
-// Reads a Goaway body; nothing if it is too short or its text too long.
+// Reads a Goaway body. Nothing: it is too short, or its text too long.
 inline std::optional<Goaway> decode_goaway(std::string_view data) {
   if (data.size() < kGoawayFixedBytes || data.size() > kGoawayFixedBytes + kMaxGoawayText) return std::nullopt;
   return Goaway{.last_stream = load_be32(data.data()),

@@ -12,13 +12,13 @@ constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 
 enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
 
-// Reads protobuf's encoding field by field; every read is bounded by the view.
+// Reads protobuf's encoding field by field, never beyond the view.
 class FieldReader {
  public:
   explicit FieldReader(std::string_view data) : at_(data.data()), end_(data.data() + data.size()) {}
 
-  // Reads a field of at most 127 bytes if it comes next; otherwise it is left to next(). Nearly all fields of a call
-  // come so, in the order of their numbers, and cost a few instructions.
+  // Fast path: reads the field if it comes next and has at most 127 bytes; otherwise leaves it to next(). Nearly all
+  // fields of a call come like this, in the order of their numbers.
   [[gnu::always_inline]] void short_bytes(std::uint32_t number, std::string_view& value) {
     if (end_ - at_ < 2 || at_[0] != static_cast<char>(number << 3 | kLengthDelimited)) return;
     const auto length = static_cast<std::int8_t>(at_[1]);
@@ -26,13 +26,13 @@ class FieldReader {
     value = {at_ + 2, static_cast<std::size_t>(length)};
     at_ += 2 + length;
   }
-  // The same for a number, of any length.
+  // Fast path: the same for a number of any length.
   [[gnu::always_inline]] void number(std::uint32_t number, std::uint64_t& value) {
     if (at_ == end_ || *at_ != static_cast<char>(number << 3 | kVarint)) return;
     const char* field = at_++;
-    if (!read_varint(value)) at_ = field;  // next() finds that it is broken
+    if (!read_varint(value)) at_ = field;  // next() reports that it is malformed
   }
-  // Moves to the next field. False at the end or when broken; ok() tells which.
+  // Moves to the next field. False: the end, or malformed; ok() tells which.
   bool next() {
     if (!ok_ || at_ == end_) return false;
     std::uint64_t key = 0;
@@ -59,7 +59,7 @@ class FieldReader {
         std::uint64_t length = 0;
         return (read_varint(length) && take(length)) || fail();
       }
-      default: return fail();  // groups: nobody sends them in these messages
+      default: return fail();  // groups: these messages have none
     }
   }
   bool take(std::uint64_t length) {
@@ -91,7 +91,7 @@ class FieldReader {
   bool ok_ = true;
 };
 
-// A pair of two length-delimited fields 1 and 2: KeyValue of the metadata, and google.protobuf.Any.
+// A message of two length-delimited fields 1 and 2: a KeyValue of the metadata, or google.protobuf.Any.
 std::optional<Metadata> parse_pair(std::string_view data) {
   Metadata pair;
   FieldReader field(data);
@@ -155,17 +155,17 @@ bool parse_status(std::string_view data, ResponseView& response) {
   return field.ok();
 }
 
-// Seven bits a byte.
+// A byte holds seven bits.
 std::size_t varint_size(std::uint64_t value) {
   return value < 0x80 ? 1 : (static_cast<std::size_t>(std::bit_width(value)) + 6) / 7;
 }
 
-// All field numbers here are below 16: a key is one byte.
+// Field numbers here are below 16, so a key is one byte.
 std::size_t element_size(std::size_t bytes) { return 1 + varint_size(bytes) + bytes; }
 std::size_t delimited_size(std::size_t bytes) { return bytes == 0 ? 0 : element_size(bytes); }
 std::size_t number_size(std::uint64_t value) { return value == 0 ? 0 : 1 + varint_size(value); }
 
-// Writes fields one after another; the caller has made the room.
+// Writes fields one after another; the caller has reserved the room.
 class FieldWriter {
  public:
   explicit FieldWriter(char* out) : out_(out) {}
@@ -187,7 +187,7 @@ class FieldWriter {
     value.write(out_);
     out_ += value.size();
   }
-  // Begins a field of `size` bytes that the caller writes next.
+  // Starts a field of `size` bytes, which the caller writes next.
   void open(std::uint32_t field, std::size_t size) {
     key(field, kLengthDelimited);
     varint(size);
@@ -226,7 +226,7 @@ void write_bytes(const void* source, std::size_t size, char* out) { std::memcpy(
 
 void write_pieces(const void* source, std::size_t, char* out) {
   for (const auto& piece : static_cast<const Pieces*>(source)->list) {
-    if (piece.iov_len == 0) continue;  // may lie nowhere
+    if (piece.iov_len == 0) continue;  // the address may be null
     std::memcpy(out, piece.iov_base, piece.iov_len);
     out += piece.iov_len;
   }
@@ -234,7 +234,7 @@ void write_pieces(const void* source, std::size_t, char* out) {
 
 bool has_retry(const Status& status) { return status.retry_after > Duration::zero(); }
 
-// Nothing is written of it.
+// A status that is not written at all.
 bool is_plain_ok(const Status& status) { return status.ok() && status.message.empty() && !has_retry(status); }
 
 std::uint64_t code_varint(Code code) {
@@ -265,7 +265,7 @@ Payload::Payload(const Pieces& pieces) : source_(&pieces), size_(pieces.size), w
 
 std::size_t Payload::locate(std::span<iovec> places) const {
   if (write_ == write_bytes && !places.empty()) {
-    // Only read, although iovec has no const.
+    // iovec has no const; nobody writes there.
     places[0] = {const_cast<void*>(source_), size_};
     return 1;
   }

@@ -1,5 +1,5 @@
-// ttrpc's two envelope messages, Request and Response, read in place: the views point into
-// the frame's data. Writing them needs their size first, so that a frame is laid out in one go.
+// ttrpc's envelope messages Request and Response. Reading copies nothing: the views point into the frame's data.
+// Writers ask for the size first, so that each frame is written in one piece.
 #pragma once
 
 #include <sys/uio.h>
@@ -15,14 +15,14 @@
 
 namespace hostcall::wire {
 
-// Bytes that lie in several places, in their order.
+// Bytes in several pieces of memory, in order.
 struct Pieces {
   std::span<const iovec> list;
   std::size_t size = 0;  // of all together
 };
 
-// A payload that can write itself to a place of `size` bytes: bytes as they are, in one piece or several, or a message
-// that is serialised straight into the output. Does not own its source.
+// A payload that writes itself: bytes in one or several pieces, or a message that is serialised straight into the
+// output. Does not own its source.
 class Payload {
  public:
   using Write = void (*)(const void* source, std::size_t size, char* out);
@@ -35,8 +35,8 @@ class Payload {
   void write(char* out) const {
     if (size_ != 0) write_(source_, size_, out);
   }
-  // Fills `places` with where the bytes lie, first to last, and returns how many; 0: they lie nowhere before they are
-  // written, or in more places than these.
+  // Fills `places` with the pieces of the payload in order and returns their number. 0: its bytes do not exist before
+  // write(), or there are more pieces than places.
   std::size_t locate(std::span<iovec> places) const;
 
  private:
@@ -53,11 +53,11 @@ struct RequestView {
   std::int64_t timeout_nano = 0;  // 0: the caller named none
   std::string_view data;          // the whole message, for metadata()
 
-  // The first metadata value under `key`.
+  // The first metadata value for `key`.
   std::optional<std::string_view> metadata(std::string_view key) const;
 };
 
-// Nothing if the bytes are not a Request.
+// Nothing: the bytes are not a Request.
 std::optional<RequestView> parse_request(std::string_view data);
 
 // Response{status=1 {code=1, message=2, details=3 Any}, payload=2}
@@ -70,7 +70,7 @@ struct ResponseView {
   Status status() const { return {code, std::string(message), retry_after}; }
 };
 
-// Nothing if the bytes are not a Response.
+// Nothing: the bytes are not a Response.
 std::optional<ResponseView> parse_response(std::string_view data);
 
 struct Metadata {
@@ -78,7 +78,7 @@ struct Metadata {
   std::string_view value;
 };
 
-// What goes out in a Request.
+// The fields of a Request that is sent, except the payload.
 struct RequestFields {
   std::string_view service;
   std::string_view method;

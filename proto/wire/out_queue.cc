@@ -8,8 +8,8 @@
 namespace hostcall::wire {
 namespace {
 
-// The capacity of the chunk in which a frame of `bytes` goes out behind `waiting`: it grows with what waits, so that
-// much output takes few pieces and little output little memory.
+// The capacity of a chunk for a frame of `bytes` behind `waiting` bytes. It grows with `waiting`: much output takes few
+// pieces, little output takes little memory.
 std::size_t capacity_for(std::size_t bytes, std::size_t waiting) {
   for (const auto capacity : kChunkBytes)
     if (waiting + bytes <= capacity) return capacity;
@@ -44,7 +44,7 @@ void OutQueue::send(DirectSender& sender, std::span<const iovec> frame) {
   }
 }
 
-// Returns how many bytes of the frame were sent. All that waits goes before it.
+// Sends all waiting bytes, then the frame. Returns how many bytes of the frame were sent.
 std::size_t OutQueue::send_directly(DirectSender& sender, std::span<const iovec> frame) {
   constexpr std::size_t kMaxWaiting = 16;
   std::array<iovec, kMaxWaiting + kMaxFramePieces> pieces;

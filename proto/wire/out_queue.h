@@ -1,5 +1,5 @@
-// OutQueue: bytes on their way out, in a list of chunks, so that one writev takes many frames and nothing is moved
-// while it waits. An empty queue holds no memory.
+// OutQueue: output bytes in a list of chunks, so that one sendmsg takes many frames and waiting bytes never move. An
+// empty queue holds no memory.
 #pragma once
 
 #include <sys/uio.h>
@@ -12,11 +12,11 @@
 
 namespace hostcall::wire {
 
-// What an OutQueue's owner offers so that much data need not be copied to it.
+// An OutQueue's owner implements this to send large data without a copy to the queue.
 class DirectSender {
  public:
-  // Sends as many of the first bytes as the socket takes now, and returns how many. An error: 0, and the owner meets it
-  // again when it sends what is queued. May change the list, not the bytes.
+  // Sends as many bytes as the socket takes now and returns their number. Error: 0, and the owner meets it again when
+  // it sends the queue. May change the list, not the bytes.
   virtual std::size_t send_now(std::span<iovec> pieces) = 0;
 
  protected:
@@ -25,10 +25,10 @@ class DirectSender {
 
 class OutQueue {
  public:
-  // A frame of at most so many pieces can be sent directly.
+  // The most pieces of a frame that is sent directly.
   static constexpr std::size_t kMaxFramePieces = 12;
 
-  // `pool` keeps the memory of what was sent, and must outlive the queue. Null: it is freed at once.
+  // `pool` takes back sent chunks and must outlive the queue. Null: they are freed.
   explicit OutQueue(ChunkPool* pool = nullptr) : pool_(pool) {}
   ~OutQueue() { consume(bytes_); }
   OutQueue(const OutQueue&) = delete;
@@ -37,7 +37,7 @@ class OutQueue {
   std::size_t bytes() const { return bytes_; }
   bool empty() const { return bytes_ == 0; }
 
-  // Room for `bytes`, at least one, at the end, in one piece, to be written by the caller at once.
+  // Appends room for `bytes` (at least 1) in one piece, which the caller writes at once.
   char* extend(std::size_t bytes) {
     if (tail_ == nullptr || tail_->room() < bytes) add_chunk(bytes);
     char* at = tail_->data() + tail_->size;
@@ -45,10 +45,10 @@ class OutQueue {
     bytes_ += bytes;
     return at;
   }
-  // Adds the bytes of the pieces, at most kMaxFramePieces. What the sender takes at once, behind all that waits, is not
-  // copied.
+  // Appends the pieces, at most kMaxFramePieces. Sends the waiting bytes and then the pieces directly, and copies only
+  // what the sender does not take.
   void send(DirectSender& sender, std::span<const iovec> frame);
-  // Fills `pieces` with the first bytes; returns how many pieces. Valid until the next change.
+  // Fills `pieces` with the first bytes and returns how many pieces it used. Valid until the next change.
   std::size_t gather(std::span<iovec> pieces) const {
     std::size_t count = 0;
     std::size_t skip = offset_;
@@ -58,7 +58,7 @@ class OutQueue {
     }
     return count;
   }
-  // The first `bytes` have been sent.
+  // Removes the first `bytes`, which have been sent.
   void consume(std::size_t bytes) {
     assert(bytes <= bytes_);
     bytes_ -= bytes;
@@ -79,9 +79,9 @@ class OutQueue {
     pool_ != nullptr ? pool_->put(sent) : Chunk::free(sent);
   }
 
-  Chunk* head_ = nullptr;  // owns it, as each chunk owns the next
+  Chunk* head_ = nullptr;  // owned, as each chunk owns the next
   Chunk* tail_ = nullptr;
-  std::size_t offset_ = 0;  // unsent bytes of the first chunk begin here
+  std::size_t offset_ = 0;  // where the unsent bytes of the first chunk begin
   std::size_t bytes_ = 0;
   ChunkPool* pool_;
 };

@@ -1,5 +1,5 @@
-// ReadSize: how much to receive next. A read that ends inside a frame costs a copy of that frame; messages of a stream
-// mostly have one size, so a read asks for whole frames of the size that has just been seen.
+// ReadSize: how much to receive next. A read that ends inside a frame costs a copy of that frame. The messages of a
+// stream mostly have one size, so a read asks for whole frames of the size last seen.
 #pragma once
 
 #include <cstddef>
@@ -9,9 +9,9 @@ namespace hostcall::wire {
 
 class ReadSize {
  public:
-  // Of `most` bytes of room.
+  // How much of `most` bytes of room to use.
   std::size_t next(std::size_t most) const { return frame_ == 0 || frame_ > most ? most : most - most % frame_; }
-  // What came was so many bytes, in which so many frames ended. `mid_frame`: the last bytes are of another frame.
+  // Reports a read: its bytes, and how many frames ended in it. `mid_frame`: it ended inside another frame.
   void saw(std::size_t bytes, std::uint64_t frames, bool mid_frame) {
     const bool whole = frames != 0 && !mid_frame && !was_mid_frame_;
     frame_ = whole && bytes % frames == 0 ? bytes / static_cast<std::size_t>(frames) : 0;
@@ -19,7 +19,7 @@ class ReadSize {
   }
 
  private:
-  std::size_t frame_ = 0;  // bytes of each frame of the last read; 0: not known
+  std::size_t frame_ = 0;  // bytes of each frame in the last read; 0: unknown
   bool was_mid_frame_ = false;
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr char kCrcMismatch[] = "CRC32C mismatch: bytes were lost or changed on the way";
 
-// What a first byte that is no ttrpc length looks like.
+// Guesses the protocol from a first byte that can't start a ttrpc frame.
 std::string_view guess_protocol(char first) {
   switch (first) {
     case 'P': return "HTTP (a gRPC client sends an HTTP/2 preface; use a ttrpc client)";
@@ -34,7 +34,7 @@ inline std::optional<Frame> FrameReader::complete(const FrameHeader& header, con
   return Frame{.header = header, .data = {frame + kHeaderBytes, header.length}};
 }
 
-// next() where a frame has begun before this input, or the stream is broken.
+// Slow path: a frame began before this input, is being skipped, or the stream is broken.
 std::optional<Frame> FrameReader::next_slow() {
   if (partial_given_) drop_partial();
   if (violation_ || input_.empty()) return std::nullopt;
@@ -74,7 +74,7 @@ std::optional<Frame> FrameReader::resume_partial() {
   return complete(header, partial_.data());
 }
 
-// Moves input to partial_ until that holds `want` bytes. False: the budget refused, nothing is moved.
+// Moves input to partial_ until it holds `want` bytes. False: the budget refused, and nothing was moved.
 bool FrameReader::take_partial(std::size_t want) {
   const std::size_t bytes = std::min(want - partial_.size(), input_.size());
   if (!make_room(partial_.size() + bytes, want)) return false;
@@ -83,7 +83,7 @@ bool FrameReader::take_partial(std::size_t want) {
   return true;
 }
 
-// Grows partial_ to hold `bytes`, by doubling, but to no more than `most`. False: the budget refused.
+// Grows partial_ to hold `bytes`, by doubling, up to `most`. False: the budget refused.
 bool FrameReader::make_room(std::size_t bytes, std::size_t most) {
   if (bytes <= partial_.capacity()) return true;
   const std::size_t capacity = std::min(most, std::max(bytes, 2 * partial_.capacity()));
@@ -96,7 +96,7 @@ bool FrameReader::make_room(std::size_t bytes, std::size_t most) {
   return true;
 }
 
-// The input ends inside a frame: keeps what there is of it.
+// The input ends inside a frame: keeps its first part.
 std::optional<Frame> FrameReader::keep_rest() {
   if (input_.size() < kHeaderBytes) {
     take_partial(kHeaderBytes);
@@ -107,7 +107,7 @@ std::optional<Frame> FrameReader::keep_rest() {
   return std::nullopt;
 }
 
-// Begins to pass over a frame, of which `seen` has been taken from the input.
+// Begins to skip a frame, of which `seen` has been taken from the input.
 std::optional<Frame> FrameReader::refuse(const FrameHeader& header, std::string_view seen, Refusal refusal) {
   first_ = false;
   skip_ = std::make_unique<Skip>(Skip{.frame = {.header = header, .data = {}, .refusal = refusal},
@@ -117,7 +117,7 @@ std::optional<Frame> FrameReader::refuse(const FrameHeader& header, std::string_
   return resume_refused();
 }
 
-// Passes over what the input has of a refused frame, and reports the frame at its end.
+// Skips the input's part of a refused frame, and reports the frame at its end.
 std::optional<Frame> FrameReader::resume_refused() {
   const auto bytes = input_.substr(0, skip_->bytes);
   pass_over(bytes);
@@ -140,7 +140,7 @@ void FrameReader::pass_over(std::string_view bytes) {
   skip_->bytes -= bytes.size();
 }
 
-// Whether the checksum behind a frame is right.
+// Checks the checksum behind a frame.
 bool FrameReader::check_crc(std::string_view frame) {
   if (crc32c(0, frame) == load_be32(frame.data() + frame.size())) return true;
   fail(Violation::Kind::kBadCrc, kCrcMismatch);
@@ -149,12 +149,12 @@ bool FrameReader::check_crc(std::string_view frame) {
 
 void FrameReader::refuse_protocol() {
   fail(Violation::Kind::kNotTtrpc,
-       "the first byte is not a ttrpc frame's: this looks like " + std::string(guess_protocol(input_[0])));
+       "the first byte does not start a ttrpc frame; this looks like " + std::string(guess_protocol(input_[0])));
 }
 
-// Always false.
+// Returns false.
 bool FrameReader::refuse_length(const FrameHeader& header) {
-  fail(Violation::Kind::kBadFrame, "a frame claims " + std::to_string(header.length) + " bytes, at most " +
+  fail(Violation::Kind::kBadFrame, "a frame claims " + std::to_string(header.length) + " bytes; at most " +
                                        std::to_string(kMaxDataBytes) + " are allowed");
   return false;
 }

@@ -1,6 +1,5 @@
-// FrameReader: cuts a byte stream into frames. A frame that lies whole in the input is a view
-// into it; only the rest of an incomplete frame is copied, as it arrives, and the memory for it is charged
-// before. The claimed length allocates nothing.
+// FrameReader: cuts a byte stream into frames. A frame that is complete in the input is a view into it. Only an
+// incomplete frame is copied, as it arrives, after its memory was charged. A claimed length allocates nothing.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +14,14 @@
 
 namespace hostcall::wire {
 
-// Memory for an incomplete frame that is part of a connection's fixed cost: the largest frame of the extension, so
-// that a VM which has used up its budget still gets its Ping, Window and Cancel frames through.
+// Uncharged memory for an incomplete frame: the largest frame of the extension, so that a VM that has used up its
+// budget still gets its Ping, Window and Cancel frames through.
 inline constexpr std::size_t kUnchargedBytes = kHeaderBytes + kGoawayFixedBytes + kMaxGoawayText + kCrcBytes;
 
-// Why the data of a frame is not there.
+// Why a frame has no data.
 enum class Refusal : std::uint8_t {
   kNone,
-  kTooLarge,  // over the reader's message limit, within ttrpc's
+  kTooLarge,  // above the reader's message limit, but within ttrpc's
   kNoBudget,  // the budget refused to hold the incomplete frame
 };
 
@@ -34,16 +33,16 @@ struct Frame {
 
 class FrameReader {
  public:
-  // Frames with more data are passed over, and reported as refused once they have ended: their checksum, if any, is
-  // known by then. `budget` may be null, and must outlive the reader.
+  // Skips frames with more data and reports them as refused at their end, when their checksum is known. `budget` may be
+  // null and must outlive the reader.
   FrameReader(std::uint32_t max_data_bytes, Budget* budget) : max_data_(max_data_bytes), budget_(budget) {}
   ~FrameReader();
   FrameReader(const FrameReader&) = delete;
   FrameReader& operator=(const FrameReader&) = delete;
 
-  // Gives the next input. It must stay valid until next() has returned nothing.
+  // Sets the next input. It must stay valid until next() returns nothing.
   void feed(std::string_view input) { input_ = input; }
-  // The next frame; nothing when the input is used up or the stream is broken.
+  // The next frame. Nothing: the input is used up, or the stream is broken.
   std::optional<Frame> next() {
     if (!partial_.empty() || skip_ || violation_) return next_slow();
     if (input_.empty()) return std::nullopt;
@@ -51,22 +50,22 @@ class FrameReader {
   }
   // Input that next() has not used.
   std::string_view rest() const { return input_; }
-  // From the next frame on, each has a CRC32C trailer.
+  // From the next frame on, every frame has a CRC32C trailer.
   void expect_crc() { crc_ = true; }
 
   std::uint32_t max_data_bytes() const { return max_data_; }
   // Null while there is none.
   const Violation* violation() const { return violation_.get(); }
-  // Whether a frame has begun and is not complete.
+  // Whether the input ended inside a frame.
   bool mid_frame() const { return (!partial_.empty() && !partial_given_) || skip_; }
 
  private:
-  // A frame that is being passed over.
+  // A frame that is being skipped.
   struct Skip {
     Frame frame;
-    std::size_t bytes = 0;      // still to come
-    std::uint32_t crc = 0;      // checksum of what has come
-    std::uint32_t trailer = 0;  // its trailer, as far as it has come
+    std::size_t bytes = 0;      // yet to come
+    std::uint32_t crc = 0;      // checksum of the bytes so far
+    std::uint32_t trailer = 0;  // the trailer's bytes so far
   };
 
   std::size_t trailer() const { return crc_ ? kCrcBytes : 0; }
@@ -89,13 +88,13 @@ class FrameReader {
 
   std::string_view input_;
   Buffer partial_;           // an incomplete frame, from its header on
-  std::size_t charged_ = 0;  // what the budget was charged for partial_
+  std::size_t charged_ = 0;  // charged to the budget for partial_
   std::uint32_t max_data_;
   bool crc_ = false;
-  bool first_ = true;           // no frame seen yet: the peer may speak something else
-  bool partial_given_ = false;  // partial_ was handed out whole; drop it at the next call
+  bool first_ = true;           // no frame seen yet: the peer may speak another protocol
+  bool partial_given_ = false;  // partial_ was returned as a frame; the next call drops it
   Budget* budget_;
-  // Both are rare, and there are many idle readers.
+  // Behind pointers, because both are rare and there are many idle readers.
   std::unique_ptr<Skip> skip_;
   std::unique_ptr<Violation> violation_;
 };

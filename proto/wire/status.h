@@ -1,4 +1,4 @@
-// Status: the outcome of a call, in gRPC's codes, as it travels in a Response.
+// Status: how a call ended, in gRPC's codes, as a Response carries it.
 #pragma once
 
 #include <cstdint>
@@ -29,15 +29,15 @@ enum class Code : std::int32_t {
   kUnauthenticated = 16,
 };
 
-// "PERMISSION_DENIED", for as long as the program runs; null for a number that gRPC does not know.
+// "PERMISSION_DENIED", valid for the life of the program; null for a number that gRPC does not define.
 const char* find_code_name(Code code);
-// The same; "CODE_42" for a number that gRPC does not know.
+// The same; "CODE_42" for a number that gRPC does not define.
 std::string code_name(Code code);
 
 struct [[nodiscard]] Status {
   Code code = Code::kOk;
   std::string message;  // on the wire at most kMaxToldText bytes
-  // When a repetition can succeed; zero: not known. Travels as google.rpc.RetryInfo.
+  // When a retry can succeed; zero: unknown. Sent as google.rpc.RetryInfo.
   Duration retry_after{};
 
   bool ok() const { return code == Code::kOk; }

@@ -6,23 +6,24 @@
 namespace hostcall::wire {
 namespace {
 
-// Places that an empty table keeps.
+// Capacity that an empty table keeps.
 constexpr std::size_t kKeptPlaces = 64;
 
 }  // namespace
 
-// The first of the others with this id or a greater one.
+// The first of the others whose id is at least `id`.
 std::vector<StreamTable::Other>::iterator StreamTable::place_of(std::uint32_t id) {
   if (others_.empty() || others_.back().id < id) return others_.end();
   return std::ranges::lower_bound(others_, id, {}, &Other::id);
 }
 
+// Slow path: not the single stream.
 Stream* StreamTable::find_slow(std::uint32_t id) {
   const auto at = place_of(id);
   return at != others_.end() && at->id == id ? at->stream.get() : nullptr;
 }
 
-// Slow path: there are streams already. A place that a stream has left is used again.
+// Slow path: there are streams already. Reuses the place of a stream that is gone.
 Stream* StreamTable::add_slow(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
   if (find(id) != nullptr) return nullptr;
   if (!single_) return &single_.emplace(id, send_credit, receive_credit);
@@ -38,6 +39,7 @@ Stream* StreamTable::add_slow(std::uint32_t id, std::uint32_t send_credit, std::
   return added;
 }
 
+// Slow path: not the single stream.
 void StreamTable::erase_slow(Stream& stream) {
   const auto at = place_of(stream.id());
   assert(at != others_.end() && at->stream.get() == &stream);

@@ -1,5 +1,5 @@
-// StreamTable: the open streams of an endpoint by id. Most connections have one call open at a time: it has a place in
-// the table itself and costs no allocation. A table without streams holds next to no memory.
+// StreamTable: the open streams of an endpoint by id. Most connections have one call open at a time; its stream lies in
+// the table itself and costs no allocation. A table without streams holds almost no memory.
 #pragma once
 
 #include <cstddef>
@@ -20,24 +20,24 @@ class StreamTable {
 
   std::size_t size() const { return (single_ ? 1 : 0) + others_.size() - gone_; }
 
-  // Null: there is none with this id.
+  // Null: no stream has this id.
   Stream* find(std::uint32_t id) {
     if (single_ && single_->id() == id) return &*single_;
     return others_.empty() ? nullptr : find_slow(id);
   }
-  // Null: the table has a stream with this id. The new stream stays where it is until it is erased.
+  // Null: a stream has this id already. The address of the new stream never changes.
   Stream* add(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit) {
     if (single_ || !others_.empty()) return add_slow(id, send_credit, receive_credit);
     return &single_.emplace(id, send_credit, receive_credit);
   }
-  // Needs a stream of this table.
+  // The stream must be in this table.
   void erase(Stream& stream) {
     if (single_ && &stream == &*single_)
       single_.reset();
     else
       erase_slow(stream);
   }
-  // In no order. `visit` must not add or erase any.
+  // In no particular order. `visit` must not add or erase streams.
   template <class Visit>
   void for_each(Visit visit) {
     if (single_) visit(*single_);
@@ -48,7 +48,7 @@ class StreamTable {
  private:
   struct Other {
     std::uint32_t id;
-    std::unique_ptr<Stream> stream;  // null: it is gone
+    std::unique_ptr<Stream> stream;  // null: gone
   };
 
   std::vector<Other>::iterator place_of(std::uint32_t id);
@@ -57,8 +57,8 @@ class StreamTable {
   void erase_slow(Stream& stream);
 
   std::optional<Stream> single_;
-  // The rest, by id: ids grow, so that nearly all come at the end, and no choice of them makes a search slow. What is
-  // gone keeps its place until it is half of all.
+  // The other streams, sorted by id. Ids grow, so nearly all are appended, and no choice of ids makes a lookup slow. A
+  // stream that is gone keeps its place until half of all are gone.
   std::vector<Other> others_;
   std::size_t gone_ = 0;
 };

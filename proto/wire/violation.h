@@ -1,5 +1,5 @@
-// Violation: what the peer did that the protocol forbids. The connection is lost by then; the owner
-// of the engine says why, once, and closes.
+// Violation: how the peer broke the protocol. The connection is lost; the engine's owner reports the reason once and
+// closes.
 #pragma once
 
 #include <string>
@@ -8,14 +8,14 @@ namespace hostcall::wire {
 
 struct Violation {
   enum class Kind {
-    kNotTtrpc,   // the first bytes are another protocol's
-    kBadFrame,   // length, type, flags or body of a frame
-    kBadState,   // a frame that its stream's state does not allow
+    kNotTtrpc,   // the first bytes belong to another protocol
+    kBadFrame,   // wrong length, type, flags or body of a frame
+    kBadState,   // a frame that the stream's state does not allow
     kBadWindow,  // more bytes than credit, or more credit than 2^31
     kBadCrc,     // checksum mismatch
   };
   Kind kind;
-  std::string text;  // one line, no peer text in it
+  std::string text;  // one line, without any text from the peer
 };
 
 }  // namespace hostcall::wire

@@ -1,8 +1,8 @@
-// Flow control of the extension: credit in bytes, one window for each stream and direction, one
-// for each connection and direction. Each Data frame costs its data plus kDataFrameCost.
+// The extension's flow control: credit in bytes, one window per stream and direction and one per connection and
+// direction. A Data frame costs its data plus kDataFrameCost.
 //
-// A sender may send while its credit is above zero and pays the whole frame, so that a message larger
-// than the window can't stall; the overdraft is at most one message.
+// A sender may send while its credit is above zero, and pays for the whole frame: a message larger than the window
+// can't stall, and the overdraft is at most one message.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +13,8 @@
 namespace hostcall::wire {
 
 inline constexpr std::int64_t kMaxCredit = 0x7FFFFFFF;
-// Credit goes back in parts: early enough that a sender of a few large messages does not wait for the last of them, and
-// seldom enough that small ones do not cost a frame each.
+// Credit is granted in parts: early enough that a sender of a few large messages need not wait for the last of them to
+// be used, and seldom enough that small messages do not cost a frame each.
 inline constexpr std::int64_t kGrantsPerWindow = 4;
 
 inline std::int64_t data_cost(std::size_t data_bytes) { return static_cast<std::int64_t>(data_bytes) + kDataFrameCost; }
@@ -24,7 +24,7 @@ class SendWindow {
   explicit SendWindow(std::uint32_t credit) : credit_(credit) {}
   bool open() const { return credit_ > 0; }
   void pay(std::int64_t cost) { credit_ -= cost; }
-  // False: the peer granted more than a window can hold.
+  // False: the peer granted more than a window may hold.
   bool add(std::uint32_t credit) { return (credit_ += credit) <= kMaxCredit; }
 
  private:
@@ -40,7 +40,7 @@ class ReceiveWindow {
     credit_ -= cost;
     return true;
   }
-  // The receiver has used `cost` up. Returns the credit to grant now, 0: not enough yet for a frame.
+  // The receiver has used messages of this cost. Returns the credit to grant now; 0: too little for a frame yet.
   std::uint32_t used(std::int64_t cost) {
     owed_ += cost;
     if (owed_ < initial_ / kGrantsPerWindow) return 0;

@@ -88,7 +88,7 @@ const Hostile kHostile[] = {
     {"StreamZero", request(0, "Ping"), "even stream ids"},
     {"DataOnNothing", frame(77, FrameType::kData, 0, "x"), "never opened"},
     {"BadRequestFlags", request(3, "Ping", 0x0f), "request flags"},
-    {"NotARequest", frame(3, FrameType::kRequest, 0, "\xff\xff\xff\xff"), "no Request message"},
+    {"NotARequest", frame(3, FrameType::kRequest, 0, "\xff\xff\xff\xff"), "not a Request message"},
     {"BadPing", frame(5, FrameType::kPing, 0, "12345678"), "broke the protocol"},
     {"BadWindow", frame(0, FrameType::kWindow, 0, std::string(4, '\0')), "broke the protocol"},
     {"BadGoaway", frame(0, FrameType::kGoaway, 0, "x"), "broke the protocol"},
