@@ -1,14 +1,14 @@
-// libhostcall's C++ interface: typed calls to the host, header-only over the C interface hostcall.h, so that a
-// program depends on no C++ symbol of the library. Messages are protobuf's (lite is enough); the method types
-// come from protoc-gen-hostcall, for example hostcall::v1::Host::Info of hostcall/v1/host.hostcall.h.
+// libhostcall's C++ interface: typed calls to the host, header-only on top of the C interface hostcall.h, so that
+// programs depend on no C++ symbol of the library. Messages are protobuf's (lite suffices); protoc-gen-hostcall
+// generates the method types, for example hostcall::v1::Host::Info in hostcall/v1/host.hostcall.h.
 //
 //   auto client = hostcall::Client::make();
 //   if (!client.ok()) return fail(client.status());
 //   auto info = client->call<hostcall::v1::Host::Info>({}, {.timeout = std::chrono::seconds(5)});
 //   if (!info.ok()) return fail(info.status());
 //
-// Threads, fork, deadlines and reconnection are as hostcall.h says. Nothing here throws except std::bad_alloc;
-// callbacks must not throw.
+// hostcall.h documents threads, fork, deadlines and reconnection. Nothing here throws except std::bad_alloc; callbacks
+// must not throw.
 #pragma once
 
 #include <hostcall/kept_callbacks.h>
@@ -17,11 +17,11 @@
 
 namespace hostcall {
 
-// A connection to one host that is made and made again as needed. Movable; the destructor ends every call with
-// CANCELLED and runs the callbacks of started ones first.
+// A client of one host; connects and reconnects as needed. Movable. The destructor ends every call with CANCELLED and
+// runs the callbacks of start().
 class Client {
  public:
-  // Connects to nothing yet. Errors: INVALID_ARGUMENT for a malformed address or name.
+  // Does not connect yet. Errors: INVALID_ARGUMENT for a malformed address or name.
   static Reply<Client> make(const Options& options = {}) {
     const auto c = detail::to_c(options);
     hostcall_client* client = nullptr;
@@ -30,7 +30,7 @@ class Client {
     return Client(client);
   }
 
-  // Waits until the connection is ready or certainly fails; calls do that by themselves.
+  // Waits until the connection is ready or certainly fails; calls connect on their own.
   Status connect(const CallOptions& options = {}) {
     const auto c = detail::to_c(options);
     Scratch result(*this);
@@ -38,7 +38,7 @@ class Client {
     return detail::status_of(result.get());
   }
 
-  // The agreement of the ready connection; nothing when there is none.
+  // What both sides agreed on; nothing without a ready connection.
   std::optional<Session> session() const {
     hostcall_session c{};
     c.size = sizeof c;
@@ -63,7 +63,7 @@ class Client {
     if (!status.ok()) return status;
     return response;
   }
-  // The same into a message of the caller's, whose memory is reused.
+  // The same into the caller's message, whose memory is reused.
   template <class Method>
   requires(!Method::kClientStreams && !Method::kServerStreams) Status
       call(const typename Method::Request& request, typename Method::Response& response,
@@ -79,7 +79,7 @@ class Client {
     return detail::take_bytes(result.get());
   }
 
-  // --- calls that go on by themselves; `done` runs once inside process() or a blocking call ---
+  // --- asynchronous calls; `done` runs once inside process() or a blocking call ---
   // If the returned status is not ok, `done` never runs.
   template <class Method>
   requires(!Method::kClientStreams && !Method::kServerStreams) Status
@@ -92,8 +92,8 @@ class Client {
         },
         options, id);
   }
-  // The same into a message of the caller's, whose memory is reused: it is filled right before `done` runs and not
-  // touched otherwise, so that calls may share one. It must live until then.
+  // The same into the caller's message, whose memory is reused. It is filled right before `done` runs and not touched
+  // otherwise, so that calls may share one. It must live until then.
   template <class Method>
   requires(!Method::kClientStreams && !Method::kServerStreams) Status
       start(const typename Method::Request& request, typename Method::Response& response,
@@ -112,7 +112,7 @@ class Client {
   // `done` runs with CANCELLED, unless the call has ended already.
   void cancel(CallId id) { hostcall_cancel(client_.get(), id); }
 
-  // --- streams; opening does not wait for the host ---
+  // --- streams; open() does not wait for the host ---
   template <class Method>
   requires Method::kClientStreams Reply<Stream<Method>> open(const CallOptions& options = {}) {
     constexpr auto kShape = Method::kServerStreams ? Shape::kBidiStream : Shape::kClientStream;
@@ -132,23 +132,23 @@ class Client {
 
   // --- event loop; see hostcall.h ---
   int fd() { return hostcall_fd(client_.get()); }
-  // Instead of fd(), for a program with an epoll set: as hostcall_watch().
+  // Alternative to fd(), see hostcall_watch().
   Status watch(int epoll_fd, std::uint64_t data) {
     const auto code = static_cast<Code>(hostcall_watch(client_.get(), epoll_fd, data));
     if (code == Code::kOk) return {};
-    return {code, "the client is watched already, or epoll_fd is no descriptor", {}, false};
+    return {code, "the client is watched already, or epoll_fd is invalid", {}, false};
   }
-  // Nothing: for ever.
+  // Nothing: forever.
   std::optional<std::chrono::milliseconds> timeout() const {
     const int ms = hostcall_timeout_ms(client_.get());
     return ms < 0 ? std::nullopt : std::optional(std::chrono::milliseconds(ms));
   }
-  // The same as a moment. In the past: now; time_point(), the clock's beginning: at once; max(): never.
+  // The same as a point in time. In the past, or time_point(): now; max(): never.
   std::chrono::steady_clock::time_point due() const {
     return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(hostcall_due_ns(client_.get())));
   }
   void process() { hostcall_process(client_.get()); }
-  // One round of a loop that has nothing else to watch. Waits kNoTimeout: for ever.
+  // One turn of a loop that watches nothing else. kNoTimeout: waits forever.
   void wait(std::chrono::milliseconds timeout) {
     hostcall_wait(client_.get(), timeout.count() <= 0 ? 0 : detail::to_ms(timeout));
   }
@@ -156,7 +156,7 @@ class Client {
  private:
   explicit Client(hostcall_client* client) : client_(client) {}
 
-  // A result for one call: kept from call to call, but a callback's own call gets another.
+  // The result of one call, reused from call to call; a call inside a callback gets its own.
   class Scratch {
    public:
     explicit Scratch(Client& client) : client_(client), result_(std::move(client.scratch_)) {
@@ -172,7 +172,7 @@ class Client {
     detail::Handle<hostcall_result> result_;
   };
 
-  // Frees the client, and then what callbacks lie in: they run until then.
+  // Frees the client, which runs callbacks, and then the memory of the callbacks.
   class FreeWithCallbacks : public detail::Free {
    public:
     template <class Function>
@@ -190,7 +190,7 @@ class Client {
     hostcall_call(client_.get(), method, request, &c, result);
   }
 
-  // `finish` takes the result.
+  // `finish` receives the result.
   template <class Finish>
   Status begin(const char* method, hostcall_payload request, Finish finish, const CallOptions& options, CallId* id) {
     auto kept = client_.get_deleter().keep(std::move(finish));
@@ -198,7 +198,7 @@ class Client {
     const int code =
         hostcall_start(client_.get(), method, request, &c, detail::KeptCallbacks::on_end<Finish>, kept.get(), id);
     if (code != HOSTCALL_OK) return {static_cast<Code>(code), "the call was not begun", {}, false};
-    kept.release();  // on_end() drops it
+    kept.release();  // on_end() owns it now
     return {};
   }
 

@@ -1,20 +1,20 @@
 /*
- * libhostcall's C interface: call the host of this virtual machine. C11 and C++ can include it; the
- * C++ interface hostcall/client.h is built on it and adds no symbols of its own.
+ * libhostcall's C interface: calls the host of this virtual machine. For C11 and C++; the C++ interface
+ * hostcall/client.h is built on it and adds no symbols.
  *
- * A client connects at its first call, agrees with the host on hostcall's wire extension (a plain ttrpc
- * server does too), reconnects when it must, and gives every call a deadline. Blocking calls and an event loop can
- * be mixed on one client: blocking calls run the same machine, and also run the callbacks that are due.
+ * A client connects on its first call, agrees with the host on hostcall's wire extension (a plain ttrpc server works
+ * too), reconnects when necessary, and gives every call a deadline. Blocking calls and an event loop can share a
+ * client: a blocking call does all of the client's work, which includes running callbacks that are due.
  *
- * Threads: a client, its streams and its results belong to one thread at a time; different clients are
- * independent. The library has no global state, starts no thread and installs no signal handler.
- * fork: only one side may go on using a client; the other must not call anything on it, not even
+ * Threads: a client with its streams and results belongs to one thread at a time; different clients are independent.
+ * The library has no global state, starts no threads and installs no signal handlers.
+ * fork: only one process may go on using a client; the other must not call anything on it, not even
  * hostcall_client_free(). All descriptors are close-on-exec.
  *
- * Errors: functions that return int give a status code, a value of hostcall_code or another number that the
- * host chose, or one of the negative HOSTCALL_STREAM_END and HOSTCALL_WOULD_BLOCK. A null or malformed
- * argument gives HOSTCALL_INVALID_ARGUMENT and has no effect; lack of memory HOSTCALL_RESOURCE_EXHAUSTED. Nothing
- * aborts, nothing throws. Accessors accept null and then return 0, an empty string or null.
+ * Errors: functions that return int return a status code: a value of hostcall_code, another number that the host
+ * chose, or the negative HOSTCALL_STREAM_END or HOSTCALL_WOULD_BLOCK. A null or malformed argument returns
+ * HOSTCALL_INVALID_ARGUMENT and has no effect; lack of memory returns HOSTCALL_RESOURCE_EXHAUSTED. Nothing aborts,
+ * nothing throws. Accessors accept null and then return 0, an empty string or null.
  */
 #pragma once
 
@@ -55,12 +55,12 @@ typedef enum hostcall_code {
   HOSTCALL_UNAUTHENTICATED = 16
 } hostcall_code;
 
-/* The stream has no more messages; hostcall_stream_finish() tells how it ended. */
+/* The stream has no more messages; hostcall_stream_finish() returns how it ended. */
 #define HOSTCALL_STREAM_END (-1)
-/* A try_ function can do nothing now; wait with hostcall_wait() or the event loop. */
+/* A try_ function would have to wait; use hostcall_wait() or the event loop. */
 #define HOSTCALL_WOULD_BLOCK (-2)
 
-/* "PERMISSION_DENIED"; "UNKNOWN_CODE" for a number that hostcall_code does not list. Static. */
+/* "PERMISSION_DENIED"; "UNKNOWN_CODE" for a number not in hostcall_code. Static. */
 HOSTCALL_API const char* hostcall_code_name(int code);
 
 /* Version of the library, "MAJOR.MINOR.PATCH". Static. */
@@ -68,77 +68,77 @@ HOSTCALL_API const char* hostcall_version(void);
 
 /* ------------------------------------------------------------------ options */
 
-/* A time-out that never ends. Meant for streams, such as a watch; a call that waits for ever hangs. */
+/* No timeout. Meant for streams such as a watch: a call without a deadline can hang. */
 #define HOSTCALL_NO_TIMEOUT UINT32_MAX
 
 /*
- * What a client is made with. Set `size` to sizeof(hostcall_options) and leave the rest zero for the defaults;
- * later versions add fields at the end only. Strings are copied.
+ * Options of a client. Set `size` to sizeof(hostcall_options); fields that are zero take their default. Later versions
+ * add fields at the end only. Strings are copied.
  */
 typedef struct hostcall_options {
   size_t size;
-  /* "vsock:CID:PORT", "unix:/path" or "unix:@abstract"; null: $HOSTCALL_ADDRESS, else "vsock:2:18499". */
+  /* "vsock:CID:PORT", "unix:/path" or "unix:@abstract". Defaults to $HOSTCALL_ADDRESS, else "vsock:2:18499". */
   const char* address;
-  /* Shown in the host's journal; at most 64 printable ASCII characters each. Null: the program's name; an empty
+  /* Shown in the host's journal; at most 64 printable ASCII characters each. Default to the program's name and an empty
    * version. */
   const char* client_name;
   const char* client_version;
-  /* Deadline of calls that name none, ms; 0: 30,000. */
+  /* Timeout of calls that set none, ms. Defaults to 30,000. */
   uint32_t call_timeout_ms;
-  /* One vsock connect() in the kernel, ms; 0: 2,000. */
+  /* Timeout of one vsock connect() in the kernel, ms. Defaults to 2,000. */
   uint32_t connect_timeout_ms;
-  /* From the start of one connection attempt to the host's answer to Hello, ms; 0: 20,000, longer than a host
-   * takes to restart: systemd holds the socket meanwhile, and a connection that stands is answered then. */
+  /* From the start of a connection attempt to the host's answer to Hello, ms. Defaults to 20,000, longer than the
+   * daemon takes to restart: systemd holds the socket meanwhile, and the new daemon answers its connections. */
   uint32_t hello_timeout_ms;
-  /* How long a call waits for a connection through errors that may pass by themselves, ms; 0: 5,000. An attempt
-   * that only waits for the host's answer to Hello goes on after it. The call's deadline bounds it too. */
+  /* How long a call waits for a connection while errors look transient, ms. Defaults to 5,000. Does not end an attempt
+   * that only waits for the host's answer to Hello. The call's deadline takes precedence. */
   uint32_t connect_budget_ms;
-  /* Pause between attempts: drawn evenly from 0 to min(cap, base * 2^attempts), ms; 0: 50 and 5,000. */
+  /* Pause between attempts: uniform between 0 and min(cap, base * 2^attempts), ms. Default to 50 and 5,000. */
   uint32_t backoff_base_ms;
   uint32_t backoff_cap_ms;
-  /* Calls that may wait for a connection, or for room on it, at once; one more is refused with
-   * RESOURCE_EXHAUSTED. 0: 1,024. */
+  /* Most calls that may wait for a connection, or for room on it; more are refused with RESOURCE_EXHAUSTED. Defaults to
+   * 1,024. */
   uint32_t max_queued_calls;
-  /* Bytes of stream messages kept for an owner that does not take them; above this the client stops
-   * reading from the host. Matters with a plain ttrpc server only, which has no flow control: ALL calls
-   * of the client wait until messages are taken. 0: 1 MiB. */
+  /* Most bytes of stream messages kept for an owner that does not take them; above this the client stops reading, and
+   * ALL its calls wait until messages are taken. Matters only with a plain ttrpc server, which has no flow control.
+   * Defaults to 1 MiB. */
   uint32_t max_unread_bytes;
-  /* Source port on vsock. Below 1,024 it needs CAP_NET_BIND_SERVICE and proves root to the host. 0: any. Only
-   * one connection at a time can have a port, and what the host has not given up yet counts, from before a
-   * reboot of the guest too. */
+  /* Source port on vsock; 0: any. A port below 1,024 needs CAP_NET_BIND_SERVICE and proves root to the host. Only one
+   * connection at a time can use a port, and connections that the host still holds count, even those from before a
+   * reboot of the guest. */
   uint32_t source_port;
-  /* Not 0: every frame carries a CRC32C, where the host agrees; for VMMs that lose or change bytes. */
+  /* Not 0: every frame carries a CRC32C, if the host agrees; for VMMs that lose or change bytes. */
   int crc;
-  /* Not 0: calls wait for a connection until their deadline, whatever the error is. */
+  /* Not 0: calls wait for a connection until their deadline, whatever the error. */
   int wait_for_ready;
-  /* Not 0: every connection has a source port below 1,024, a free one from 512 up, for policy that requires it.
-   * On vsock only, and not together with source_port: INVALID_ARGUMENT. Without CAP_NET_BIND_SERVICE in the
-   * initial user namespace calls end with UNAVAILABLE at once. */
+  /* Not 0: every connection uses a free source port from 512 to 1,023, for policy that requires it. Only on vsock and
+   * without source_port, otherwise INVALID_ARGUMENT. Without CAP_NET_BIND_SERVICE in the initial user namespace calls
+   * fail with UNAVAILABLE at once. */
   int privileged_port;
-  /* Blocking functions look for the host's answer for so long before they sleep, microseconds; 0: they sleep at
-   * once. It saves the wake-up of a core, some 50 us, and burns CPU time meanwhile; where that is in vain, as on a
-   * core that both sides share, it is tried less and less. At most 1,000. */
+  /* Opt-in: blocking functions poll for the host's answer this long before they sleep, microseconds; at most 1,000.
+   * Saves waking a core, some 50 us, and burns CPU time meanwhile. Where polling fails, as on a core that both sides
+   * share, it is tried less and less often. */
   uint32_t busy_poll_usec;
 } hostcall_options;
 
-/* What one call may differ in. Null or zero: the client's options. Set `size` as above. */
+/* Options of one call; a null pointer or zero fields mean the client's options. Set `size` as above. */
 typedef struct hostcall_call_options {
   size_t size;
-  /* Deadline from now, ms; 0: the client's call_timeout_ms; HOSTCALL_NO_TIMEOUT: none. */
+  /* Timeout from now, ms. Defaults to the client's call_timeout_ms. HOSTCALL_NO_TIMEOUT: none. */
   uint32_t timeout_ms;
-  /* Not 0: as wait_for_ready of the client, for this call. */
+  /* Not 0: wait for a connection until the deadline, whatever the error. */
   int wait_for_ready;
 } hostcall_call_options;
 
 /* ------------------------------------------------------------------ payloads and results */
 
-/* A message to send: bytes, or something that writes itself in place, once or more often. The library reads
- * it during the call that takes it and keeps a copy where it needs one later. */
+/* A message to send: bytes, or an object that a function writes in place, perhaps more than once. The library reads it
+ * only during the call that takes it, and copies what it needs later. */
 typedef struct hostcall_payload {
-  const void* source; /* the bytes, or what `write` understands */
-  size_t size;        /* bytes; with the call's envelope at most 4 MiB, and the host's max_message_bytes */
-  /* Null: `source` is the bytes. Else writes exactly `size` bytes to `out`; must not fail, throw or call
-   * the library. */
+  const void* source; /* the bytes, or the object for `write` */
+  size_t size;        /* with the call's envelope at most 4 MiB and the host's max_message_bytes */
+  /* Null: `source` points to the bytes. Else writes exactly `size` bytes to `out`; must not fail, throw or call the
+   * library. */
   void (*write)(const void* source, size_t size, char* out);
 } hostcall_payload;
 
@@ -148,100 +148,99 @@ static inline hostcall_payload hostcall_bytes(const void* data, size_t size) {
   return payload;
 }
 
-/* How a call ended and what it returned. Reusable: a call replaces what was in it. */
+/* How a call ended and what it returned. Reusable: the next call replaces its contents. */
 typedef struct hostcall_result hostcall_result;
 
-/* Null: no memory. The caller frees it; freeing null does nothing. */
+/* Returns null if there is no memory. The caller frees it; freeing null does nothing. */
 HOSTCALL_API hostcall_result* hostcall_result_new(void);
 HOSTCALL_API void hostcall_result_free(hostcall_result* result);
 /* The status code; HOSTCALL_OK for a new result. */
 HOSTCALL_API int hostcall_result_code(const hostcall_result* result);
-/* What happened and what to do, for people. Valid until the result changes. The text of a failed call may come
- * from the host: do not use it as a format. */
+/* What happened and what to do, for people. Valid until the result changes. May be text from the host: do not use it as
+ * a format string. */
 HOSTCALL_API const char* hostcall_result_message(const hostcall_result* result);
-/* When a repetition can succeed, ms from the end of the call, rounded up; 0: not known. */
+/* When a retry can succeed, ms from the end of the call, rounded up; 0: unknown. */
 HOSTCALL_API uint32_t hostcall_result_retry_after_ms(const hostcall_result* result);
-/* 1: the request went out and no answer came, so the host may have carried it out or not. 0: the answer is
- * the host's, or the host has certainly not begun. */
+/* 1: the request was sent and no answer came, so the host may or may not have carried it out. 0: the host answered, or
+ * it has certainly not begun. */
 HOSTCALL_API int hostcall_result_outcome_unknown(const hostcall_result* result);
-/* The reply's bytes; empty unless the code is HOSTCALL_OK. Valid until the result changes. `size` may not be null. */
+/* The reply's bytes; empty unless the code is HOSTCALL_OK. Valid until the result changes. `size` must not be null. */
 HOSTCALL_API const void* hostcall_result_payload(const hostcall_result* result, size_t* size);
 
 /* ------------------------------------------------------------------ client */
 
-/* A connection to one host that is made and made again as needed. */
+/* A client of one host; connects and reconnects as needed. */
 typedef struct hostcall_client hostcall_client;
 
 /*
- * Makes a client in *client; connects to nothing yet. `options` may be null. `result` may be null; it
- * receives the text of an error.
- * Errors: INVALID_ARGUMENT for a malformed address, name or size.
+ * Stores a new client in *client; does not connect yet. `options` and `result` may be null; `result` receives the error
+ * text. Errors: INVALID_ARGUMENT for a malformed address, name or size.
  */
 HOSTCALL_API int hostcall_client_new(const hostcall_options* options, hostcall_client** client,
                                      hostcall_result* result);
-/* Ends every call with CANCELLED, runs the callbacks of those begun by hostcall_start(), tells the host, and frees the
- * client. Streams stay valid handles that have ended; free them too. Not from a callback. Null: nothing. */
+/* Ends every call with CANCELLED, runs the callbacks of hostcall_start(), tells the host, and frees the client. Its
+ * streams have ended but stay valid handles; free them too. Must not be called from a callback. Null: does nothing. */
 HOSTCALL_API void hostcall_client_free(hostcall_client* client);
 
-/* Waits until the connection is ready or certainly fails; needed only to learn it before the first call.
- * `options` and `result` may be null. Errors: as hostcall_call(). */
+/* Waits until the connection is ready or certainly fails. Calls connect on their own; use it to learn of a failure
+ * before the first call. `options` and `result` may be null. Errors: as hostcall_call(). */
 HOSTCALL_API int hostcall_connect(hostcall_client* client, const hostcall_call_options* options,
                                   hostcall_result* result);
 
-/* The agreement of the connection in use. */
+/* What both sides agreed on for the current connection. */
 typedef struct hostcall_session {
-  size_t size;                    /* set it to sizeof(hostcall_session) before asking */
-  uint64_t session_id;            /* names the session in the host's journal */
-  uint64_t features;              /* bits of hostcall.v1.Feature in force; 0: a plain ttrpc server */
+  size_t size;                    /* set to sizeof(hostcall_session) by the caller */
+  uint64_t session_id;            /* identifies the session in the host's journal */
+  uint64_t features;              /* agreed bits of hostcall.v1.Feature; 0: a plain ttrpc server */
   const char* vm_name;            /* the name under which the host knows this VM; never null */
   const char* daemon_epoch;       /* changes when the daemon restarts; never null */
   const char* daemon_version;     /* never null */
   uint32_t max_message_bytes;     /* largest message that the host accepts */
-  uint32_t max_streams;           /* open calls that the host allows this VM; 0: not told */
+  uint32_t max_streams;           /* open calls that the host allows this VM; 0: unknown */
   uint32_t heartbeat_interval_ms; /* 0: none */
 } hostcall_session;
 
-/* Fills *session; its strings are valid until the next call of any function on the client.
- * Errors: UNAVAILABLE when there is no ready connection (it does not connect). */
+/* Fills *session; its strings are valid until the next function call on the client. Does not connect.
+ * Errors: UNAVAILABLE when there is no ready connection. */
 HOSTCALL_API int hostcall_get_session(const hostcall_client* client, hostcall_session* session);
 
 /* ------------------------------------------------------------------ unary calls */
 
 /*
- * Calls "package.Service/Method" and waits for the reply. `options` and `result` may be null. Returns
- * the code that the result has too:
- * - UNAVAILABLE: no connection, with address, reason and advice; or it broke, see outcome_unknown. A
- *   request that the host has certainly not begun is repeated on a new connection by itself.
- * - DEADLINE_EXCEEDED: no reply in time. The host is told to stop.
- * - RESOURCE_EXHAUSTED: the message is too large, or too many calls wait.
- * - PERMISSION_DENIED, UNIMPLEMENTED and the rest: the host's own answer.
+ * Calls "package.Service/Method" and waits for the reply. `options` and `result` may be null. Returns the code of the
+ * result:
+ * - UNAVAILABLE: no connection, with address, reason and advice; or it broke, see outcome_unknown. The library repeats
+ *   a request that the host has certainly not begun on a new connection.
+ * - DEADLINE_EXCEEDED: no reply in time. The library tells the host to stop.
+ * - RESOURCE_EXHAUSTED: the message is too large, or too many calls are waiting.
+ * - PERMISSION_DENIED, UNIMPLEMENTED and others: the host's own answer.
  */
 HOSTCALL_API int hostcall_call(hostcall_client* client, const char* method, hostcall_payload request,
                                const hostcall_call_options* options, hostcall_result* result);
 
-/* Runs once when a call begun by hostcall_start() has ended. `result` is valid during the callback only. May call
- * every function on the client but hostcall_client_free(). */
+/* Runs once when a call of hostcall_start() has ended. `result` is valid only during the callback, which may call every
+ * function on the client except hostcall_client_free(). */
 typedef void (*hostcall_callback)(void* user, const hostcall_result* result);
 
 /*
- * Begins a call and returns at once. On HOSTCALL_OK the callback runs exactly once, later, inside hostcall_process(),
- * a blocking call or hostcall_client_free(); on an error it never runs. *id (may be null) names
- * the call for hostcall_cancel(). Errors: INVALID_ARGUMENT; RESOURCE_EXHAUSTED as hostcall_call(); CANCELLED
- * while the client is being freed.
+ * Begins a call and returns at once. On HOSTCALL_OK the callback runs exactly once, later, inside hostcall_process(), a
+ * blocking call or hostcall_client_free(); on an error it never runs. *id identifies the call for hostcall_cancel();
+ * `id` may be null. Errors: INVALID_ARGUMENT; RESOURCE_EXHAUSTED as hostcall_call(); CANCELLED while the client is
+ * being freed.
  */
 HOSTCALL_API int hostcall_start(hostcall_client* client, const char* method, hostcall_payload request,
                                 const hostcall_call_options* options, hostcall_callback callback, void* user,
                                 uint64_t* id);
 
-/* Gives a started call up: its callback runs with CANCELLED. An id that has ended already is no error. */
+/* Cancels a call of hostcall_start(): its callback runs with CANCELLED. The id of an ended call is no error. */
 HOSTCALL_API int hostcall_cancel(hostcall_client* client, uint64_t id);
 
 /* ------------------------------------------------------------------ streams */
 
-/* A call that streams in one direction or both. */
+/* A call that streams in one or both directions. */
 typedef struct hostcall_stream hostcall_stream;
 
-/* Which side sends a stream of messages; the other sends one. */
+/* Which side sends a stream of messages; the other side sends one message. */
 typedef enum hostcall_shape {
   HOSTCALL_CLIENT_STREAM = 1,
   HOSTCALL_SERVER_STREAM = 2,
@@ -249,87 +248,85 @@ typedef enum hostcall_shape {
 } hostcall_shape;
 
 /*
- * Begins a streaming call; does not wait for the host. `request` is the one message of a SERVER_STREAM, and
- * empty for the others. The deadline bounds the whole stream. The caller frees *stream.
- * A stream is never repeated by itself on another connection.
- * Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED; whatever happens later is told by the functions below.
+ * Begins a streaming call without waiting for the host. `request` is the one message of a SERVER_STREAM and empty for
+ * the others. The deadline bounds the whole stream. The caller frees *stream. The library does not repeat a stream that
+ * the host may have begun. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED; the functions below report what happens later.
  */
 HOSTCALL_API int hostcall_stream_open(hostcall_client* client, const char* method, int shape, hostcall_payload request,
                                       const hostcall_call_options* options, hostcall_stream** stream,
                                       hostcall_result* result);
 
-/* Sends one message; waits while the host grants no credit. Returns HOSTCALL_OK once it is on its way;
- * HOSTCALL_STREAM_END if the stream has ended, and a message that is too large ends it with RESOURCE_EXHAUSTED;
+/* Sends one message; waits for the host to grant credit. Returns HOSTCALL_OK once the message is on its way;
+ * HOSTCALL_STREAM_END if the stream has ended (a message that is too large ends it with RESOURCE_EXHAUSTED);
  * FAILED_PRECONDITION after close_send or on a SERVER_STREAM. */
 HOSTCALL_API int hostcall_stream_send(hostcall_stream* stream, hostcall_payload message);
-/* The same without waiting: HOSTCALL_WOULD_BLOCK, and a HOSTCALL_WRITABLE event later. */
+/* The same without waiting: returns HOSTCALL_WOULD_BLOCK, and a HOSTCALL_WRITABLE event follows. */
 HOSTCALL_API int hostcall_stream_try_send(hostcall_stream* stream, hostcall_payload message);
 
-/* The same for a message that lies in `count` pieces of memory, one behind the other. Large ones are sent from where
- * they lie, as far as the socket takes them; the rest is copied before the function returns. INVALID_ARGUMENT for more
- * than HOSTCALL_MAX_PIECES. */
+/* The same for a message in `count` pieces of memory, in order. Sends large pieces without copying them, as far as the
+ * socket takes them, and copies the rest before it returns. INVALID_ARGUMENT for more than HOSTCALL_MAX_PIECES. */
 #define HOSTCALL_MAX_PIECES 8
 HOSTCALL_API int hostcall_stream_sendv(hostcall_stream* stream, const struct iovec* pieces, size_t count);
 HOSTCALL_API int hostcall_stream_try_sendv(hostcall_stream* stream, const struct iovec* pieces, size_t count);
 
-/* This side sends no more. Repeating it does nothing. */
+/* Closes this side: it sends no more. Repeating it does nothing. */
 HOSTCALL_API int hostcall_stream_close_send(hostcall_stream* stream);
 
-/* Waits for the next message; *data is valid until the next receive on this stream, whatever that returns, or its end
- * of life. Returns HOSTCALL_OK with a message, else HOSTCALL_STREAM_END; messages that came before the end are given
- * first. Taking a message is what lets the host send more. */
+/* Waits for the next message; *data is valid until the next receive on this stream, whatever that returns, or until it
+ * is freed. Returns HOSTCALL_OK with a message, or HOSTCALL_STREAM_END after all messages. Taking messages lets the
+ * host send more. */
 HOSTCALL_API int hostcall_stream_recv(hostcall_stream* stream, const void** data, size_t* size);
-/* The same without waiting: HOSTCALL_WOULD_BLOCK, and a HOSTCALL_READABLE event later. */
+/* The same without waiting: returns HOSTCALL_WOULD_BLOCK, and a HOSTCALL_READABLE event follows. */
 HOSTCALL_API int hostcall_stream_try_recv(hostcall_stream* stream, const void** data, size_t* size);
 
-/* Closes this side, drops messages that were not taken, waits for the end, and returns how the
- * call ended; a CLIENT_STREAM's one reply is the result's payload. May be repeated. `result` may be null. */
+/* Closes this side, drops messages that were not taken, waits for the end, and returns how the call ended. The payload
+ * of `result` is the one reply of a CLIENT_STREAM. May be repeated. `result` may be null. */
 HOSTCALL_API int hostcall_stream_finish(hostcall_stream* stream, hostcall_result* result);
 
-/* Gives the stream up; it ends with CANCELLED, and the host is told. After the end it does nothing. */
+/* Ends the stream with CANCELLED and tells the host. Does nothing if it has ended. */
 HOSTCALL_API void hostcall_stream_cancel(hostcall_stream* stream);
-/* Cancels it if it runs, and frees it. Null: nothing. May be called in the stream's own callback, but not in one
- * that runs inside a blocking function on the same stream. */
+/* Cancels the stream unless it has ended, and frees it. Null: does nothing. Allowed in the stream's own callback, but
+ * not in one that runs inside a blocking function on the same stream. */
 HOSTCALL_API void hostcall_stream_free(hostcall_stream* stream);
 
-/* Events of a stream, joined. */
-#define HOSTCALL_READABLE 1u /* hostcall_stream_try_recv() has something */
-#define HOSTCALL_WRITABLE 2u /* the stream can be sent on: at its beginning, and after a refused try_send */
-#define HOSTCALL_CLOSED 4u   /* the stream has ended; the last event, told once */
+/* Events of a stream, a bit mask. */
+#define HOSTCALL_READABLE 1u /* hostcall_stream_try_recv() has a message */
+#define HOSTCALL_WRITABLE 2u /* the stream takes messages: at its start, and after try_send would have blocked */
+#define HOSTCALL_CLOSED 4u   /* the stream has ended; the last event, sent once */
 
-/* Runs inside hostcall_process() or a blocking call when something has changed, once for each change: go on until
- * HOSTCALL_WOULD_BLOCK or HOSTCALL_STREAM_END. May call every function but hostcall_client_free(). */
+/* Runs inside hostcall_process() or a blocking call, once per change (edge-triggered): repeat try_ functions until
+ * HOSTCALL_WOULD_BLOCK or HOSTCALL_STREAM_END. May call every function except hostcall_client_free(). */
 typedef void (*hostcall_stream_callback)(void* user, hostcall_stream* stream, unsigned events);
-/* Sets the stream's callback; null removes it. What is already there is told at the next process. */
+/* Sets the stream's callback; null removes it. The next process reports what is there already. */
 HOSTCALL_API int hostcall_stream_set_callback(hostcall_stream* stream, hostcall_stream_callback callback, void* user);
 
 /* ------------------------------------------------------------------ event loop */
 
 /*
  * The loop: wait until hostcall_fd() is readable (POLLIN) or hostcall_timeout_ms() has passed, then call
- * hostcall_process(); ask for the time-out (or hostcall_due_ns()) again after every call on the client.
- * A client that is not processed for three heartbeat intervals is closed by the host. That is harmless: the
- * next call connects again.
+ * hostcall_process(). Ask for the timeout (or hostcall_due_ns()) again after every function call on the client. The
+ * host disconnects a client that is not processed for three heartbeat intervals. That is harmless: the next call
+ * reconnects.
  */
 
-/* A descriptor for poll, epoll or sd-event that stays the same for the client's life, across all its connections.
- * Only wait on it; the client owns it. -1: it could not be made (no descriptors left), ask again later. */
+/* A descriptor for poll, epoll or sd-event that stays the same across all connections of the client, which owns it:
+ * only wait on it. -1: no descriptors are left, try again later. */
 HOSTCALL_API int hostcall_fd(hostcall_client* client);
-/* For a loop that has many clients in an epoll set: instead of a descriptor of its own, which would be a set within the
- * set, the client keeps its sockets in the caller's by itself, level-triggered and with `data` in the events. Such an
- * event means hostcall_process(); one client may have several in one turn. The time-out counts as before. The set must
- * stay open as long as the client lives; hostcall_fd() gives -1 from then on.
- * Errors: INVALID_ARGUMENT; FAILED_PRECONDITION: hostcall_fd() or this was called before. */
+/* Alternative to hostcall_fd() for a loop with many clients: the client adds its sockets to the caller's epoll set,
+ * level-triggered and with `data` in the events, which avoids a set within a set. On such an event, call
+ * hostcall_process(); one client may have several events per turn. The timeout still applies. The set must stay open
+ * while the client lives; hostcall_fd() returns -1 from then on.
+ * Errors: INVALID_ARGUMENT; FAILED_PRECONDITION: hostcall_fd() or hostcall_watch() was called before. */
 HOSTCALL_API int hostcall_watch(hostcall_client* client, int epoll_fd, uint64_t data);
-/* How long the loop may wait at most, ms, rounded up; -1: for ever. */
+/* How long the loop may wait, ms, rounded up; -1: forever. */
 HOSTCALL_API int hostcall_timeout_ms(const hostcall_client* client);
-/* The same as a moment, for timers that are set to one: nanoseconds of CLOCK_MONOTONIC, which it does not read. In the
- * past: now; 0: at once, there is more to do already; INT64_MAX: never. */
+/* The same as a point in time, nanoseconds of CLOCK_MONOTONIC, for absolute timers; does not read the clock. In the
+ * past: now; 0: now, there is work already; INT64_MAX: never. */
 HOSTCALL_API int64_t hostcall_due_ns(const hostcall_client* client);
-/* Does what can be done now, runs callbacks, never blocks. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+/* Does all work that is due and runs callbacks; never blocks. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 HOSTCALL_API int hostcall_process(hostcall_client* client);
-/* Waits at most timeout_ms (HOSTCALL_NO_TIMEOUT: for ever) for something to do, and processes it: one round
- * of a loop that has nothing else to watch. Errors: as hostcall_process(). */
+/* Waits at most timeout_ms (HOSTCALL_NO_TIMEOUT: forever) for work and does it: one turn of a loop that watches nothing
+ * else. Errors: as hostcall_process(). */
 HOSTCALL_API int hostcall_wait(hostcall_client* client, uint32_t timeout_ms);
 
 #ifdef __cplusplus

@@ -1,6 +1,5 @@
-// What start() keeps of a call until it has ended: the callback, in blocks of memory that later calls use again,
-// because a program that starts a call for each one that has ended would allocate and free one for every call. Include
-// client.h instead.
+// KeptCallbacks: the callbacks of start() until their calls have ended, in blocks of memory that later calls reuse, so
+// that a call allocates nothing. Include client.h instead.
 #pragma once
 
 #include <hostcall/hostcall.h>
@@ -12,7 +11,7 @@
 
 namespace hostcall::detail {
 
-// Must outlive the calls. A function that needs more than a block holds gets memory of its own size.
+// Must outlive the calls. A function that does not fit into a block gets memory of its own.
 class KeptCallbacks {
  public:
   KeptCallbacks() = default;
@@ -22,13 +21,13 @@ class KeptCallbacks {
     while (spares_ != nullptr) ::operator delete(std::exchange(spares_, spares_->next));
   }
 
-  // A callback for hostcall_start(), to be given to it with `user`: it runs the function once and drops it.
+  // The callback for hostcall_start(), with `user` from keep(): runs the function once and destroys it.
   template <class Function>
   static void on_end(void* user, const hostcall_result* result) noexcept {
     const Owner<Function> kept(static_cast<Kept<Function>*>(user));
     kept->function(result);
   }
-  // Keeps the function. The owner drops it, unless it is released to on_end().
+  // Keeps the function. The returned owner destroys it, unless it is released to on_end().
   template <class Function>
   auto keep(Function function) {
     static_assert(alignof(Kept<Function>) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);

@@ -1,5 +1,5 @@
-// Streaming calls of the C++ interface: ByteStream for any method, Stream<Method> for typed ones. Opened by
-// Client (client.h); include that instead.
+// Streaming calls of the C++ interface: ByteStream for any method, Stream<Method> for typed ones. Client opens them;
+// include client.h instead.
 #pragma once
 
 #include <hostcall/message_pieces.h>
@@ -11,8 +11,8 @@
 
 namespace hostcall {
 
-// A streaming call whose messages are bytes. Movable; its destructor cancels a call that still runs. It may outlive
-// its Client: then it has ended with CANCELLED.
+// A streaming call whose messages are bytes. Movable. The destructor cancels a call that still runs. A stream that
+// outlives its Client has ended with CANCELLED.
 class ByteStream {
  public:
   using Callback = std::function<void(unsigned events)>;
@@ -20,40 +20,40 @@ class ByteStream {
   // Adopts the handle.
   explicit ByteStream(hostcall_stream* stream) : stream_(stream) {}
 
-  // Sends one message, waits for credit. False: the stream has ended (see finish()), or this side is closed.
+  // Sends one message; waits for credit. False: the stream has ended (see finish()), or this side is closed.
   bool send(std::string_view message) { return send_payload(detail::payload_of(message)); }
   Progress try_send(std::string_view message) { return try_send_payload(detail::payload_of(message)); }
   bool send_payload(hostcall_payload payload) { return hostcall_stream_send(stream_.get(), payload) == HOSTCALL_OK; }
   Progress try_send_payload(hostcall_payload payload) {
     return progress(hostcall_stream_try_send(stream_.get(), payload));
   }
-  // A message that lies in several pieces of memory, HOSTCALL_MAX_PIECES at most.
+  // The same for a message in at most HOSTCALL_MAX_PIECES pieces of memory.
   bool send_pieces(std::span<const iovec> pieces) {
     return hostcall_stream_sendv(stream_.get(), pieces.data(), pieces.size()) == HOSTCALL_OK;
   }
   Progress try_send_pieces(std::span<const iovec> pieces) {
     return progress(hostcall_stream_try_sendv(stream_.get(), pieces.data(), pieces.size()));
   }
-  // This side sends no more.
+  // Closes this side: it sends no more.
   void close_send() { hostcall_stream_close_send(stream_.get()); }
 
   // Waits for the next message, a view that is valid until the next receive, whatever that returns. False: there are no
-  // more, see finish().
+  // more messages, see finish().
   bool recv(std::string_view& message) { return receive_with(hostcall_stream_recv, message) == Progress::kDone; }
   Progress try_recv(std::string_view& message) { return receive_with(hostcall_stream_try_recv, message); }
 
-  // Closes this side, drops what was not received, waits for the end. The value is the one reply of a
+  // Closes this side, drops messages that were not received, and waits for the end. The value is the one reply of a
   // client stream, else empty. May be repeated.
   Reply<std::string> finish() {
     const detail::Handle<hostcall_result> result(hostcall_result_new());
     hostcall_stream_finish(stream_.get(), result.get());
     return detail::take_bytes(result.get());
   }
-  // Gives the stream up: it ends with CANCELLED.
+  // Ends the stream with CANCELLED.
   void cancel() { hostcall_stream_cancel(stream_.get()); }
 
-  // For event loops: `callback` gets HOSTCALL_READABLE, _WRITABLE and _CLOSED, joined, inside Client::process()
-  // or a blocking call. It may destroy this stream.
+  // For event loops: Client::process() or a blocking call runs `callback` with a mask of HOSTCALL_READABLE, _WRITABLE
+  // and _CLOSED. It may destroy this stream.
   void on_event(Callback callback) {
     callback_ = std::make_shared<Listener>();
     callback_->run = std::move(callback);
@@ -82,10 +82,10 @@ class ByteStream {
   }
 
   std::shared_ptr<Listener> callback_;
-  detail::Handle<hostcall_stream> stream_;  // freed first: no event comes after that
+  detail::Handle<hostcall_stream> stream_;  // destroyed first, so that no event comes later
 };
 
-// A streaming call of a generated method type. Messages that are not of the method's type end it with INTERNAL.
+// A streaming call of a generated method type. A message that does not parse ends it with INTERNAL.
 template <class Method>
 class Stream {
  public:
@@ -107,7 +107,7 @@ class Stream {
   }
   void close_send() requires Method::kClientStreams { stream_.close_send(); }
 
-  // Waits for the next message. False: there are no more, see finish().
+  // Waits for the next message. False: there are no more messages, see finish().
   bool recv(Response& message) requires Method::kServerStreams {
     std::string_view bytes;
     return stream_.recv(bytes) && accept(bytes, message);
@@ -119,7 +119,7 @@ class Stream {
     return accept(bytes, message) ? Progress::kDone : Progress::kEnded;
   }
 
-  // Closes this side, drops what was not received, waits for the end.
+  // Closes this side, drops messages that were not received, and waits for the end.
   Status finish() requires Method::kServerStreams {
     auto reply = stream_.finish();
     return malformed_ ? detail::malformed(Response().GetTypeName()) : reply.status();
@@ -135,7 +135,7 @@ class Stream {
   void cancel() { stream_.cancel(); }
   void on_event(ByteStream::Callback callback) { stream_.on_event(std::move(callback)); }
 
-  // for (const auto& message : stream): receives until there are no more; then ask finish().
+  // for (const auto& message : stream): receives all messages; then call finish().
   class Iterator {
    public:
     using value_type = Response;

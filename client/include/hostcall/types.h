@@ -1,5 +1,5 @@
-// The value types of the C++ interface (client.h): codes, status, replies, options, and how they map to the C
-// interface. Include client.h instead.
+// Value types of the C++ interface (codes, status, replies, options) and their conversion to the C interface. Include
+// client.h instead.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -15,7 +15,7 @@
 
 namespace hostcall {
 
-// gRPC's numbers. A host may send others: cast them.
+// gRPC's codes. A host may send other numbers; they are cast to Code.
 enum class Code : int {
   kOk = HOSTCALL_OK,
   kCancelled = HOSTCALL_CANCELLED,
@@ -42,14 +42,14 @@ inline const char* code_name(Code code) { return hostcall_code_name(static_cast<
 // How a call ended.
 struct Status {
   Code code = Code::kOk;
-  std::string message{};                    // for people; may come from the host
-  std::chrono::milliseconds retry_after{};  // when a repetition can succeed; 0: not known
+  std::string message{};                    // for people; may be text from the host
+  std::chrono::milliseconds retry_after{};  // when a retry can succeed; 0: unknown
   bool outcome_unknown = false;             // the host may have carried the call out although no answer came
 
   bool ok() const { return code == Code::kOk; }
 };
 
-// A value, or the Status that says why there is none.
+// A value, or the Status of the failure.
 template <class T>
 class [[nodiscard]] Reply {
  public:
@@ -60,7 +60,7 @@ class [[nodiscard]] Reply {
   bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
   const Status& status() const { return status_; }
-  // These need ok().
+  // These require ok().
   T& operator*() & { return *value_; }
   const T& operator*() const& { return *value_; }
   T&& operator*() && { return *std::move(value_); }
@@ -74,7 +74,7 @@ class [[nodiscard]] Reply {
 
 inline constexpr auto kNoTimeout = std::chrono::milliseconds::max();
 
-// What a client is made with; see hostcall_options for each field. Nothing or zero: the default.
+// Options of a client; hostcall_options documents each field. Zero or nothing: the default.
 struct Options {
   std::string address{};
   std::string client_name{};
@@ -94,13 +94,13 @@ struct Options {
   std::chrono::microseconds busy_poll{};
 };
 
-// What one call may differ in.
+// Options of one call.
 struct CallOptions {
   std::optional<std::chrono::milliseconds> timeout{};  // from now; kNoTimeout: none; nothing: the client's
-  bool wait_for_ready = false;                         // wait for a connection until the deadline
+  bool wait_for_ready = false;                         // wait for a connection until the deadline, whatever the error
 };
 
-// The agreement of the connection in use; see hostcall_session.
+// What both sides agreed on; see hostcall_session.
 struct Session {
   std::uint64_t session_id = 0;
   std::uint64_t features = 0;
@@ -112,7 +112,7 @@ struct Session {
   std::chrono::milliseconds heartbeat_interval{};
 };
 
-// Names a call begun by start(), for cancel().
+// Identifies a call of start(), for cancel().
 using CallId = std::uint64_t;
 
 enum class Shape : int {
@@ -124,7 +124,7 @@ enum class Shape : int {
 // Outcome of a try_ function.
 enum class Progress {
   kDone,        // sent, or received
-  kWouldBlock,  // not now: on_event() will tell, or use Client::wait()
+  kWouldBlock,  // not now: wait for on_event(), or use Client::wait()
   kEnded,       // the stream has ended, or this side is closed: see finish()
 };
 
@@ -138,7 +138,7 @@ struct Free {
 template <class T>
 using Handle = std::unique_ptr<T, Free>;
 
-// Milliseconds of the C interface, where 0 means the default: a time-out of nothing becomes the shortest one.
+// Milliseconds of the C interface, where 0 means the default: a timeout below 1 ms becomes 1 ms.
 inline std::uint32_t to_ms(std::chrono::milliseconds time) {
   if (time.count() < 1) return 1;
   return time.count() < HOSTCALL_NO_TIMEOUT ? static_cast<std::uint32_t>(time.count()) : HOSTCALL_NO_TIMEOUT;
@@ -173,10 +173,10 @@ inline hostcall_options to_c(const Options& options) {
 
 inline hostcall_payload payload_of(std::string_view bytes) { return hostcall_bytes(bytes.data(), bytes.size()); }
 
-// Serialises the message straight into the library's output.
+// The library serialises the message straight into its output.
 inline hostcall_payload payload_of(const google::protobuf::MessageLite& message) {
   return {&message, message.ByteSizeLong(), [](const void* source, std::size_t, char* out) {
-            // Uses the sizes that ByteSizeLong() has just cached.
+            // ByteSizeLong() has just cached the sizes.
             static_cast<const google::protobuf::MessageLite*>(source)->SerializeWithCachedSizesToArray(
                 reinterpret_cast<std::uint8_t*>(out));
           }};
@@ -199,7 +199,7 @@ inline bool parse(std::string_view bytes, google::protobuf::MessageLite& out) {
 }
 
 inline Status malformed(std::string_view type) {
-  return {Code::kInternal, "the host's reply is no " + std::string(type), {}, false};
+  return {Code::kInternal, "the host's reply is not a " + std::string(type), {}, false};
 }
 
 inline Status take(const hostcall_result* result, google::protobuf::MessageLite& out) {
@@ -209,7 +209,7 @@ inline Status take(const hostcall_result* result, google::protobuf::MessageLite&
 
 template <class Message>
 Reply<Message> take_message(const hostcall_result* result) {
-  Reply<Message> reply{Message()};  // filled in place: moving a message is not free
+  Reply<Message> reply{Message()};  // filled in place, because moving a message is not free
   if (auto status = take(result, *reply); !status.ok()) reply = std::move(status);
   return reply;
 }
