@@ -1,4 +1,4 @@
-// hostcall call: any method of the host, JSON in and JSON out.
+// hostcall call: calls any method of the host, JSON in and JSON out.
 #include <unistd.h>
 
 #include "client/hostcall/generic_call.h"
@@ -7,15 +7,15 @@
 namespace hostcall::cli::guest {
 namespace {
 
-constexpr char kHelp[] = R"(Calls any method of the host. Request and reply are protobuf's JSON: bytes are
-base64, 64-bit numbers are strings, every field of a reply is there. The host
+constexpr char kHelp[] = R"(Calls any method of the host. Request and reply are in protobuf's JSON: bytes are
+base64, 64-bit numbers are strings, and a reply has every field. The host
 describes its services; hostcall services lists those that this VM may call.
 
-JSON is the request; without it {}, and - reads it from standard input. A method
-that takes a stream reads one document per line, from JSON if given, else from
-standard input, and sends each at once. A method that gives a stream prints one
-document per line; --timeout bounds the whole stream. With -q, no reply is
-printed: the exit code tells.
+JSON is the request and defaults to {}; - reads it from standard input. For a
+method that takes a stream, JSON or else standard input has one document per
+line, and each is sent at once. For a method that returns a stream, hostcall
+prints one document per line, and --timeout bounds the whole stream. With -q,
+prints no reply: use the exit code.
 )";
 
 constexpr char kExamples[] = R"(  hostcall call hostcall.v1.Host/Info
@@ -29,7 +29,7 @@ class CallVerb : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.positional("SERVICE/METHOD", method_, "Full name, for example hostcall.v1.Host/Info.");
-    arguments.positional("JSON", json_, "The request; - reads standard input.");
+    arguments.positional("JSON", json_, "The request; defaults to {}; - reads standard input.");
   }
   ExitCode run(Invocation& invocation) override {
     GenericCall call(invocation, method_);

@@ -1,5 +1,4 @@
-// GenericCall: see generic_call.h. Streams run in a loop of their own, because standard input and the host are waited
-// for at once.
+// GenericCall: see generic_call.h. Streams run their own loop, which waits for standard input and the host at once.
 #include "client/hostcall/generic_call.h"
 
 #include <google/protobuf/descriptor.h>
@@ -21,7 +20,7 @@ Shape shape_of(const google::protobuf::MethodDescriptor& method) {
   return method.server_streaming() ? Shape::kBidiStream : Shape::kClientStream;
 }
 
-// Documents go out and replies are printed as each side is ready, until the stream has ended.
+// Sends documents and prints replies as each side is ready, until the stream has ended.
 class Pump {
  public:
   Pump(Invocation& invocation, ByteStream& stream, Documents input)
@@ -59,7 +58,7 @@ class Pump {
   }
   void wait() {
     auto& client = invocation_.client();
-    // While a document waits for credit, no more is read.
+    // Reads no more while a document waits for credit.
     std::array<pollfd, 2> events{pollfd{client.fd(), POLLIN, 0}, pollfd{pending_ ? -1 : input_.fd(), POLLIN, 0}};
     wait_for(events, client.due());
     if (events[1].revents != 0) input_.read_some();
@@ -69,7 +68,7 @@ class Pump {
   Invocation& invocation_;
   ByteStream& stream_;
   Documents input_;
-  std::optional<std::string> pending_;  // a message that had no credit
+  std::optional<std::string> pending_;  // a message that waits for credit
   bool closed_ = false;
   bool ended_ = false;
 };
@@ -86,8 +85,8 @@ GenericCall::GenericCall(Invocation& invocation, const std::string& method) : in
                                                join(schema_->near(method), ", ")};
 }
 
-// The host knows its own services best. One that does not describe them, or not to this VM, may still serve those
-// that this program was built with.
+// Prefers the host's own description. A host that has none, or denies it to this VM, may still serve the services that
+// this program was built with.
 void GenericCall::load_schema() {
   auto reply = invocation_.client().call<v1::Session::Descriptors>({}, invocation_.rest());
   if (reply.ok()) {
@@ -112,7 +111,7 @@ std::string GenericCall::request_of(const std::string& json) const {
 void GenericCall::print_reply(std::string_view bytes, JsonStyle style) const {
   if (invocation_.quiet()) return;
   const auto json = schema_->to_json(method_->output_type()->full_name(), bytes, style);
-  if (!json) throw Failure{ExitCode::kUnreachable, "the host's reply is no " + method_->output_type()->full_name()};
+  if (!json) throw Failure{ExitCode::kUnreachable, "the host's reply is not a " + method_->output_type()->full_name()};
   print_line(*json);
 }
 

@@ -1,4 +1,4 @@
-// GenericCall: a call of any method, known only by the host's description of it, between JSON documents.
+// GenericCall: calls a method known only from the host's description, with JSON documents.
 #pragma once
 
 #include <memory>
@@ -13,12 +13,12 @@ namespace hostcall::cli::guest {
 
 class GenericCall {
  public:
-  // Learns the method from the host; throws Failure if there is none.
+  // Asks the host for the method; throws Failure if it has none.
   GenericCall(Invocation& invocation, const std::string& method);
 
   bool client_streams() const { return method_->client_streaming(); }
-  // Prints each reply as it comes. Unary and server streaming: the input is one document, nothing means {}.
-  // Client streaming: one document per line. Throws Failure.
+  // Prints each reply as it comes. For unary and server-streaming methods the input is one document and defaults to {};
+  // for client-streaming ones it has one document per line. Throws Failure.
   void run(Documents input);
 
  private:
@@ -31,7 +31,7 @@ class GenericCall {
 
   Invocation& invocation_;
   std::string name_;
-  std::unique_ptr<Schema> served_;  // null: the built-in one is used
+  std::unique_ptr<Schema> served_;  // null: uses the built-in one
   const Schema* schema_ = nullptr;
   const google::protobuf::MethodDescriptor* method_ = nullptr;
 };

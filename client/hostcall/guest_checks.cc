@@ -20,7 +20,7 @@ namespace {
 constexpr char kVirtioDevices[] = "/sys/bus/virtio/devices";
 // VIRTIO_ID_VSOCK of linux/virtio_ids.h, as sysfs writes it.
 constexpr char kVirtioVsock[] = "0x0013";
-// Logs and tokens of both sides are compared by eye and by validity times; below this nobody notices.
+// A smaller offset matters neither in logs that are read side by side nor for the validity of tokens.
 constexpr nanoseconds kClockTolerance = std::chrono::seconds(1);
 
 std::int64_t unix_now() {
@@ -33,7 +33,7 @@ Finding check_connection(Invocation& invocation) {
   if (!status.ok()) {
     const bool refused = exit_code_of(status.code) == ExitCode::kDenied;
     return fail("connection", failure_of(status).text,
-                refused ? "on the host, register this VM as the text says; hostcalld's journal names this peer"
+                refused ? "on the host, register this VM as the text says; hostcalld's journal has this peer's address"
                         : "on the host: hostcallctl doctor; systemctl status hostcalld.socket hostcalld.service");
   }
   const auto session = invocation.client().session();
@@ -53,7 +53,7 @@ Finding check_host_clock(Invocation& invocation) {
   const auto host = invocation.client().call<v1::Host::Info>({}, invocation.rest());
   const auto after = unix_now();
   if (host.ok()) return check_clock(host->time_unix_nano(), before, after);
-  return warn("clock", "could not be compared with the host's: " + failure_of(host.status()).text,
+  return warn("clock", "can't be compared with the host's: " + failure_of(host.status()).text,
               "allow hostcall.v1.Host/Info in the host's policy");
 }
 
@@ -79,7 +79,7 @@ Finding check_vsock_device(const Machine& machine) {
     const auto device = std::string(kVirtioDevices) + "/" + name;
     if (machine.read(device + "/device") != kVirtioVsock) continue;
     if (machine.exists(device + "/driver")) return ok(kCheck, name + " is a virtio vsock device with a driver");
-    return fail(kCheck, name + " is a virtio vsock device, but no driver serves it",
+    return fail(kCheck, name + " is a virtio vsock device without a driver",
                 "modprobe vmw_vsock_virtio_transport, and add it to the guest's initramfs or modules-load.d");
   }
   return fail(kCheck, "this machine has no virtio vsock device",
@@ -91,13 +91,13 @@ Finding check_address(const net::Address& address) {
   constexpr auto kCheck = "address";
   const auto text = address.to_string();
   if (address.family == net::Address::Family::kUnix)
-    return ok(kCheck, text + ": a Unix socket, for a host on the same machine or a test");
+    return ok(kCheck, text + ": a Unix socket, to a daemon on the same machine");
   if (address.cid == net::kCidHost)
     return ok(kCheck, text + ": the host of this VM, port " + std::to_string(address.port));
   if (address.cid == net::kCidLocal)
     return warn(kCheck, text + ": CID 1 is this machine itself, which hostcalld refuses as a guest",
                 "use vsock:2:" + std::to_string(address.port));
-  return warn(kCheck, text + ": not the host, whose CID is 2; only a nested or sibling set-up has another",
+  return warn(kCheck, text + ": not the host, whose CID is 2, unless VMs are nested or siblings",
               "check --address and $HOSTCALL_ADDRESS");
 }
 

@@ -1,4 +1,4 @@
-// What `hostcall doctor` looks at inside the guest and over the connection. Each check gives one finding.
+// The checks of `hostcall doctor`, inside the guest and over the connection. Each returns one finding.
 #pragma once
 
 #include "client/cli/finding.h"
@@ -9,18 +9,18 @@
 
 namespace hostcall::cli::guest {
 
-// Whether the kernel makes AF_VSOCK sockets; `error` is the errno of trying, 0 for success.
+// Whether the kernel creates AF_VSOCK sockets; `error` is the errno of an attempt, 0 for success.
 Finding check_vsock_family(int error);
 int try_vsock_socket();
 // Whether this machine has a virtio vsock device and a driver for it.
 Finding check_vsock_device(const Machine& machine);
-// What is at the other end of the address, as far as this side can tell.
+// Whether the address can be the host's, as far as this side can tell.
 Finding check_address(const net::Address& address);
-// Whether the guest's clock agrees with the host's, told at a time between `before` and `after`, nanoseconds since
+// Whether the guest's clock agrees with the host's, which was read between `before` and `after`; nanoseconds since
 // 1970.
 Finding check_clock(std::int64_t host, std::int64_t before, std::int64_t after);
 
-// Everything, in the order in which things depend on each other.
+// Runs all checks in the order in which things depend on each other.
 Findings examine_guest(Invocation& invocation, const Machine& machine);
 
 }  // namespace hostcall::cli::guest

@@ -1,4 +1,4 @@
-// hostcall doctor: what stands between this VM and its host, and what to do about it.
+// hostcall doctor: checks everything between this VM and its host, and tells how to fix what it finds.
 #include "client/cli/output.h"
 #include "client/hostcall/guest_checks.h"
 #include "client/hostcall/guest_verbs.h"
@@ -6,10 +6,10 @@
 namespace hostcall::cli::guest {
 namespace {
 
-constexpr char kHelp[] = R"(Looks at everything between this VM and its host in the order in which things
+constexpr char kHelp[] = R"(Checks everything between this VM and its host, in the order in which things
 depend on each other: address, AF_VSOCK, the vsock device and its driver, the
-connection, the identity, the clock. Each line is ok, warn or fail; what is not ok
-says what to do. With -q, those that are ok are left out.
+connection, the identity, the clock. Each line is ok, warn or fail, and tells you
+how to fix what is not ok. With -q, leaves out what is ok.
 
 Exits with 0 if nothing failed, else with 1.
 )";
@@ -28,7 +28,7 @@ class GuestDoctor : public Verb {
 
 }  // namespace
 
-const VerbEntry kDoctor{"doctor", "what is wrong between VM and host, and what to do", kHelp, kExamples,
+const VerbEntry kDoctor{"doctor", "find and fix what is wrong between VM and host", kHelp, kExamples,
                         []() -> std::unique_ptr<Verb> { return std::make_unique<GuestDoctor>(); }};
 
 }  // namespace hostcall::cli::guest

@@ -1,4 +1,4 @@
-// hostcall kv: the keys that the host keeps for this VM. What the verbs do is in ../cli/kv.
+// hostcall kv: the keys that the host keeps for this VM. The verbs are in ../cli/kv.
 #include "client/cli/kv/verbs.h"
 #include "client/hostcall/guest_verbs.h"
 

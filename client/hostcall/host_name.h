@@ -1,4 +1,4 @@
-// How a verb calls the host in what it prints.
+// The host's name in a verb's output.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace hostcall::cli::guest {
 
-// The host's name where policy lets us ask, else its address; fit for a terminal.
+// The host's name if policy allows the question, else its address; safe for a terminal.
 std::string host_name(Invocation& invocation);
 
 }  // namespace hostcall::cli::guest

@@ -1,4 +1,4 @@
-// hostcall info: what the host tells of itself: names and versions, or with --metrics load, CPU and memory.
+// hostcall info: the host's names and versions, or with --metrics its load, CPU and memory.
 #include "client/cli/duration.h"
 #include "client/cli/text.h"
 #include "client/hostcall/guest_verbs.h"
@@ -8,8 +8,8 @@ namespace hostcall::cli::guest {
 namespace {
 
 constexpr char kHelp[] = R"(Prints the host's name, operating system, kernel, versions, time and uptime.
-With --metrics, its load, CPU and memory instead: the set that SAP's vhostmd
-gives on other hypervisors. With -q, the host's name alone.
+With --metrics, prints its load, CPU and memory instead: the set that SAP's
+vhostmd provides on other hypervisors. With -q, prints only the host's name.
 )";
 
 constexpr char kExamples[] = R"(  hostcall info
@@ -59,7 +59,7 @@ std::string to_text(const v1::MetricsResponse& host) {
 class Info : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.flag("-m,--metrics", metrics_, "Load, CPU and memory instead of names and versions.");
+    arguments.flag("-m,--metrics", metrics_, "Print load, CPU and memory instead.");
   }
   ExitCode run(Invocation& invocation) override {
     if (metrics_)

@@ -11,7 +11,7 @@ namespace {
 constexpr unsigned kBits = 6;
 constexpr std::uint64_t kParts = std::uint64_t{1} << kBits;
 
-// How far the value is shifted so that one bit above kBits is left.
+// How far to shift the value right so that kBits + 1 bits are left.
 unsigned shift_of(std::uint64_t value) {
   const auto width = static_cast<unsigned>(std::bit_width(value));
   return width > kBits + 1 ? width - kBits - 1 : 0;

@@ -1,4 +1,4 @@
-// hostcall: the guest's command line. Composes the verbs; everything else is in ../cli and in the verbs' own files.
+// hostcall: the guest's command line. Lists the verbs, which have files of their own; ../cli does the rest.
 #include "client/hostcall/guest_verbs.h"
 #include "proto/net/address.h"
 
@@ -36,8 +36,8 @@ cli::Program program() {
                    .variable = "HOSTCALL_ADDRESS",
                    .fallback = hostcall::net::kDefaultAddress,
                    .prefix = "",
-                   .help = "Where the host listens: vsock:CID:PORT or unix:/path; default $HOSTCALL_ADDRESS, else "
-                           "vsock:2:18499."},
+                   .help = "Where the host listens: vsock:CID:PORT or unix:/path; defaults to $HOSTCALL_ADDRESS, "
+                           "else vsock:2:18499."},
       .verbs = verbs(),
       .takes_privileged_port = true,
       .refine = nullptr,

@@ -1,5 +1,5 @@
-// hostcall ping: the round trip through connection, policy and dispatch, several times. Runs the client in a loop of
-// its own, so that Ctrl-C can end the run with its statistics.
+// hostcall ping: measures the round trip through connection, policy and dispatch. Runs its own event loop, so that
+// Ctrl-C can end the run and print the statistics.
 #include <algorithm>
 
 #include "client/cli/duration.h"
@@ -14,11 +14,11 @@
 namespace hostcall::cli::guest {
 namespace {
 
-constexpr char kHelp[] = R"(Asks the host for an echo, a few times, and prints how long each took. Every ping
-passes the host's policy like any other call; the connection is made before the
-first one. A ping without a reply after 5 s (or --timeout, if that is shorter) is
-lost. --timeout bounds all waiting; the pauses between pings come on top. Ctrl-C
-ends the run with its statistics. With -q, the statistics alone.
+constexpr char kHelp[] = R"(Calls the host several times and prints each round trip. Connects before the
+first ping; every ping passes the host's policy like any other call. A ping
+without a reply after 5 s (or a shorter --timeout) is lost. --timeout bounds the
+waiting, without the pauses between pings. Ctrl-C ends the run and prints the
+statistics. With -q, prints only the statistics.
 
 Exits with 0 if any reply came, else with the code of the last failure, or with 1
 if Ctrl-C came first.
@@ -31,7 +31,7 @@ constexpr char kExamples[] = R"(  hostcall ping
 constexpr std::uint64_t kMaxCount = 1'000'000;
 constexpr Duration kReplyWait = seconds(5);
 
-// Whether the next ping would end the same way.
+// Whether the next ping would fail the same way.
 bool is_final(const Status& status) {
   const auto code = exit_code_of(status.code);
   return code == ExitCode::kDenied || code == ExitCode::kNoSuchMethod || code == ExitCode::kUsage;
@@ -57,12 +57,12 @@ class PingRun {
     const auto begun = client.start<v1::Session::Ping>({}, on_end, {.timeout = std::max(wait, milliseconds(1))}, &call);
     if (!begun.ok()) throw failure_of(begun);
     while (!end) {
-      turn(kNever);  // the client itself ends the call when its time is up
+      turn(kNever);  // the client ends the call at its deadline
       if (interrupted_) client.cancel(call);
     }
     if (end->code != Code::kCancelled) report(seq, time, *end);
   }
-  // Keeps the connection alive until then.
+  // Processes the client until then, which keeps the connection alive.
   void pause(TimePoint until) {
     while (!interrupted_ && Clock::now() < until) turn(until);
   }
@@ -101,8 +101,8 @@ class PingRun {
 class Ping : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.option("-c,--count", "N", count_, {1, kMaxCount}, "Pings to send; default 4.");
-    arguments.option("-i,--interval", interval_, "Pause between the starts of two pings; default 1s.");
+    arguments.option("-c,--count", "N", count_, {1, kMaxCount}, "Number of pings; defaults to 4.");
+    arguments.option("-i,--interval", interval_, "Time between the starts of two pings; defaults to 1s.");
   }
   ExitCode run(Invocation& invocation) override {
     const auto connected = invocation.client().connect(invocation.rest());
@@ -126,7 +126,7 @@ class Ping : public Verb {
 
 }  // namespace
 
-const VerbEntry kPing{"ping", "the round trip to the host", kHelp, kExamples,
+const VerbEntry kPing{"ping", "measure the round trip to the host", kHelp, kExamples,
                       []() -> std::unique_ptr<Verb> { return std::make_unique<Ping>(); }};
 
 }  // namespace hostcall::cli::guest

@@ -1,4 +1,4 @@
-// PingStatistics: what a run of pings amounts to, as ping(8) sums it up.
+// PingStatistics: the summary of a run of pings, in the style of ping(8).
 #pragma once
 
 #include <string>
@@ -12,17 +12,17 @@ namespace hostcall::cli::guest {
 class PingStatistics {
  public:
   void sent() { ++transmitted_; }
-  // A reply came after that time.
+  // A reply came after this time.
   void received(nanoseconds time);
   std::size_t received_count() const { return times_.size(); }
 
-  // The smallest time that at least this share of all replies did not exceed (nearest rank). Needs a reply.
+  // By nearest rank. Requires a reply.
   nanoseconds percentile(double percent) const;
 
-  // "--- web1 ping statistics ---", counts, and times if there are any.
+  // "--- web1 ping statistics ---", the counts, and the times if there are any.
   std::string to_text(std::string_view peer) const;
-  // {"vm", "host", "transmitted", "received", "lossPercent", "minMs", "medianMs", "p99Ms", "maxMs"}, one line; the
-  // times are null without a reply.
+  // {"vm", "host", "transmitted", "received", "lossPercent", "minMs", "medianMs", "p99Ms", "maxMs"} in one line;
+  // the times are null without a reply.
   std::string to_json(std::string_view vm, std::string_view host) const;
 
  private:

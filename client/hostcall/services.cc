@@ -1,4 +1,4 @@
-// hostcall services: which methods policy lets this VM call, and its limits with what is left of them.
+// hostcall services: lists the methods that policy lets this VM call, and the VM's limits.
 #include "client/cli/limit_table.h"
 #include "client/cli/text.h"
 #include "client/hostcall/guest_verbs.h"
@@ -8,8 +8,8 @@ namespace hostcall::cli::guest {
 namespace {
 
 constexpr char kHelp[] = R"(Lists every method that the host's policy lets this VM call, with the resources
-and the rate that the policy grants, and the VM's limits with what is left of each
-at this moment. With -q, the names of the methods alone.
+and the rate that policy grants, and the VM's limits with what is left of each.
+With -q, prints only the names of the methods.
 )";
 
 constexpr char kExamples[] = R"(  hostcall services
@@ -46,7 +46,7 @@ class Services : public Verb {
 
 }  // namespace
 
-const VerbEntry kServices{"services", "what this VM may call; its limits and what is left", kHelp, kExamples,
+const VerbEntry kServices{"services", "list what this VM may call, and its limits", kHelp, kExamples,
                           []() -> std::unique_ptr<Verb> { return std::make_unique<Services>(); }};
 
 }  // namespace hostcall::cli::guest

@@ -23,7 +23,7 @@ double to_ms(nanoseconds time) { return static_cast<double>(time.count()) / 1e6;
 // Three significant digits with iperf's prefix: "941 M", "1.10 G".
 std::string scaled(double value, double base) {
   constexpr std::array kPrefixes{"", "K", "M", "G", "T", "P"};
-  // What would be rounded up to the next prefix has it.
+  // A value that would round up to the next prefix takes it.
   std::size_t prefix = 0;
   for (; value >= base - 0.5 && prefix + 1 < kPrefixes.size(); ++prefix) value /= base;
   return fixed(value, value < 9.995 ? 2 : value < 99.95 ? 1 : 0) + " " + kPrefixes[prefix];

@@ -1,5 +1,5 @@
-// SpeedReport: what `hostcall speedtest` has found, in iperf's words and units: Bytes are counted in powers of 1,024,
-// bits and calls in powers of 1,000.
+// SpeedReport: the results of `hostcall speedtest` in iperf's words and units: Bytes in powers of 1,024, bits and calls
+// in powers of 1,000.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ namespace hostcall::cli::guest {
 
 enum class SpeedUnit { kCalls, kBytes };
 
-// "[  1]  0.0-1.0 s  1.20 GBytes  10.3 Gbits/sec", of so many calls or bytes between two times of a part of the test.
+// "[  1]  0.0-1.0 s  1.20 GBytes  10.3 Gbits/sec": the calls or bytes of one part between two times.
 std::string interval_line(int part, Duration begin, Duration end, SpeedUnit unit, std::uint64_t amount);
 
-// One part of the test.
+// The result of one part of the test.
 struct Measured {
   Duration time{};
   std::uint64_t amount = 0;  // calls, or bytes
@@ -26,19 +26,19 @@ struct Measured {
 };
 
 struct SpeedReport {
-  std::string vm, host;  // fit for a terminal
+  std::string vm, host;  // safe for a terminal
   std::uint32_t payload_bytes = 0;
   std::uint32_t parallel = 0;
-  std::uint32_t length = 0;  // bytes of a stream's message
-  // Nothing: not measured, because Ctrl-C came first.
+  std::uint32_t length = 0;  // bytes per message of a stream
+  // Nothing: Ctrl-C came first.
   std::optional<Measured> latency, calls, download, upload;
-  LatencyHistogram times;  // of the part `latency`
+  LatencyHistogram times;  // of each call in `latency`
 
   // "--- vmhost speedtest ---" and a line for each part.
   std::string to_text() const;
   // One line: {"vm", "host", "latency": {"payloadBytes", "seconds", "calls", "callsPerSecond", "minMs", "medianMs",
   // "p99Ms", "maxMs"}, "parallel": {"inFlight", …}, "download": {"chunkBytes", "seconds", "bytes", "bitsPerSecond"},
-  // "upload": {…}}; a part that was not measured is null.
+  // "upload": {…}}; a part that did not run is null.
   std::string to_json() const;
 };
 

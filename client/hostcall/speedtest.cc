@@ -1,4 +1,4 @@
-// hostcall speedtest: how fast calls and streams are between this VM and its host, in four parts, with iperf's words.
+// hostcall speedtest: measures calls and streams between this VM and its host in four parts, in iperf's words.
 #include <algorithm>
 
 #include "client/cli/duration.h"
@@ -16,22 +16,21 @@ namespace {
 namespace Diagnostics = v1::Diagnostics;
 
 constexpr char kHelp[] = R"(Measures the path to the host in four parts, each for --time: the latency of one
-call after the other, calls per second with many in flight, a stream from the
-host and a stream to it. Prints a line for every second and a summary; with -q,
-the summary alone. As with iperf, Bytes count in powers of 1,024 and bits in
-powers of 1,000.
+call at a time, calls per second with many in flight, a stream from the host and
+a stream to it. Prints a line per second and a summary; with -q, only the
+summary. As in iperf, Bytes count in powers of 1,024 and bits in powers of 1,000.
 
-Everything passes the host's policy and the VM's limits. The shipped policy denies
-the service that answers this. To allow it, the administrator adds a rule on the
-host, in a file such as /etc/hostcall/policy.d/10-speedtest.json:
+The host's policy and the VM's limits apply. The default policy denies the
+service behind this test. To allow it, the administrator adds a rule on the host,
+in a file such as /etc/hostcall/policy.d/10-speedtest.json:
 
 {"rules": [{"vms": ["NAME"], "calls": ["hostcall.v1.Diagnostics/*"],
 "action": "allow"}]}
 
---timeout bounds the waiting for a connection and for a host that is silent; the
-measuring comes on top. Ctrl-C ends the run with the summary so far.
+--timeout bounds the wait for a connection and for a silent host, not the
+measuring. Ctrl-C ends the run and prints the summary so far.
 
-Exits with 0 if anything was measured, else with 1 if Ctrl-C came first, else with
+Exits with 0 if it measured anything, else with 1 if Ctrl-C came first, else with
 the code of the failure.
 )";
 
@@ -43,12 +42,12 @@ constexpr char kExamples[] = R"(  hostcall speedtest
 constexpr std::uint32_t kPayloadBytes = 64;
 constexpr std::uint64_t kMaxParallel = 1000;  // below the library's queue
 constexpr std::uint32_t kLength = 64 * 1024;
-// What a Chunk adds to its data; the host leaves as much room.
+// What a Chunk adds to its data; the host reserves as much.
 constexpr std::uint32_t kChunkOverhead = 64;
 constexpr milliseconds kMinTime{100};
 constexpr milliseconds kMaxTime = std::chrono::minutes(10);
 constexpr Duration kInterval = seconds(1);
-// How often Ctrl-C and the end of the time are looked for while nothing comes.
+// How often to look for Ctrl-C and the end of the time while nothing comes.
 constexpr milliseconds kLook{200};
 
 // The time of one part: its intervals, its end, and Ctrl-C.
@@ -57,7 +56,7 @@ class Clockwork {
   Clockwork(Invocation& invocation, const Interrupt& interrupt, int part, SpeedUnit unit, Duration time)
       : invocation_(invocation), interrupt_(interrupt), part_(part), unit_(unit), end_(begin_ + time) {}
 
-  // One round of the client; sends what was begun, waits for what comes.
+  // One turn of the client: sends what was begun, waits for what comes.
   void turn() {
     invocation_.client().wait(kLook);
     look(Clock::now());
@@ -95,10 +94,10 @@ class Clockwork {
   bool interrupted_ = false;
 };
 
-// Echo, with a number of calls in flight.
+// Calls Echo, with a number of calls in flight.
 class Calls {
  public:
-  // `times` of each call are added, if there is any.
+  // Adds the time of each call to `times`, if not null.
   Calls(Invocation& invocation, Clockwork& clockwork, std::uint32_t in_flight, LatencyHistogram* times)
       : client_(invocation.client()),
         clockwork_(clockwork),
@@ -109,7 +108,7 @@ class Calls {
   }
   Calls(const Calls&) = delete;
   Calls& operator=(const Calls&) = delete;
-  // The client must not call back any more.
+  // No callback may run after this.
   ~Calls() {
     goes_on_ = false;
     for (const auto id : ids_) client_.cancel(id);
@@ -139,12 +138,12 @@ class Calls {
     --running_;
     if (!reply.ok()) return fail(reply.status());
     if (reply->payload() != request_.payload())
-      return fail({Code::kDataLoss, "the host's echo is not what was sent", {}, false});
+      return fail({Code::kDataLoss, "the host's echo differs from what was sent", {}, false});
     if (times_ != nullptr) times_->add(Clock::now() - begin);
     clockwork_.count(1);
     if (goes_on_) start(id);
   }
-  // The first one counts.
+  // Keeps the first failure.
   void fail(const Status& status) {
     if (failure_.ok()) failure_ = status;
     goes_on_ = false;
@@ -164,7 +163,7 @@ class Calls {
 // Throws Failure.
 Measured download(Invocation& invocation, Clockwork& clockwork, std::uint32_t length) {
   v1::SourceRequest request;
-  request.set_total_bytes(UINT64_MAX);  // more than there is time for
+  request.set_total_bytes(UINT64_MAX);  // more than the time allows
   request.set_chunk_bytes(length);
   auto stream = value_of(invocation.client().open<Diagnostics::Source>(request, invocation.rest()));
   v1::Chunk chunk;
@@ -173,14 +172,14 @@ Measured download(Invocation& invocation, Clockwork& clockwork, std::uint32_t le
     while ((progress = stream.try_recv(chunk)) == Progress::kDone) clockwork.count(chunk.data().size());
     if (progress == Progress::kEnded) {
       const auto end = stream.finish();
-      throw failure_of(end.ok() ? Status{Code::kDataLoss, "the host has ended the stream early", {}, false} : end);
+      throw failure_of(end.ok() ? Status{Code::kDataLoss, "the host ended the stream early", {}, false} : end);
     }
     clockwork.turn();
   }
-  return clockwork.measured();  // the stream is cancelled
+  return clockwork.measured();  // the destructor cancels the stream
 }
 
-// Throws Failure. What counts is what the host says that it got.
+// Throws Failure. Counts only what the host confirms.
 Measured upload(Invocation& invocation, Clockwork& clockwork, std::uint32_t length) {
   auto stream = value_of(invocation.client().open<Diagnostics::Sink>(invocation.rest()));
   bool closed = false;
@@ -203,9 +202,10 @@ Measured upload(Invocation& invocation, Clockwork& clockwork, std::uint32_t leng
 class SpeedTest : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.option("-t,--time", time_, "How long each part measures; default 3s.");
-    arguments.option("-P,--parallel", "N", parallel_, {1, kMaxParallel}, "Calls in flight; default 64.");
-    arguments.option("-l,--length", "BYTES", length_, {1, UINT32_MAX}, "Of a stream's message; default 65536.");
+    arguments.option("-t,--time", time_, "How long each part measures; defaults to 3s.");
+    arguments.option("-P,--parallel", "N", parallel_, {1, kMaxParallel}, "Calls in flight; defaults to 64.");
+    arguments.option("-l,--length", "BYTES", length_, {1, UINT32_MAX},
+                     "Size of a stream's messages; defaults to 65536.");
   }
   ExitCode run(Invocation& invocation) override {
     if (time_ < kMinTime || time_ > kMaxTime) throw usage("--time: expected 100ms to 10m");
@@ -220,7 +220,7 @@ class SpeedTest : public Verb {
   }
 
  private:
-  // Throws Failure for what the VM's limits do not let through.
+  // Throws Failure for options above the VM's limits.
   SpeedReport begin(Invocation& invocation) {
     SpeedReport report;
     report.host = host_name(invocation);
@@ -231,7 +231,7 @@ class SpeedTest : public Verb {
     report.length = limited("--length", length_, kLength, session.max_message_bytes - kChunkOverhead);
     return report;
   }
-  // A default gives way to the VM's limit. Zero: there is none.
+  // The VM's limit bounds the default. `most` is 0: no limit.
   static std::uint32_t limited(const char* option, std::optional<std::uint64_t> wanted, std::uint32_t usual,
                                std::uint32_t most) {
     if (most == 0) return static_cast<std::uint32_t>(wanted.value_or(usual));
@@ -249,9 +249,9 @@ class SpeedTest : public Verb {
       const Measured measured = run(clockwork);
       if (measured.amount != 0) return measured;
       if (clockwork.interrupted()) return std::nullopt;
-      throw Failure{ExitCode::kDeadline, "nothing came back for " + format_duration(time_)};
+      throw Failure{ExitCode::kDeadline, "nothing came back within " + format_duration(time_)};
     };
-    report.latency = part("Latency, one call after the other", SpeedUnit::kCalls,
+    report.latency = part("Latency, one call at a time", SpeedUnit::kCalls,
                           [&](Clockwork& clockwork) { return Calls(invocation, clockwork, 1, &report.times).run(); });
     report.calls =
         part("Calls, " + std::to_string(report.parallel) + " in flight", SpeedUnit::kCalls,
@@ -268,7 +268,7 @@ class SpeedTest : public Verb {
 
 }  // namespace
 
-const VerbEntry kSpeedTest{"speedtest", "latency and throughput, both ways", kHelp, kExamples,
+const VerbEntry kSpeedTest{"speedtest", "measure latency and throughput, both ways", kHelp, kExamples,
                            []() -> std::unique_ptr<Verb> { return std::make_unique<SpeedTest>(); }};
 
 }  // namespace hostcall::cli::guest

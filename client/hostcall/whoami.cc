@@ -1,4 +1,4 @@
-// hostcall whoami: under which name, and by which evidence, the host knows this VM.
+// hostcall whoami: prints under which name and by which evidence the host knows this VM.
 #include "client/cli/text.h"
 #include "client/hostcall/guest_verbs.h"
 #include "hostcall/v1/session.hostcall.h"
@@ -7,9 +7,9 @@
 namespace hostcall::cli::guest {
 namespace {
 
-constexpr char kHelp[] = R"(Prints how the host knows this VM: the name and tags of its record on the host,
-what the host recognised it by, and the session of this connection. With -q, the
-name alone.
+constexpr char kHelp[] = R"(Prints how the host knows this VM: the name and tags of its record, the evidence
+by which the host recognised it, and the session of this connection. With -q,
+prints only the name.
 )";
 
 constexpr char kExamples[] = R"(  name=$(hostcall whoami -q)
@@ -45,7 +45,7 @@ class WhoAmI : public Verb {
 
 }  // namespace
 
-const VerbEntry kWhoAmI{"whoami", "under which name the host knows this VM", kHelp, kExamples,
+const VerbEntry kWhoAmI{"whoami", "print under which name the host knows this VM", kHelp, kExamples,
                         []() -> std::unique_ptr<Verb> { return std::make_unique<WhoAmI>(); }};
 
 }  // namespace hostcall::cli::guest

@@ -1,4 +1,4 @@
-// The admin socket: where it is, and who may use it.
+// The admin socket: its default path, and errors of users who may not open it.
 #pragma once
 
 #include "client/cli/invocation.h"
@@ -7,7 +7,7 @@ namespace hostcall::cli::host {
 
 inline constexpr char kDefaultAdminSocket[] = "/run/hostcall/admin.sock";
 
-// Turns "not reached" into "denied" where the reason is that this user may not open the socket.
+// Turns "unreachable" into "denied" if the reason is that this user may not open the socket.
 Failure explain_access(Failure failure, const Common& common);
 
 }  // namespace hostcall::cli::host

@@ -1,4 +1,4 @@
-// Daemon: whether hostcalld answers on its admin socket, and which VMs it knows.
+// Checks that hostcalld answers on its admin socket, and asks it for its VMs.
 #include "client/cli/text.h"
 #include "client/hostcallctl/admin_socket.h"
 #include "client/hostcallctl/checks.h"
@@ -11,21 +11,22 @@ constexpr char kCheck[] = "daemon";
 
 Finding unreachable(const Status& status, const Common& common) {
   const auto failure = explain_access(failure_of(status), common);
-  if (failure.code == ExitCode::kDenied) return fail(kCheck, failure.text, "run this as root");
+  if (failure.code == ExitCode::kDenied) return fail(kCheck, failure.text, "run it as root");
   return fail(kCheck, failure.text,
-              "systemctl start hostcalld.service; journalctl -u hostcalld.service -b says why it does not run");
+              "systemctl start hostcalld.service; if that fails: journalctl -u hostcalld.service -b");
 }
 
 Finding judge_version(const std::string& version) {
   const auto text = "hostcalld " + printable(version) + " answers";
   if (version == HOSTCALL_VERSION) return ok(kCheck, text);
   return warn(kCheck, text + ", but this program is version " HOSTCALL_VERSION,
-              "systemctl restart hostcalld.service, if it was updated since it started");
+              "systemctl restart hostcalld.service, if it was updated after it started");
 }
 
 Finding judge_vms(const std::vector<v1::VmState>& vms) {
   if (!vms.empty()) return ok("vms", std::to_string(vms.size()) + (vms.size() == 1 ? " VM record" : " VM records"));
-  return warn("vms", "no VM is registered, so every guest is refused", "hostcallctl vm add, or a file in vms.d");
+  return warn("vms", "no VM is registered, so every guest is refused",
+              "register one: hostcallctl vm add, or a file in vms.d");
 }
 
 }  // namespace

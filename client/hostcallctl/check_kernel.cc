@@ -1,4 +1,4 @@
-// Kernel: faults of the kernel's vsock that a guest or a local user can use, by upstream version.
+// Checks the kernel's upstream version against vsock faults that a guest or a local user can exploit.
 #include <algorithm>
 #include <array>
 #include <span>
@@ -14,12 +14,12 @@ constexpr char kCheck[] = "kernel";
 struct KnownFault {
   const char* id;
   const char* what;
-  KernelVersion since;                      // first release that has it
-  std::span<const KernelVersion> fixed_in;  // the last is mainline's; before it the first fixed of each stable branch
+  KernelVersion since;                      // the first release with the fault
+  std::span<const KernelVersion> fixed_in;  // the first fixed release of each stable branch; mainline's last
 };
 
-// Versions as the CVE records of the kernel's own numbering authority give them (CVE-2024-50264, CVE-2025-21756), and
-// for CVE-2021-26708 MITRE's record with ChangeLog-5.10.13 and mainline commit c518adafa39f.
+// Versions from the CVE records of the kernel's numbering authority (CVE-2024-50264, CVE-2025-21756); for
+// CVE-2021-26708 from MITRE's record, ChangeLog-5.10.13 and mainline commit c518adafa39f.
 constexpr std::array kFix2021_26708{KernelVersion{5, 10, 13}, KernelVersion{5, 11, 0}};
 constexpr std::array kFix2024_50264{KernelVersion{4, 19, 324}, KernelVersion{5, 4, 286}, KernelVersion{5, 10, 230},
                                     KernelVersion{5, 15, 172}, KernelVersion{6, 1, 117}, KernelVersion{6, 6, 61},
@@ -46,8 +46,8 @@ Finding report(const KnownFault& fault, const RunningKernel& kernel) {
       std::string(kCheck) + "." + fault.id,
       std::string(fault.id) + ", " + fault.what + ": by its number, kernel " + kernel.upstream->to_string() + " (" +
           kernel.release + ") has it",
-      "update the kernel and reboot. Distributions take fixes back into older kernels: its changelog or security "
-      "tracker knows for certain");
+      "update the kernel and reboot. Distributions backport fixes into older kernels: check the changelog or the "
+      "security tracker");
 }
 
 }  // namespace
@@ -55,11 +55,11 @@ Finding report(const KnownFault& fault, const RunningKernel& kernel) {
 Findings check_kernel(const Machine& machine) {
   const auto kernel = running_kernel(machine);
   if (!kernel)
-    return {warn(kCheck, "/proc/sys/kernel/osrelease can not be read, so the kernel's faults are not known",
-                 "mount /proc")};
+    return {
+        warn(kCheck, "/proc/sys/kernel/osrelease can't be read, so the kernel's version is unknown", "mount /proc")};
   if (!kernel->upstream)
     return {ok(kCheck, kernel->release +
-                           " is a vendor's kernel, whose number does not tell its fixes; see the vendor's "
+                           " is a vendor's kernel, whose version does not show its fixes; check the vendor's "
                            "security tracker for CVE-2024-50264 and CVE-2025-21756")};
   Findings findings;
   for (const auto& fault : kKnownFaults)

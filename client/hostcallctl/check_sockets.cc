@@ -1,4 +1,4 @@
-// Sockets: the Unix listeners of VMs, which a VMM must be able to open, and files that dead listeners have left behind.
+// Checks the Unix listeners of VMs, which VMMs must be able to open, and finds stale socket files.
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -10,7 +10,8 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kAdvice[] = "systemctl restart hostcalld.service (or the VM's hostcalld-vm@ socket unit) makes it again";
+constexpr char kAdvice[] =
+    "systemctl restart hostcalld.service (or the VM's hostcalld-vm@ socket unit) creates it again";
 
 // hostcalld's own sockets, and those that systemd opens for VMs.
 constexpr const char* kDirectories[] = {"/run/hostcall", "/run/hostcall-vm"};
@@ -18,7 +19,7 @@ constexpr const char* kDirectories[] = {"/run/hostcall", "/run/hostcall-vm"};
 bool may_write(const struct stat& status, uid_t uid) {
   if (uid == 0) return true;
   const bool others = (status.st_mode & S_IWOTH) != 0;
-  // Groups of the VMM's user are not known here: a group that may write is taken for the right one.
+  // The groups of the VMM's user are unknown here: assumes that a group with write permission is one of them.
   return others || (status.st_mode & S_IWGRP) != 0 || (status.st_uid == uid && (status.st_mode & S_IWUSR) != 0);
 }
 
@@ -27,7 +28,7 @@ Finding check_listener(const Machine& machine, const v1::VmRecord& record) {
   const auto& path = record.unix_path();
   const auto status = machine.status(path);
   if (!status)
-    return fail(check, path + ": " + std::strerror(errno) + "; the VMM of " + record.name() + " can not connect",
+    return fail(check, path + ": " + std::strerror(errno) + "; the VMM of " + record.name() + " can't connect",
                 kAdvice);
   if (!S_ISSOCK(status->st_mode))
     return fail(check, path + " is not a socket", "remove the file; " + std::string(kAdvice));
@@ -38,7 +39,7 @@ Finding check_listener(const Machine& machine, const v1::VmRecord& record) {
               "and chmod");
 }
 
-// Proof that nobody listens: a connection is refused.
+// A refused connection proves that nobody listens.
 bool is_stale(const std::string& path) {
   const auto address = net::Address::parse("unix:" + path);
   if (!address.ok()) return false;
@@ -61,12 +62,13 @@ class StaleFiles {
   }
   Finding result() const {
     constexpr auto kCheck = "sockets.stale";
-    if (stale_.empty()) return ok(kCheck, "no socket file without a listener");
-    return warn(kCheck, "nobody listens on " + join(stale_, ", "), "rm them, or start what should listen there");
+    if (stale_.empty()) return ok(kCheck, "every socket file has a listener");
+    return warn(kCheck, "nobody listens on " + join(stale_, ", "),
+                "rm the files, or start the programs that should listen there");
   }
 
  private:
-  // Those of a daemon that answers are alive; a connection would only disturb it.
+  // The daemon answers, so its sockets are alive; a connection would only disturb it.
   bool is_known(const std::string& path) const {
     return vms_ != nullptr &&
            std::ranges::any_of(*vms_, [&](const v1::VmState& vm) { return vm.record().unix_path() == path; });
@@ -82,7 +84,7 @@ Findings check_sockets(const Machine& machine, const std::optional<std::vector<v
   Findings findings;
   if (vms)
     for (const auto& vm : *vms)
-      // An abstract name has no file.
+      // Abstract names have no file.
       if (vm.record().unix_path().starts_with('/')) findings.push_back(check_listener(machine, vm.record()));
   StaleFiles stale(machine, vms ? &*vms : nullptr);
   for (const auto* directory : kDirectories) stale.look(directory);

@@ -1,4 +1,4 @@
-// Units: whether systemd holds hostcalld's sockets and runs the daemon.
+// Checks that systemd holds hostcalld's sockets and runs the daemon.
 #include <map>
 #include <sstream>
 
@@ -26,12 +26,12 @@ Finding judge(const std::string& unit, Properties state) {
   const auto active = state["ActiveState"] + " (" + state["SubState"] + ")";
   if (state["LoadState"] == "not-found")
     return warn(check, "is not installed",
-                "install hostcall's units, or start hostcalld by hand with \"listen\" in its configuration");
+                "install hostcall's units, or start hostcalld by hand and set \"listen\" in its configuration");
   if (state["LoadState"] == "masked") return fail(check, "is masked", "systemctl unmask " + unit);
   if (state["ActiveState"] == "failed")
     return fail(check, active, "journalctl -u " + unit + " -b; then systemctl restart " + unit);
   if (state["ActiveState"] == "active") return ok(check, active);
-  // Without the service, the socket starts it with the first call.
+  // The socket starts an inactive service on the first call.
   if (unit == "hostcalld.service") return ok(check, active + "; the first call starts it, if the socket is active");
   return warn(check, active, "systemctl enable --now " + unit);
 }
@@ -39,17 +39,16 @@ Finding judge(const std::string& unit, Properties state) {
 Finding check_unit(const std::string& unit, const std::string& systemctl, TimePoint deadline) {
   auto shown = program_output({systemctl, "show", "--property=LoadState,ActiveState,SubState", unit}, deadline);
   if (!shown.ok())
-    return warn("unit." + unit, "systemd was not asked: " + shown.error().message(),
-                "ask it: systemctl status " + unit);
+    return warn("unit." + unit, "systemctl failed: " + shown.error().message(), "run systemctl status " + unit);
   return judge(unit, parse(*shown));
 }
 
 }  // namespace
 
 Findings check_units(const Machine& machine, const std::string& systemctl, TimePoint deadline) {
-  // The test of sd_booted(3).
+  // The same test as sd_booted(3).
   if (!machine.exists("/run/systemd/system"))
-    return {ok("unit", "systemd does not run this machine; nothing to look at")};
+    return {ok("unit", "systemd is not this machine's init; there are no units to check")};
   return {check_unit("hostcalld.socket", systemctl, deadline), check_unit("hostcalld.service", systemctl, deadline)};
 }
 

@@ -1,5 +1,5 @@
-// What `hostcallctl doctor` looks at on the host, in groups of one file each. The checks read a Machine, so that tests
-// give them a tree of files; nothing here changes anything.
+// The checks of `hostcallctl doctor` on the host, one file per group. They read a Machine, so that tests can pass a
+// tree of files, and change nothing.
 #pragma once
 
 #include <string>
@@ -12,25 +12,24 @@
 
 namespace hostcall::cli::host {
 
-// check_kernel.cc: known faults of the running kernel's vsock.
+// check_kernel.cc: known faults in the running kernel's vsock.
 Findings check_kernel(const Machine& machine);
 
-// check_vsock.cc: the way of VMs with a CID: module, device, namespace mode. `needed`: some VM record has a CID, so
-// that what is missing is a failure and not a choice.
+// check_vsock.cc: what VMs with a CID need: module, device, namespace mode. `needed`: a VM record has a CID, so that a
+// missing part is a failure and not a warning.
 Findings check_vsock(const Machine& machine, bool needed);
 
-// check_units.cc: hostcalld's units under systemd. `systemctl` is the program to ask.
+// check_units.cc: hostcalld's systemd units. `systemctl` is the program to ask.
 Findings check_units(const Machine& machine, const std::string& systemctl, TimePoint deadline);
 
-// check_daemon.cc: whether hostcalld answers, and as which version. The VMs are its records, nothing if it does not
-// answer.
+// check_daemon.cc: whether hostcalld answers, and its version. `vms`: its records; nothing if it does not answer.
 struct DaemonAnswer {
   Findings findings;
   std::optional<std::vector<v1::VmState>> vms;
 };
 DaemonAnswer check_daemon(Invocation& invocation);
 
-// check_sockets.cc: the Unix listeners of the VMs, and socket files that nobody listens on.
+// check_sockets.cc: the Unix listeners of the VMs, and stale socket files.
 Findings check_sockets(const Machine& machine, const std::optional<std::vector<v1::VmState>>& vms);
 
 }  // namespace hostcall::cli::host

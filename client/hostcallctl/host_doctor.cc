@@ -1,4 +1,4 @@
-// hostcallctl doctor: what keeps VMs from calling this host, and what to do about it.
+// hostcallctl doctor: finds what keeps VMs from calling this host, and tells how to fix it.
 #include <algorithm>
 
 #include "client/cli/output.h"
@@ -8,11 +8,11 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kHelp[] = R"(Looks at everything that calls from VMs need on this host: the daemon and its VM
-records, systemd's units, the kernel's version against known faults, the vhost-vsock
-module and device, the vsock namespace, and the socket files. Changes nothing. Each
-line is ok, warn or fail; what is not ok says what to do. With -q, those that are ok
-are left out.
+constexpr char kHelp[] = R"(Checks everything on this host that calls from VMs need: the daemon and its VM
+records, systemd's units, the kernel's version against known faults, the
+vhost-vsock module and device, the vsock namespace, and the socket files. Changes
+nothing. Each line is ok, warn or fail, and tells you how to fix what is not ok.
+With -q, leaves out what is ok.
 
 Exits with 0 if nothing failed, else with 1.
 )";
@@ -20,7 +20,7 @@ Exits with 0 if nothing failed, else with 1.
 constexpr char kExamples[] = R"(  hostcallctl doctor --json | jq '.findings[] | select(.state != "ok")'
 )";
 
-// Enough for a busy systemd; the rest of --timeout is for the daemon.
+// Enough for a busy systemd; leaves the rest of --timeout to the daemon.
 constexpr Duration kUnitsTime = seconds(5);
 
 void append(Findings& to, Findings more) {
@@ -48,7 +48,7 @@ class HostDoctor : public Verb {
 
 }  // namespace
 
-const VerbEntry kDoctor{"doctor", "what is wrong on this host, and what to do", kHelp, kExamples,
+const VerbEntry kDoctor{"doctor", "find and fix what is wrong on this host", kHelp, kExamples,
                         []() -> std::unique_ptr<Verb> { return std::make_unique<HostDoctor>(); }};
 
 }  // namespace hostcall::cli::host

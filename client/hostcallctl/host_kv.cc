@@ -1,4 +1,4 @@
-// hostcallctl kv: the keys of all VMs, for the programs of the host. What the verbs do is in ../cli/kv.
+// hostcallctl kv: the keys of all VMs, for programs on the host. The verbs are in ../cli/kv.
 #include "client/cli/exit_code.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/text.h"
@@ -28,11 +28,11 @@ constexpr char kTxnExamples[] = R"(  hostcallctl kv txn --vm web1 '{"compare": [
 class HostKeys : public kv::KeySpace {
  public:
   void declare(Arguments& arguments) override {
-    arguments.option("--vm", "NAME", vm_, "The keys are this VM's, which knows them as /self/…");
-    arguments.flag("--shared", shared_, "The keys are those of all, /shared/…");
+    arguments.option("--vm", "NAME", vm_, "Use this VM's keys, which the VM sees as /self/…");
+    arguments.flag("--shared", shared_, "Use the keys that all VMs share, /shared/…");
   }
   std::string full(const std::string& key) const override {
-    if (shared_ && !vm_.empty()) throw usage("--vm and --shared are both given; whose key is meant?");
+    if (shared_ && !vm_.empty()) throw usage("--vm and --shared exclude each other");
     if (!key.starts_with('/')) throw usage(in_quotes(key) + " does not begin with \"/\", as keys do");
     if (shared_) return "/shared" + key;
     return vm_.empty() ? key : "/vm/" + vm_ + key;

@@ -6,13 +6,13 @@
 namespace hostcall::cli::host {
 namespace {
 
-// The word after a marker: "6.1.106-3" of "… Debian 6.1.106-3 (2024-08-26)".
+// The version after a marker: 6.1.106 in "… Debian 6.1.106-3 (2024-08-26)".
 std::optional<KernelVersion> version_after(std::string_view text, std::string_view marker) {
   const auto at = text.rfind(marker);
   return at == std::string_view::npos ? std::nullopt : KernelVersion::parse(text.substr(at + marker.size()));
 }
 
-// Red Hat and its rebuilds, SUSE and Amazon keep an old number and take fixes from newer ones.
+// Red Hat and its rebuilds, SUSE, Amazon and Oracle keep an old version and backport fixes.
 bool is_vendor_kernel(std::string_view release) {
   for (const auto* mark : {".el7", ".el8", ".el9", ".el10", ".amzn", "-default", ".uek"})
     if (release.find(mark) != std::string_view::npos) return true;
@@ -20,10 +20,10 @@ bool is_vendor_kernel(std::string_view release) {
 }
 
 std::optional<KernelVersion> upstream_of(const Machine& machine, const std::string& release) {
-  // Debian's release names the ABI ("6.1.0-25-amd64"), its version string the release that it is built from.
+  // Debian's release names the ABI ("6.1.0-25-amd64"); its version string has the upstream release.
   if (const auto build = machine.read("/proc/sys/kernel/version"))
     if (const auto debian = version_after(*build, "Debian ")) return debian;
-  // Ubuntu: "Ubuntu 5.15.0-91.101-generic 5.15.131", the last word is upstream's.
+  // Ubuntu: "Ubuntu 5.15.0-91.101-generic 5.15.131"; the last word is the upstream release.
   if (const auto signature = machine.read("/proc/version_signature")) return version_after(*signature, " ");
   return is_vendor_kernel(release) ? std::nullopt : KernelVersion::parse(release);
 }

@@ -1,4 +1,4 @@
-// KernelVersion: which upstream release the running kernel is made of, as far as its distribution says.
+// KernelVersion: the upstream release of the running kernel, if its distribution shows it.
 #pragma once
 
 #include <compare>
@@ -17,16 +17,16 @@ struct KernelVersion {
   auto operator<=>(const KernelVersion&) const = default;
   std::string to_string() const;
 
-  // Reads the number that the text begins with: "6.1.106-3", "6.12", "6.18.0-rc1". Nothing: it begins with none.
+  // Reads the version at the start of the text: "6.1.106-3", "6.12", "6.18.0-rc1". Nothing: there is none.
   static std::optional<KernelVersion> parse(std::string_view text);
 };
 
-// What is known of the running kernel.
+// What /proc shows of the running kernel.
 struct RunningKernel {
   std::string release;                    // uname -r
-  std::optional<KernelVersion> upstream;  // nothing: a vendor's kernel, whose number says little about its fixes
+  std::optional<KernelVersion> upstream;  // nothing: a vendor's kernel, whose version does not show its fixes
 };
-// Nothing: /proc does not tell.
+// Nothing: /proc can't be read.
 std::optional<RunningKernel> running_kernel(const Machine& machine);
 
 }  // namespace hostcall::cli::host

@@ -1,5 +1,4 @@
-// hostcallctl: administration of a running hostcalld. Composes the verbs; everything else is in ../cli and in the
-// verbs' own files.
+// hostcallctl: administers a running hostcalld. Lists the verbs, which have files of their own; ../cli does the rest.
 #include "client/hostcallctl/admin_socket.h"
 #include "client/hostcallctl/host_verbs.h"
 
@@ -8,9 +7,8 @@ namespace {
 namespace cli = hostcall::cli;
 namespace host = hostcall::cli::host;
 
-constexpr char kHelp[] = R"(Administers the hostcalld of this machine over its admin socket: which VMs there
-are, what policy decides, who is connected. Only root and members of the group
-hostcall may use the socket.
+constexpr char kHelp[] = R"(Administers this machine's hostcalld over its admin socket: VM records, policy,
+sessions, keys. Only root and members of the group hostcall may use the socket.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web
@@ -39,7 +37,7 @@ cli::Program program() {
                    .variable = "HOSTCALL_ADMIN_SOCKET",
                    .fallback = host::kDefaultAdminSocket,
                    .prefix = "unix:",
-                   .help = "hostcalld's admin socket; default $HOSTCALL_ADMIN_SOCKET, else "
+                   .help = "hostcalld's admin socket; defaults to $HOSTCALL_ADMIN_SOCKET, else "
                            "/run/hostcall/admin.sock."},
       .verbs = verbs(),
       .takes_privileged_port = false,

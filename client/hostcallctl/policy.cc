@@ -1,4 +1,5 @@
-// hostcallctl policy: check files, ask how a call is decided, put what is on disk in force.
+// hostcallctl policy: checks files, explains how policy decides a call, reloads the files.
+#include "client/cli/file.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
@@ -10,18 +11,18 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kCheckHelp[] = R"(Lets hostcalld parse policy files without using them: those named, in that order,
-or the configured ones on disk. Exits with 1 if they are broken, and says file,
-line and reason.
+constexpr char kCheckHelp[] = R"(Asks hostcalld to parse policy files without applying them: the given files in
+that order, or the configured files. If a file is invalid, prints file, line and
+reason, and exits with 1.
 )";
 
 constexpr char kCheckExamples[] = R"(  hostcallctl policy check
   hostcallctl policy check new/*.json && cp new/*.json /etc/hostcall/policy.d/
 )";
 
-constexpr char kExplainHelp[] = R"(Says how the policy in force decides a call of a VM, and which rule of which file
-does. The text is the one that a denied guest and the audit record see. Exits with
-0 if the call is allowed and with 126 if it is denied.
+constexpr char kExplainHelp[] = R"(Explains how the policy in force decides a call of a VM, and which rule of which
+file decides. A denied guest and the audit record get the same text. Exits with 0
+if the call is allowed, and with 126 if it is denied.
 )";
 
 constexpr char kExplainExamples[] = R"(  hostcallctl policy explain --vm web1 --call hostcall.v1.Host/Info
@@ -29,9 +30,9 @@ constexpr char kExplainExamples[] = R"(  hostcallctl policy explain --vm web1 --
       --resource /shared/motd --privileged-port
 )";
 
-constexpr char kReloadHelp[] = R"(Reads configuration, VM records and policy again, all or nothing: if any file is
-broken, everything old stays in force, and the exit code is 1. What
-systemctl reload hostcalld does, with the answer in your hands.
+constexpr char kReloadHelp[] = R"(Reloads configuration, VM records and policy, all or nothing: if a file is
+invalid, nothing changes, and the exit code is 1. Does the same as
+systemctl reload hostcalld, but reports the outcome.
 )";
 
 constexpr char kReloadExamples[] = R"(  hostcallctl policy check && hostcallctl policy reload
@@ -44,11 +45,11 @@ std::string count(std::uint64_t number, const char* noun) {
 class PolicyCheck : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.positional("FILE", files_, "JSON policy files; none: the configured ones.");
+    arguments.positional("FILE", files_, "JSON policy files; defaults to the configured files.");
   }
   ExitCode run(Invocation& invocation) override {
     const auto reply = invocation.client().call<v1::Admin::PolicyCheck>(request(), invocation.rest());
-    // Here a malformed request is the very answer that was asked for.
+    // An invalid file is a negative answer here, not a usage error.
     if (reply.status().code == Code::kInvalidArgument)
       throw Failure{ExitCode::kNegative, escape_message(reply.status().message)};
     const auto checked = value_of(reply);
@@ -79,7 +80,7 @@ class PolicyExplain : public Verb {
     arguments.required();
     arguments.option("--call", "SERVICE/METHOD", call_, "The call, for example hostcall.v1.Host/Info.");
     arguments.required();
-    arguments.option("--resource", "TEXT", resource_, "The call's resource, where the method has one.");
+    arguments.option("--resource", "TEXT", resource_, "The call's resource, if the method has one.");
     arguments.flag("--privileged-port", privileged_, "Decide as for a source port below 1024.");
   }
   ExitCode run(Invocation& invocation) override {
@@ -109,12 +110,12 @@ class PolicyReload : public Verb {
 
 }  // namespace
 
-const VerbEntry kPolicyCheck{"policy check", "parse policy files without using them", kCheckHelp, kCheckExamples,
+const VerbEntry kPolicyCheck{"policy check", "parse policy files without applying them", kCheckHelp, kCheckExamples,
                              []() -> std::unique_ptr<Verb> { return std::make_unique<PolicyCheck>(); }};
-const VerbEntry kPolicyExplain{"policy explain", "how a call is decided, and by which rule", kExplainHelp,
+const VerbEntry kPolicyExplain{"policy explain", "explain how policy decides a call, by which rule", kExplainHelp,
                                kExplainExamples,
                                []() -> std::unique_ptr<Verb> { return std::make_unique<PolicyExplain>(); }};
-const VerbEntry kPolicyReload{"policy reload", "put configuration, VMs and policy on disk in force", kReloadHelp,
+const VerbEntry kPolicyReload{"policy reload", "reload configuration, VM records and policy", kReloadHelp,
                               kReloadExamples,
                               []() -> std::unique_ptr<Verb> { return std::make_unique<PolicyReload>(); }};
 

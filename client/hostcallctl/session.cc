@@ -1,4 +1,4 @@
-// hostcallctl session: the open connections of VMs and administrators.
+// hostcallctl session: lists and closes the open sessions of VMs and administrators.
 #include "client/cli/duration.h"
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
@@ -7,16 +7,16 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kListHelp[] = R"(Lists the open sessions, by id: who is connected, from where, for how long, and
-with how many calls and bytes. VM @admin is an administrator's connection, such as
-this one. With -q, the ids alone.
+constexpr char kListHelp[] = R"(Lists the open sessions by id: who is connected, from where, for how long, and
+with how many calls and bytes. VM @admin is an administrator's connection, such
+as this one. With -q, prints only the ids.
 )";
 
 constexpr char kListExamples[] = R"(  hostcallctl session list --vm web1
 )";
 
-constexpr char kCloseHelp[] = R"(Ends one session. Its client may connect again at once: to keep a VM out, remove
-it or change the policy.
+constexpr char kCloseHelp[] = R"(Ends one session. Its client may reconnect at once: to keep a VM out, remove it
+or change the policy.
 )";
 
 constexpr char kCloseExamples[] = R"(  hostcallctl session close 17
@@ -42,7 +42,7 @@ std::string ids_of(const v1::SessionListResponse& list) {
 class SessionList : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.option("--vm", "NAME", vm_, "Only the sessions of this VM.");
+    arguments.option("--vm", "NAME", vm_, "List only the sessions of this VM.");
   }
   ExitCode run(Invocation& invocation) override {
     v1::SessionListRequest request;
@@ -73,7 +73,7 @@ class SessionClose : public Verb {
 
 }  // namespace
 
-const VerbEntry kSessionList{"session list", "who is connected", kListHelp, kListExamples,
+const VerbEntry kSessionList{"session list", "list who is connected", kListHelp, kListExamples,
                              []() -> std::unique_ptr<Verb> { return std::make_unique<SessionList>(); }};
 const VerbEntry kSessionClose{"session close", "end one session", kCloseHelp, kCloseExamples,
                               []() -> std::unique_ptr<Verb> { return std::make_unique<SessionClose>(); }};

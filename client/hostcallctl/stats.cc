@@ -1,4 +1,4 @@
-// hostcallctl stats: the daemon's counters and gauges.
+// hostcallctl stats: prints the daemon's counters and gauges.
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
 #include "hostcall/v1/admin.hostcall.h"
@@ -29,7 +29,7 @@ class Stats : public Verb {
 
 }  // namespace
 
-const VerbEntry kStats{"stats", "hostcalld's counters", kHelp, kExamples,
+const VerbEntry kStats{"stats", "print hostcalld's counters", kHelp, kExamples,
                        []() -> std::unique_ptr<Verb> { return std::make_unique<Stats>(); }};
 
 }  // namespace hostcall::cli::host

@@ -1,4 +1,4 @@
-// hostcallctl vm list, show and remove: the VM records and what each VM uses now. vm_add.cc makes new ones.
+// hostcallctl vm list, show and remove: VM records and what each VM uses now. vm_add.cc adds records.
 #include "client/hostcallctl/vm_text.h"
 
 #include "client/cli/limit_table.h"
@@ -10,7 +10,7 @@ namespace hostcall::cli::host {
 namespace {
 
 constexpr char kListHelp[] = R"(Lists the VM records by name: how each VM is recognised, where its record comes
-from, and what it uses now. With -q, the names alone.
+from, and what it uses now. With -q, prints only the names.
 )";
 
 constexpr char kListExamples[] = R"(  hostcallctl vm list
@@ -22,10 +22,10 @@ constexpr char kShowHelp[] = R"(Shows one VM record, its present state, and its 
 constexpr char kShowExamples[] = R"(  hostcallctl vm show web1 --json | jq .vm.bootId
 )";
 
-constexpr char kRemoveHelp[] = R"(Takes out a VM that was added at run time, and ends its sessions within a second.
-A VM that a file of vms.d names is removed there, followed by a reload.
-Its keys in the store stay, for a VM of the same name that comes later; --purge
-deletes them, also those of a VM that is not registered any more.
+constexpr char kRemoveHelp[] = R"(Removes a VM that was added at run time, and ends its sessions within a second.
+To remove a VM that a file in vms.d defines, edit the file and reload. The VM's
+keys in the store stay, for a later VM of the same name; --purge deletes them,
+even if the VM is no longer registered.
 )";
 
 constexpr char kRemoveExamples[] = R"(  hostcallctl vm remove web1
@@ -79,7 +79,7 @@ class VmRemove : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.positional("NAME", name_, "Name of the record.");
-    arguments.flag("--purge", purge_, "Delete its keys, too.");
+    arguments.flag("--purge", purge_, "Also delete its keys.");
   }
   ExitCode run(Invocation& invocation) override {
     v1::VmRemoveRequest request;
@@ -99,11 +99,11 @@ class VmRemove : public Verb {
 
 }  // namespace
 
-const VerbEntry kVmList{"vm list", "the VM records, and what each VM uses now", kListHelp, kListExamples,
+const VerbEntry kVmList{"vm list", "list the VM records, and what each VM uses now", kListHelp, kListExamples,
                         []() -> std::unique_ptr<Verb> { return std::make_unique<VmList>(); }};
-const VerbEntry kVmShow{"vm show", "one VM record, its state and limits", kShowHelp, kShowExamples,
+const VerbEntry kVmShow{"vm show", "show one VM record, its state and limits", kShowHelp, kShowExamples,
                         []() -> std::unique_ptr<Verb> { return std::make_unique<VmShow>(); }};
-const VerbEntry kVmRemove{"vm remove", "take out a VM that was added at run time", kRemoveHelp, kRemoveExamples,
+const VerbEntry kVmRemove{"vm remove", "remove a VM that was added at run time", kRemoveHelp, kRemoveExamples,
                           []() -> std::unique_ptr<Verb> { return std::make_unique<VmRemove>(); }};
 
 }  // namespace hostcall::cli::host

@@ -10,11 +10,11 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kHelp[] = R"(Registers a VM in the running hostcalld and opens its Unix listener, if it has
-one. A VM is recognised by its CID (AF_VSOCK: QEMU with vhost-vsock), or by a Unix
-listener of its own (Firecracker, Cloud Hypervisor, vhost-device-vsock), which for
-a VMM with uds_path P and port 18499 is P_18499. The record is kept when hostcalld
-restarts, and with --persistent also when the host does. -q prints nothing.
+constexpr char kHelp[] = R"(Registers a VM in the running hostcalld and opens its Unix listener, if any.
+hostcalld recognises a VM by its CID (AF_VSOCK: QEMU with vhost-vsock) or by its
+own Unix listener (Firecracker, Cloud Hypervisor, vhost-device-vsock), which for
+a VMM with uds_path P and port 18499 is P_18499. The record survives restarts of
+hostcalld, and with --persistent also of the host. With -q, prints nothing.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web --limit streams=64
@@ -46,10 +46,11 @@ class VmAdd : public Verb {
     arguments.positional("NAME", name_, "Lower-case letters, digits, _ . and -; at most 64.");
     arguments.option("--cid", "N", cid_, {3, kMaxUint32 - 1}, "The guest's CID.");
     arguments.option("--unix", "PATH", unix_path_, "The VM's own listener, which hostcalld creates.");
-    arguments.option("--vmm-uid", "UID", vmm_uid_, {0, kMaxUint32 - 1}, "uid that the VMM must have on that listener.");
+    arguments.option("--vmm-uid", "UID", vmm_uid_, {0, kMaxUint32 - 1},
+                     "The uid that the VMM must have to connect there.");
     arguments.option("--uuid", "UUID", uuid_, "Shown to guest and services.");
-    arguments.option("--tag", "TAG", tags_, "For policy rules, as tag:TAG; may be given again.");
-    arguments.option("--limit", "NAME=VALUE", limits_, "A limit of this VM's own; may be given again.");
+    arguments.option("--tag", "TAG", tags_, "A tag for policy rules (tag:TAG); may be repeated.");
+    arguments.option("--limit", "NAME=VALUE", limits_, "A limit of this VM; may be repeated.");
     arguments.flag("--persistent", persistent_, "Keep the record when the host restarts.");
   }
   ExitCode run(Invocation& invocation) override {

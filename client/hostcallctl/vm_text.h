@@ -9,7 +9,7 @@ namespace hostcall::cli::host {
 
 // "CID 42", "unix /run/…/web1.sock", or both.
 std::string evidence_of(const v1::VmRecord& record);
-// The record and its state, one fact per line.
+// The record and its state, one field per line.
 std::string describe(const v1::VmState& vm);
 
 }  // namespace hostcall::cli::host
