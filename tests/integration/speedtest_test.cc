@@ -56,12 +56,12 @@ TEST_F(SpeedTest, PrintsIntervalsAndASummary) {
   for (const auto* part : {"[  1]  0.0-", "[  4]  0.0-", "calls/sec", "bits/sec", " speedtest ---\nlatency   median ",
                            "4 in flight\ndownload  ", "\nupload  "})
     EXPECT_TRUE(contains(done.output, part)) << part << " in\n" << done.output;
-  const auto quiet = run({"-t", "100ms", "-q"});
+  const auto quiet = run({"-t", "300ms", "-q"});
   EXPECT_TRUE(quiet.output.starts_with("--- ")) << quiet.output;
 }
 
 TEST_F(SpeedTest, StaysWithinTheLimitsOfTheVm) {
-  const auto done = run({"-t", "100ms", "--json"}, "small1");
+  const auto done = run({"-t", "300ms", "--json"}, "small1");
   ASSERT_EQ(done.code, 0) << done.errors;
   const auto report = json::parse(done.output);
   EXPECT_EQ(report["parallel"]["inFlight"], 2);
@@ -72,7 +72,7 @@ TEST_F(SpeedTest, StaysWithinTheLimitsOfTheVm) {
     EXPECT_EQ(refused.code, 2) << refused.errors;
     EXPECT_TRUE(contains(refused.errors, std::string(option) + ": this VM's limits allow at most ")) << refused.errors;
   }
-  EXPECT_EQ(run({"-t", "100ms", "-P", "256", "-q"}).code, 0) << "all that the VM may have";
+  EXPECT_EQ(run({"-t", "300ms", "-P", "256", "-q"}).code, 0) << "all that the VM may have";
 }
 
 TEST_F(SpeedTest, APolicyThatDeniesItIsNamed) {

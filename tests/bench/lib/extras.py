@@ -9,16 +9,16 @@ import statistics
 import subprocess
 import time
 
+from lib import bounds
 from lib.breakdown import self_costs
 from lib.measure import Record
-from lib.process import Failure, on_core, rss_kib, run_client, said_by
+from lib.process import PATIENCE, Failure, on_core, rss_kib, run_client, said_by
 from lib.store import store
 from lib.systems import start_daemon
 
 HOLDERS = 4  # processes among which the idle connections are divided, each with its own descriptors
 DAEMON_CORE, CLIENT_CORE = 0, 0
-ATTACH_SECONDS = 20
-CONNECT_SECONDS = 120
+COUNTS = 4  # of what is above its bound, before it has failed
 
 
 def run_extras(space, programs, effort, wanted):
@@ -28,9 +28,20 @@ def run_extras(space, programs, effort, wanted):
         if name not in wanted:
             continue
         try:
-            records += measure(space, programs, effort)
+            records += measure_within_bounds(measure, space, programs, effort)
         except (Failure, OSError, subprocess.SubprocessError) as failure:
             records.append(Record(0, "same", name, "hostcall", None, str(failure)))
+    return records
+
+
+def measure_within_bounds(measure, space, programs, effort):
+    """The slower the machine, the more of the daemon's timers are due during so many calls, and the fewer calls may be
+    ready at once: what is above its bound is counted again, a few times."""
+    for _ in range(COUNTS):
+        records = measure(space, programs, effort)
+        bounds.judge(records)
+        if not any(record.why for record in records):
+            break
     return records
 
 
@@ -43,13 +54,13 @@ def idle(space, programs, effort):
     each = effort.idle_connections // HOLDERS
     holders = [hold(space, programs, [daemon.address, i * each, each, effort.idle_vms]) for i in range(HOLDERS)]
     for holder in holders:
-        wait_until(lambda: said_by(holder) == "ready", holder, CONNECT_SECONDS, "no idle connections")
+        wait_until(lambda: said_by(holder) == "ready", holder, "no idle connections")
     full, cpu, begin = rss_kib(pid), cpu_seconds(pid), time.monotonic()
     time.sleep(effort.idle_seconds)
     cpu, seconds = cpu_seconds(pid) - cpu, time.monotonic() - begin
     for holder in holders:
         holder.stdin.close()
-        if holder.wait(60) != 0:
+        if holder.wait(PATIENCE) != 0:
             raise Failure(f"an idle connection was lost: {said_by(holder)}")
     space.stop([daemon.process])
     return [Record(0, "same", "idle", "hostcall", {
@@ -79,9 +90,9 @@ def whoami(space, programs, effort):
 def seconds_of(argv):
     begin = time.monotonic()
     done = subprocess.run(argv, preexec_fn=on_core(CLIENT_CORE), stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=60)
+                          timeout=PATIENCE)
     if done.returncode != 0:
-        raise Failure(f"hostcall whoami: {done.stderr.decode(errors='replace')}")
+        raise Failure(f"{argv[0]}: {done.stderr.decode(errors='replace')}")
     return time.monotonic() - begin
 
 
@@ -114,13 +125,13 @@ def syscalls(space, programs, effort):
 def count_syscalls(space, programs, daemon, work, calls):
     server_file, client_file = space.path / "strace-server", space.path / "strace-client"
     tracer = space.start(["strace", "-f", "-c", "-o", server_file, "-p", daemon.process.pid], CLIENT_CORE)
-    wait_until(lambda: is_traced(daemon.process.pid), tracer, ATTACH_SECONDS, "strace can't attach to the daemon")
+    wait_until(lambda: is_traced(daemon.process.pid), tracer, "strace can't attach to the daemon")
     try:
         run_client(["strace", "-f", "-c", "-o", client_file, programs.get("bench-hostcall-client"), "--address",
-                    daemon.address, "--work", work, "--calls", calls], 120)
+                    daemon.address, "--work", work, "--calls", calls])
     finally:
         tracer.send_signal(signal.SIGINT)
-        tracer.wait(20)
+        tracer.wait(PATIENCE)
     return {"client": read_counts(client_file), "server": read_counts(server_file)}
 
 
@@ -128,9 +139,9 @@ def is_traced(pid):
     return not re.search(r"^TracerPid:\s+0$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
 
 
-def wait_until(condition, process, seconds, otherwise):
+def wait_until(condition, process, otherwise):
     """Until the process has brought it about. Its output tells why it has not."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         if process.poll() is not None or time.monotonic() > deadline:
             raise Failure(f"{otherwise}: {said_by(process)}")
@@ -159,16 +170,29 @@ def instructions(space, programs, effort):
     parts = {side: {part: (count - few[side][part]) / calls for part, count in many[side].most_common()}
              for side in ("client", "server")}
     figures = {side: sum(parts[side].values()) for side in parts}
-    return [Record(0, "same", "instructions-unary", "hostcall", {**figures, "parts": parts})]
+    return [Record(0, "same", "instructions-unary", "hostcall", {**figures, "parts": parts}),
+            Record(0, "same", "instructions-whoami", "hostcall", {"whoami": whoami_instructions(space, programs)})]
+
+
+def whoami_instructions(space, programs):
+    """Of `hostcall whoami` as a whole process, the dynamic linker's included: what a script in a guest waits for."""
+    profile = space.path / "callgrind-whoami"
+    daemon = start_daemon(space, programs, DAEMON_CORE)
+    seconds_of([*callgrind(profile), programs.get("hostcall"), "--address", daemon.address, "whoami"])
+    space.stop([daemon.process])
+    return sum(self_costs(profile).values())
+
+
+def callgrind(profile):
+    return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--log-file=/dev/null"]
 
 
 def count_instructions(space, programs, calls):
     profiles = {side: space.path / f"callgrind-{side}" for side in ("client", "server")}
-    under = {side: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={path}", "--log-file=/dev/null"]
-             for side, path in profiles.items()}
+    under = {side: callgrind(path) for side, path in profiles.items()}
     daemon = start_daemon(space, programs, DAEMON_CORE, under=under["server"])
     run_client([*under["client"], programs.get("bench-hostcall-client"), "--address", daemon.address, "--work", "unary",
-                "--calls", calls], 120)
+                "--calls", calls])
     space.stop([daemon.process])
     return {side: self_costs(path) for side, path in profiles.items()}
 

@@ -6,9 +6,6 @@ from lib.process import Failure, PINS, pins, run_client
 from lib.systems import SYSTEMS, WORKS, start_server
 
 
-MOST_SECONDS = 20  # that a measurement may take, besides ten times its own
-
-
 @dataclasses.dataclass(frozen=True)
 class Effort:
     rounds: int
@@ -92,7 +89,7 @@ class Rounds:
         argv = [self.programs.get(f"bench-{system.program}-client"), "--address", server.address,
                 "--server", server.process.pid, "--seconds", seconds, "--warmup", effort.warmup,
                 "--bytes", effort.stream_bytes, *WORKS[work].arguments, *system.client]
-        return run_client(argv, MOST_SECONDS + 10 * seconds, client_core)
+        return run_client(argv, client_core)
 
 
 def chosen_systems(names):

@@ -4,13 +4,12 @@ import signal
 import time
 
 from lib.measure import Record
-from lib.process import PINS, Failure, rss_kib, run_client
+from lib.process import PATIENCE, PINS, Failure, rss_kib, run_client
 from lib.systems import STORE_RULES, start_daemon
 
 SERVER_CORE, CLIENT_CORE = PINS["same"]
 WRITERS = 64
 VMS = 10  # among which the watches are divided
-SECONDS = 300
 
 
 def store(space, programs, effort):
@@ -19,7 +18,7 @@ def store(space, programs, effort):
 
 
 def run(programs, *words):
-    return run_client([programs.get("bench-store"), *words], SECONDS)
+    return run_client([programs.get("bench-store"), *words])
 
 
 def record(name, figures):
@@ -61,7 +60,7 @@ def start(space, programs, effort):
     empty = rss_kib(daemon.process.pid) / 1024
     filled = run(programs, "fill", f"unix:{daemon.directory}/admin.sock", effort.store_keys)
     daemon.process.send_signal(signal.SIGTERM)
-    if daemon.process.wait(60) != 0:
+    if daemon.process.wait(PATIENCE) != 0:
         raise Failure("hostcalld did not end in order")
     begin = time.monotonic()
     again = space.start_server([programs.get("hostcalld"), "--config", daemon.directory / "hostcalld.json"],
