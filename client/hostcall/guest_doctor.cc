@@ -1,4 +1,4 @@
-// hostcall doctor: checks everything between this VM and its host, and tells how to fix what it finds.
+// hostcall doctor: checks everything between this VM and its host, and says how to fix what it finds.
 #include "client/cli/output.h"
 #include "client/hostcall/guest_checks.h"
 #include "client/hostcall/guest_verbs.h"

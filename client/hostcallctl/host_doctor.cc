@@ -1,4 +1,4 @@
-// hostcallctl doctor: finds what keeps VMs from calling this host, and tells how to fix it.
+// hostcallctl doctor: finds what keeps VMs from calling this host, and says how to fix it.
 #include <algorithm>
 
 #include "client/cli/output.h"

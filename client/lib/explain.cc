@@ -14,9 +14,9 @@ std::string_view vsock_hint(int code, bool has_source) {
     case ENETUNREACH: return "this machine has no vsock device: give the VM one (vhost-vsock-pci)";
     case EAFNOSUPPORT: return "the kernel has no AF_VSOCK: load vmw_vsock_virtio_transport";
     case ETIMEDOUT: return "the host does not answer: has the VM just been restored or migrated?";
-    case EADDRINUSE: return "another connection has the source port";
+    case EADDRINUSE: return "another connection uses the source port";
     case EACCES:
-      return has_source ? "a source port below 1024 needs CAP_NET_BIND_SERVICE: be root, and not of a user namespace"
+      return has_source ? "a source port below 1024 needs CAP_NET_BIND_SERVICE: be root, outside any user namespace"
                         : "";
     default: return "";
   }
@@ -24,9 +24,9 @@ std::string_view vsock_hint(int code, bool has_source) {
 
 std::string_view unix_hint(int code) {
   switch (code) {
-    case ENOENT: return "no such socket: is hostcalld running, and the path right?";
+    case ENOENT: return "no such socket: is hostcalld running, and is the path right?";
     case ECONNREFUSED: return "nobody listens: is hostcalld running?";
-    case EACCES: return "this user may not write to the socket: be root or join its group";
+    case EACCES: return "this user may not open the socket: be root or join its group";
     case EAGAIN: return "the listener's backlog is full: the host is overloaded";
     default: return "";
   }

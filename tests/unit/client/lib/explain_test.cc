@@ -17,12 +17,12 @@ std::string explained(const char* address, int code, std::uint32_t source_port =
 
 TEST(Explain, SaysWhatHappenedAndWhatToDo) {
   EXPECT_EQ(explained("unix:/x", ENOENT),
-            "connect unix:/x: No such file or directory; no such socket: is hostcalld running, and the path right?");
-  EXPECT_THAT(explained("unix:/x", EACCES), HasSubstr("may not write to the socket"));
+            "connect unix:/x: No such file or directory; no such socket: is hostcalld running, and is the path right?");
+  EXPECT_THAT(explained("unix:/x", EACCES), HasSubstr("may not open the socket"));
   EXPECT_THAT(explained("vsock:2:1", ENODEV), HasSubstr("vhost-vsock-pci"));
   EXPECT_THAT(explained("vsock:2:1", ECONNRESET), HasSubstr("hostcalld running on the host"));
   EXPECT_THAT(explained("vsock:2:1", EACCES, 700), HasSubstr("CAP_NET_BIND_SERVICE"));
-  EXPECT_THAT(explained("vsock:2:1", EADDRINUSE, 700), HasSubstr("another connection has the source port"));
+  EXPECT_THAT(explained("vsock:2:1", EADDRINUSE, 700), HasSubstr("another connection uses the source port"));
 }
 
 TEST(Explain, APrivilegedPortThatIsRefusedNamesTheCapability) {
@@ -31,7 +31,7 @@ TEST(Explain, APrivilegedPortThatIsRefusedNamesTheCapability) {
   options.privileged_port = true;
   EXPECT_EQ(explain_connect({EACCES, "bind a source port from 512 to 1023"}, options),
             "bind a source port from 512 to 1023: Permission denied; a source port below 1024 needs "
-            "CAP_NET_BIND_SERVICE: be root, and not of a user namespace");
+            "CAP_NET_BIND_SERVICE: be root, outside any user namespace");
 }
 
 TEST(Explain, WithoutAHintTheErrorStandsAlone) {
