@@ -77,7 +77,7 @@ class Pump {
 
 GenericCall::GenericCall(Invocation& invocation, const std::string& method) : invocation_(invocation), name_(method) {
   if (method.find('/') == std::string::npos)
-    throw usage(in_quotes(method) + " is no method; write package.Service/Method, as hostcall services does");
+    throw usage(in_quotes(method) + " is not a method; write package.Service/Method, as hostcall services does");
   load_schema();
   method_ = schema_->find_method(method);
   if (method_ == nullptr)
@@ -104,7 +104,7 @@ void GenericCall::load_schema() {
 std::string GenericCall::request_of(const std::string& json) const {
   std::string error;
   auto bytes = schema_->from_json(method_->input_type()->full_name(), json, error);
-  if (!bytes) throw usage("the JSON is no " + method_->input_type()->full_name() + ": " + escape_message(error));
+  if (!bytes) throw usage("the JSON is not a " + method_->input_type()->full_name() + ": " + escape_message(error));
   return *std::move(bytes);
 }
 

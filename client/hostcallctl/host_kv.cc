@@ -33,7 +33,7 @@ class HostKeys : public kv::KeySpace {
   }
   std::string full(const std::string& key) const override {
     if (shared_ && !vm_.empty()) throw usage("--vm and --shared exclude each other");
-    if (!key.starts_with('/')) throw usage(in_quotes(key) + " does not begin with \"/\", as keys do");
+    if (!key.starts_with('/')) throw usage(in_quotes(key) + " is not a key: keys begin with \"/\"");
     if (shared_) return "/shared" + key;
     return vm_.empty() ? key : "/vm/" + vm_ + key;
   }

@@ -31,7 +31,7 @@ Result<pid_t> start(const std::vector<std::string>& argv, const UniqueFd& output
                      {.input = nothing.get(), .output = output.get(), .errors = nothing.get(), .environment = {}});
 }
 
-// Everything up to the end of file.
+// Reads to the end of file.
 Result<std::string> read_all(int fd, TimePoint deadline) {
   std::string text;
   char buffer[4096];

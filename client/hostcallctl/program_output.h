@@ -9,8 +9,8 @@
 
 namespace hostcall::cli::host {
 
-// Runs argv[0] of the PATH with no input and returns its standard output. Errors: it can not be started, it fails, or
-// it does not end before the deadline; it is killed then.
+// Runs argv[0] from the PATH without input and returns its standard output. Errors: it can't be started, it fails, or
+// it does not end before the deadline and is killed.
 Result<std::string> program_output(const std::vector<std::string>& argv, TimePoint deadline);
 
 }  // namespace hostcall::cli::host
