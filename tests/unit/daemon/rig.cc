@@ -58,7 +58,7 @@ Rig::Rig(const RigOptions& options)
   registry.replace_files(Registry::read_directory(config.vms_directory), options.limits);
 }
 
-Rig::~Rig() {
+void Rig::stop() {
   server.shut_down();
   advance(config.timeouts.drain + seconds(2), seconds(1));
 }

@@ -8,32 +8,30 @@
 #include <vector>
 
 #include "daemon/calls/server.h"
+#include "tests/support/manual_time.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wire_client.h"
 
 namespace hostcall::daemon::test {
 
+using hostcall::test::ManualTime;
 using hostcall::test::TempDir;
 using hostcall::test::WireClient;
-
-// Stands until it is told to go on.
-class ManualTime final : public TimeSource {
- public:
-  TimePoint now() const override { return now_; }
-  void advance(Duration time) { now_ += time; }
-
- private:
-  TimePoint now_{seconds(1'000'000)};
-};
 
 // Keeps what it was told, one line each: "session 7 ended", "web1 booted b2".
 class Lifetimes final : public LifetimeObserver {
  public:
   std::vector<std::string> log;
+  LifetimeObserver* next = nullptr;  // told the same
+
   void session_ended(std::uint64_t session_id) override {
     log.push_back("session " + std::to_string(session_id) + " ended");
+    if (next != nullptr) next->session_ended(session_id);
   }
-  void boot_began(const Vm& vm) override { log.push_back(vm.record.name + " booted " + vm.boot_id); }
+  void boot_began(const Vm& vm) override {
+    log.push_back(vm.record.name + " booted " + vm.boot_id);
+    if (next != nullptr) next->boot_began(vm);
+  }
 };
 
 struct RigOptions {
@@ -46,11 +44,12 @@ struct RigOptions {
 class Rig {
  public:
   explicit Rig(const RigOptions& options = {});
-  // Ends the connections that are left.
-  ~Rig();
+  ~Rig() { stop(); }
 
   // Opens the listeners. Methods are registered before.
   void start() { server.start(); }
+  // Ends the connections that are left. For who has things that must not outlive them; otherwise the Rig does it.
+  void stop();
   // Lets the daemon do all it can at this time.
   void settle() { reactor.run_ready(); }
   // Goes on in steps, so that deadlines on the way are met one by one.

@@ -1,0 +1,241 @@
+// The listener: real sockets; what would spoil the process for others (no descriptors left, descriptors of systemd) in
+// a child.
+#include "daemon/loop/listener.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+
+#include "tests/support/temp_dir.h"
+
+namespace hostcall::daemon {
+namespace {
+
+using ::testing::HasSubstr;
+
+net::Address unix_address(const std::string& path) { return *net::Address::parse("unix:" + path); }
+
+// Keeps the connections that were accepted.
+struct Collector final : Acceptor {
+  void accepted(UniqueFd fd, const Listener& listener) override {
+    connections.push_back(std::move(fd));
+    name = *listener.name();
+    if (stop_after == connections.size()) stopping->stop();
+  }
+  void accept_failed(const Error& error, const Listener&) override { failures.push_back(error.code); }
+
+  std::vector<UniqueFd> connections;
+  std::vector<int> failures;
+  std::string name;
+  Listener* stopping = nullptr;
+  std::size_t stop_after = 0;
+};
+
+class ListenerTest : public testing::Test {
+ protected:
+  std::unique_ptr<Listener> listen(const std::string& path, bool inherited = false) {
+    auto fd = net::listen(unix_address(path));
+    EXPECT_TRUE(fd.ok());
+    auto listener = std::make_unique<Listener>(*reactor_, static_cast<Acceptor&>(collector_), std::move(*fd),
+                                               unix_address(path), inherited);
+    EXPECT_TRUE(listener->start().ok());
+    return listener;
+  }
+  UniqueFd connect() const {
+    auto fd = net::start_connect(unix_address(path_), seconds(1));
+    return fd.ok() ? std::move(*fd) : UniqueFd();
+  }
+  // Whether the other end is closed.
+  static bool is_closed(const UniqueFd& fd) {
+    char byte;
+    return ::recv(fd.get(), &byte, 1, MSG_DONTWAIT) == 0;
+  }
+
+  hostcall::test::TempDir directory_;
+  const std::string path_ = directory_ / "l.sock";
+  std::optional<Reactor> reactor_{std::in_place};
+  Collector collector_;
+};
+
+TEST_F(ListenerTest, AcceptsAllThatWaits) {
+  const auto listener = listen(path_);
+  EXPECT_EQ(listener->address().path, path_);
+  EXPECT_FALSE(listener->inherited());
+  std::vector<UniqueFd> peers;
+  for (int i = 0; i < 200; ++i) peers.push_back(connect());  // more than a turn's
+  reactor_->run_ready();
+  EXPECT_EQ(collector_.connections.size(), 200u);
+  EXPECT_EQ(collector_.name, "unix:" + path_);
+  EXPECT_TRUE(collector_.failures.empty());
+  for (const auto& fd : collector_.connections) EXPECT_NE(::fcntl(fd.get(), F_GETFL) & O_NONBLOCK, 0);
+  ASSERT_EQ(::write(peers[7].get(), "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(::read(collector_.connections[7].get(), &byte, 1), 1) << "in the order in which they came";
+  peers.push_back(connect());
+  reactor_->run_ready();
+  EXPECT_EQ(collector_.connections.size(), 201u);
+}
+
+TEST_F(ListenerTest, AfterStopPeersWait) {
+  const auto listener = listen(path_);
+  listener->stop();
+  listener->stop();
+  const auto peer = connect();
+  ASSERT_TRUE(peer) << "the backlog takes it";
+  reactor_->run_ready();
+  EXPECT_TRUE(collector_.connections.empty());
+  EXPECT_FALSE(is_closed(peer));
+  ASSERT_TRUE(listener->start().ok());
+  reactor_->run_ready();
+  EXPECT_EQ(collector_.connections.size(), 1u);
+}
+
+TEST_F(ListenerTest, StopsInTheMiddleOfATurn) {
+  const auto listener = listen(path_);
+  collector_.stopping = listener.get();
+  collector_.stop_after = 2;
+  const UniqueFd peers[] = {connect(), connect(), connect()};
+  reactor_->run_ready();
+  EXPECT_EQ(collector_.connections.size(), 2u);
+}
+
+TEST_F(ListenerTest, CloseFreesThePath) {
+  const auto listener = listen(path_);
+  ASSERT_TRUE(std::filesystem::exists(path_));
+  listener->close();
+  EXPECT_FALSE(std::filesystem::exists(path_));
+  EXPECT_FALSE(connect());
+  const auto other = listen(path_);
+  listener->close();
+  EXPECT_TRUE(std::filesystem::exists(path_)) << "it is the other's now";
+}
+
+TEST_F(ListenerTest, ItsEndFreesThePath) {
+  { const auto listener = listen(path_); }
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(ListenerTest, ThePathOfAnInheritedSocketStays) {
+  { const auto listener = listen(path_, true); }
+  EXPECT_TRUE(std::filesystem::exists(path_)) << "systemd listens on";
+}
+
+TEST_F(ListenerTest, AnAbstractNameIsNoFile) {
+  const std::string name = "@hc-test-" + std::to_string(::getpid());
+  const auto file = directory_.write(name, "not a socket");
+  std::filesystem::current_path(directory_.path());
+  { const auto listener = listen(name); }
+  std::filesystem::current_path("/");
+  EXPECT_TRUE(std::filesystem::exists(file));
+}
+
+// ---------------------------------------------------------------- without descriptors
+
+// Ends the child with a text that the parent looks for.
+void require(bool so, const char* what) {
+  if (so) return;
+  std::fprintf(stderr, "not so: %s\n", what);
+  std::exit(1);
+}
+
+// Takes the descriptors that are left but the last few.
+std::vector<UniqueFd> take_all_descriptors() {
+  const rlimit few{256, 256};
+  require(::setrlimit(RLIMIT_NOFILE, &few) == 0, "setrlimit");
+  std::vector<UniqueFd> taken;
+  for (;;) {
+    auto fd = UniqueFd::adopt(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!fd) return taken;
+    taken.push_back(std::move(fd));
+  }
+}
+
+TEST_F(ListenerTest, ShedsPeersWhenDescriptorsRunOut) {
+  const auto in_child = [this] {
+    reactor_.emplace();  // sd-event's is the parent's
+    const auto listener = listen(path_);
+    std::vector<UniqueFd> peers;
+    for (int i = 0; i < 3; ++i) peers.push_back(connect());
+    auto taken = take_all_descriptors();
+    reactor_->run_ready();
+    require(collector_.connections.empty(), "nobody gets in");
+    require(collector_.failures == std::vector<int>{EMFILE, EMFILE, EMFILE}, "each failure is told");
+    for (const auto& peer : peers) require(is_closed(peer), "nobody waits");
+    require(::open("/dev/null", O_RDONLY) < 0, "the spare is taken again");
+    taken.clear();
+    const auto late = connect();
+    reactor_->run_ready();
+    require(collector_.connections.size() == 1, "with descriptors it goes on");
+    require(collector_.failures.size() == 3, "and nothing fails");
+    std::exit(0);
+  };
+  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
+}
+
+// ---------------------------------------------------------------- systemd's sockets
+
+// As systemd does it: descriptors from 3 on, and their number for this process.
+void pass(const std::vector<int>& fds) {
+  std::vector<int> copies;
+  for (const int fd : fds) copies.push_back(::fcntl(fd, F_DUPFD, 100));
+  for (std::size_t i = 0; i < copies.size(); ++i) require(::dup2(copies[i], 3 + static_cast<int>(i)) >= 0, "dup2");
+  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+  ::setenv("LISTEN_FDS", std::to_string(fds.size()).c_str(), 1);
+}
+
+TEST_F(ListenerTest, TakesOverTheSocketsOfSystemd) {
+  const auto in_child = [this] {
+    auto first = net::listen(unix_address(path_)), second = net::listen(unix_address(directory_ / "m.sock"));
+    for (const int fd : {first->get(), second->get()}) ::fcntl(fd, F_SETFL, 0);  // systemd's block
+    pass({first->get(), second->get()});
+    auto sockets = inherited_sockets();
+    require(sockets.ok() && sockets->size() == 2, "both are taken");
+    require((*sockets)[0].fd.get() == 3 && (*sockets)[0].address.path == path_, "the first");
+    require((*sockets)[1].fd.get() == 4 && (*sockets)[1].address.path == directory_ / "m.sock", "the second");
+    for (const auto& socket : *sockets) {
+      require((::fcntl(socket.fd.get(), F_GETFL) & O_NONBLOCK) != 0, "accept() must not wait");
+      require((::fcntl(socket.fd.get(), F_GETFD) & FD_CLOEXEC) != 0, "children do not get it");
+    }
+    require(std::getenv("LISTEN_FDS") == nullptr, "children are not told of it");
+    std::exit(0);
+  };
+  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
+}
+
+TEST_F(ListenerTest, WithoutSystemdThereAreNone) {
+  auto sockets = inherited_sockets();
+  ASSERT_TRUE(sockets.ok());
+  EXPECT_TRUE(sockets->empty());
+}
+
+TEST_F(ListenerTest, RefusesWhatIsNoListeningSocket) {
+  const auto in_child = [] {
+    int pair[2];
+    require(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
+    pass({pair[0]});
+    const auto sockets = inherited_sockets();
+    require(!sockets.ok(), "it is refused");
+    std::fprintf(stderr, "%s\n", sockets.error().message().c_str());
+    std::exit(0);
+  };
+  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "inherited socket 3 is not listening");
+  const auto closed = [] {
+    ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
+    ::setenv("LISTEN_FDS", "1", 1);
+    ::close(3);
+    const auto sockets = inherited_sockets();
+    require(!sockets.ok(), "it is refused");
+    std::exit(0);
+  };
+  EXPECT_EXIT(closed(), testing::ExitedWithCode(0), "");
+}
+
+}  // namespace
+}  // namespace hostcall::daemon
