@@ -79,7 +79,7 @@ std::uint64_t count_keys(const store::Engine& engine, const std::string& vm) {
   return keys;
 }
 
-// Answers when the VM's keys are gone from the disk.
+// Answers once the VM's keys are deleted on the disk.
 class Purge final : public CallHandler {
  public:
   Purge(store::Engine& engine, std::string vm, v1::VmRemoveResponse response)
@@ -94,13 +94,13 @@ class Purge final : public CallHandler {
   void answer(store::Verdict verdict) {
     if (verdict == store::Verdict::kDone) return call().reply(response_);
     call().finish(
-        {Code::kUnavailable, "VM \"" + vm_ + "\" is removed, but its keys are not: the store's disk has failed"});
+        {Code::kUnavailable, "VM \"" + vm_ + "\" was removed, but its keys were not: the store's disk has failed"});
   }
 
   store::Engine& engine_;
   const std::string vm_;
   const v1::VmRemoveResponse response_;
-  // The purge goes on when the call does not.
+  // The purge outlives a call that ends early.
   const std::shared_ptr<Purge*> here_ = std::make_shared<Purge*>(this);
 };
 
@@ -155,7 +155,7 @@ Status AdminService::vm_add(const v1::VmAddRequest& request, v1::VmAddResponse& 
   auto outcome = parts_.registry.add(record_of(request.record()), request.persistent());
   if (!outcome.vm) return status_of(outcome.refusal);
   if (const auto added = parts_.server.vm_added(*outcome.vm); !added.ok()) {
-    // A VM that can't reach us is no use: take it back, so that nothing is half done.
+    // A VM without its listener can't call: remove it again, so that nothing is half done.
     if (const auto undone = parts_.registry.remove(outcome.vm->record.name); undone.vm)
       parts_.server.vm_removed(*undone.vm);
     return {Code::kFailedPrecondition, added.error().message()};
@@ -168,7 +168,7 @@ Status AdminService::vm_remove(const v1::VmRemoveRequest& request, v1::VmRemoveR
                                Handler& handler) const {
   const auto outcome = parts_.registry.remove(request.name());
   const auto keys = count_keys(parts_.store, request.name());
-  // A VM that is not registered any more may have left keys.
+  // A VM that is no longer registered may have left keys.
   const bool only_keys = outcome.refusal.kind == Registry::Refusal::Kind::kNotFound && request.purge() && keys != 0;
   if (!outcome.vm && !only_keys) return status_of(outcome.refusal);
   if (outcome.vm) response.set_sessions_ended(static_cast<std::uint32_t>(parts_.server.vm_removed(*outcome.vm)));
@@ -197,8 +197,8 @@ Status AdminService::policy_explain(const v1::PolicyExplainRequest& request,
   if (!vm) return no_vm(request.vm());
   const auto* method = router_.find(request.method());
   if (method == nullptr || method->audience == Audience::kAdmin)
-    return {Code::kUnimplemented, "guests can call no method \"" + escape(request.method()) +
-                                      "\"; write PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"};
+    return {Code::kUnimplemented, "guests can't call \"" + escape(request.method()) +
+                                      "\"; name a method as PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"};
   const CallQuery query{
       .method = request.method(), .resource = request.resource(), .privileged_port = request.privileged_port()};
   const auto verdict = parts_.access.policy().decide(vm->record, query);

@@ -1,4 +1,4 @@
-// hostcall.v1.Admin, what hostcallctl asks. Offered on the admin socket only; see proto/hostcall/v1/admin.proto.
+// hostcall.v1.Admin, which hostcallctl calls. Served on the admin socket only; see proto/hostcall/v1/admin.proto.
 #pragma once
 
 #include "daemon/calls/access.h"

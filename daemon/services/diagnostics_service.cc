@@ -13,10 +13,10 @@ namespace hostcall::daemon {
 namespace {
 
 constexpr std::uint32_t kMaxDelayMs = 60'000;
-// What a Chunk adds to its data.
+// The most that a Chunk adds to its data.
 constexpr std::uint32_t kChunkOverhead = 64;
 
-// Echo with a delay: the answer waits in a timer.
+// Echo with a delay: a timer answers.
 class DelayedEcho final : public CallHandler {
  public:
   DelayedEcho(Reactor& reactor, const v1::EchoRequest& request, Charge held)
@@ -52,7 +52,7 @@ Status echo(Reactor& reactor, const CallContext& context, v1::EchoRequest& reque
   return {};
 }
 
-// Sends each message back. What the peer does not take waits here, charged to the VM.
+// Sends each message back. Charges the VM for those that the peer does not take yet.
 class EchoStream final : public CallHandler {
  public:
   explicit EchoStream(const Caller& caller) : caller_(caller), held_(caller.charge(Resource::kMemory)) {}
@@ -115,8 +115,8 @@ class Source final : public CallHandler {
   v1::Chunk chunk_;
 };
 
-// The size of a Chunk's data, read in place: to parse the message would be to copy it, and nobody looks at the copy.
-// Nothing if it is no Chunk.
+// The size of a Chunk's data, read in place, because parsing would copy the data for nobody. Nothing if the message is
+// not a Chunk.
 std::optional<std::size_t> data_bytes(std::string_view message) {
   using google::protobuf::internal::WireFormatLite;
   constexpr auto kData =

@@ -1,4 +1,4 @@
-// hostcall.v1.Diagnostics: traffic on request; see proto/hostcall/v1/diagnostics.proto.
+// hostcall.v1.Diagnostics: generates traffic on request; see proto/hostcall/v1/diagnostics.proto.
 #pragma once
 
 #include "daemon/calls/router.h"

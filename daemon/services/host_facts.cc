@@ -13,7 +13,7 @@ std::string_view trim(std::string_view text) {
   return text;
 }
 
-// Takes the next number off the text; zero where there is none.
+// Removes the next number from the text and returns it; zero if there is none.
 template <class Number>
 Number take_number(std::string_view& text) {
   text = trim(text);
@@ -23,7 +23,7 @@ Number take_number(std::string_view& text) {
   return value;
 }
 
-// What follows `key` on the line that begins with it.
+// The rest of the line that begins with `key`.
 std::optional<std::string_view> line_after(std::string_view text, std::string_view key) {
   while (!text.empty()) {
     const auto end = text.find('\n');
@@ -64,7 +64,7 @@ void parse_loadavg(std::string_view text, v1::MetricsResponse& metrics) {
   metrics.set_load_15m(take_number<double>(text));
 }
 
-// user nice system idle iowait irq softirq steal; guest time is in user already.
+// The fields are user nice system idle iowait irq softirq steal; user includes guest time.
 void parse_stat(std::string_view text, double ticks, v1::MetricsResponse& metrics) {
   auto line = line_after(text, "cpu ").value_or("");
   double fields[8];

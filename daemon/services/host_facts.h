@@ -1,5 +1,5 @@
-// What /proc and /etc say about the host. Each function parses the text of one file, so that tests can feed it with
-// texts of other kernels; a field that a kernel does not have stays zero.
+// Facts about the host from /proc and /etc. Each function parses the text of one file, so that tests can pass texts
+// from other kernels. Fields that a kernel lacks stay zero.
 #pragma once
 
 #include <string>
@@ -9,15 +9,15 @@
 
 namespace hostcall::daemon {
 
-// /etc/os-release: PRETTY_NAME without its quotes; "Linux" where there is none.
+// /etc/os-release: PRETTY_NAME without its quotes; "Linux" if there is none.
 std::string pretty_name(std::string_view os_release);
-// /proc/meminfo. kB there, bytes here.
+// /proc/meminfo. Converts its kB to bytes.
 void parse_meminfo(std::string_view text, v1::MetricsResponse& metrics);
 // /proc/loadavg.
 void parse_loadavg(std::string_view text, v1::MetricsResponse& metrics);
-// The "cpu" line of /proc/stat; `ticks` per second.
+// The "cpu" line of /proc/stat. `ticks`: clock ticks per second.
 void parse_stat(std::string_view text, double ticks, v1::MetricsResponse& metrics);
-// pgpgin and pgpgout of /proc/vmstat. KiB there, bytes here.
+// pgpgin and pgpgout of /proc/vmstat. Converts their KiB to bytes.
 void parse_vmstat(std::string_view text, v1::MetricsResponse& metrics);
 
 }  // namespace hostcall::daemon

@@ -13,7 +13,7 @@ namespace hostcall::daemon {
 namespace {
 
 constexpr char kVendor[] = "KVM";
-// A file of /proc or /etc; /proc/stat has a line for each core.
+// The most of a file in /proc or /etc. /proc/stat has a line per core.
 constexpr std::size_t kMaxFactBytes = 1024 * 1024;
 
 std::int64_t wall_clock_nano() {

@@ -9,7 +9,7 @@ namespace hostcall::daemon {
 
 struct HostServiceOptions {
   TimePoint daemon_started;
-  std::string root;  // prefix of /proc and /etc, empty but in tests
+  std::string root;  // prefix of /proc and /etc; set only by tests
 };
 
 void register_host_service(Router& router, HostServiceOptions options);

@@ -1,4 +1,4 @@
-// A VM's limits as messages, for Session and Admin.
+// Converts a VM's limits to messages, for Session and Admin.
 #pragma once
 
 #include <google/protobuf/repeated_field.h>

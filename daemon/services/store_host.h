@@ -1,4 +1,4 @@
-// StoreHost: the store's engine on the reactor. What the operator must hear of its disk goes to the journal.
+// StoreHost: runs the store's engine on the reactor, and journals the state of its disk.
 #pragma once
 
 #include <string>
@@ -12,14 +12,14 @@ namespace hostcall::daemon {
 
 class StoreHost final : public IoHandler, public LifetimeObserver, private store::EngineOwner {
  public:
-  // Opens the store in the directory, which must be there. Throws std::runtime_error for one that is damaged, and says
-  // what to do.
+  // Opens the store in the directory, which must exist. Throws std::runtime_error if the store is damaged; the text
+  // says what to do.
   StoreHost(Reactor& reactor, Journal& journal, const std::string& directory);
   ~StoreHost() { reactor_.remove(engine_.fd()); }
 
   store::Engine& engine() { return engine_; }
 
-  // Keys that live as long.
+  // LifetimeObserver: deletes the keys that live as long.
   void session_ended(std::uint64_t session_id) override { engine_.end_session(std::to_string(session_id)); }
   void boot_began(const Vm& vm) override { engine_.end_boots(vm.record.name, vm.boot_id); }
 

@@ -3,7 +3,7 @@
 namespace hostcall::daemon {
 namespace {
 
-// When a disk that is full is worth another try.
+// How long to wait before retrying on a full disk.
 constexpr seconds kDiskRetry{1};
 
 Status invalid(std::string text) { return {Code::kInvalidArgument, std::move(text)}; }
@@ -42,15 +42,14 @@ bool read_target(const v1::Compare& request, store::Compare& compare) {
   return false;
 }
 
-// A boot or a session that could hold a key is only known for a VM that said so.
+// A key can depend on a boot only if the VM has told its boot id.
 Status check_lifetime(const Caller& caller, const v1::PutRequest& request) {
   if (!v1::Lifetime_IsValid(request.lifetime()))
     return invalid("lifetime " + std::to_string(request.lifetime()) + " is unknown");
   if (request.lifetime() != v1::LIFETIME_BOOT || (caller.vm && !caller.vm->boot_id.empty())) return {};
   return {Code::kFailedPrecondition,
-          caller.vm
-              ? caller.title() + " has not told its boot id, which a key with LIFETIME_BOOT needs: say Hello with one"
-              : "an administrator's keys can't have LIFETIME_BOOT: only a VM boots"};
+          caller.vm ? caller.title() + " has sent no boot id, which a key with LIFETIME_BOOT needs: send one in Hello"
+                    : "an administrator's keys can't have LIFETIME_BOOT: only a VM boots"};
 }
 
 }  // namespace

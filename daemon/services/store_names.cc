@@ -22,8 +22,8 @@ StoreNames::StoreNames(const Caller& caller)
 Status StoreNames::key(std::string_view name, std::string& in_store) const {
   if (const auto wrong = store::check_key(name, max_bytes_); !wrong.empty()) return invalid("key", name, wrong);
   if (auto status = map(name, in_store); !status.ok()) return status;
-  // "/shared" and "/vm/web1" are no keys, but where keys are.
-  if (store::namespace_of(in_store).empty()) return invalid("key", name, "is above all keys");
+  // "/shared" and "/vm/web1" are namespaces, not keys.
+  if (store::namespace_of(in_store).empty()) return invalid("key", name, "is a namespace, not a key");
   return {};
 }
 

@@ -1,5 +1,5 @@
-// StoreNames: keys as a caller names them, and as the store does. A VM says /self/x where the store has /vm/NAME/x, and
-// can't say /vm at all: so one VM never names another's keys.
+// StoreNames: maps a caller's names of keys to the store's and back. A VM's /self/x is the store's /vm/NAME/x. A VM
+// can't say /vm at all, so it never names another VM's keys.
 #pragma once
 
 #include <optional>
@@ -14,11 +14,11 @@ class StoreNames {
  public:
   explicit StoreNames(const Caller& caller);
 
-  // The store's name of a key. INVALID_ARGUMENT: it is none, or not the caller's to name.
+  // The store's name of a key. INVALID_ARGUMENT if the name is not a key or not visible to the caller.
   Status key(std::string_view name, std::string& in_store) const;
-  // The same for a prefix; an administrator's may be above the namespaces ("/vm/", "/").
+  // The same for a prefix. An administrator's may span namespaces ("/vm/", "/").
   Status prefix(std::string_view name, std::string& in_store) const;
-  // The caller's name of a key of the store.
+  // The caller's name of a key in the store.
   std::string shown(std::string_view in_store) const;
 
  private:

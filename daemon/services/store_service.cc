@@ -12,16 +12,16 @@
 namespace hostcall::daemon {
 namespace {
 
-// A page of a List: keys that it looks at, and bytes of keys and values that it has, at most.
+// Limits of one page of a List: keys that it scans, and bytes of the keys and values that it returns.
 constexpr std::size_t kPageKeys = 1000;
 constexpr std::size_t kPageBytes = 192 * 1024;
 constexpr std::uint32_t kMinProgressMs = 100;
-// Owner of an administrator's idempotency keys: no VM's name.
+// Owns administrators' idempotency keys. No VM can have this name.
 constexpr char kHostOwner[] = "@admin";
 
 Status invalid(std::string text) { return {Code::kInvalidArgument, std::move(text)}; }
 
-// Tells a VM's own requests apart, so it need not withstand an attack: FNV-1a.
+// FNV-1a. It only tells a VM's own requests apart, so it need not withstand attacks.
 std::string fingerprint(const google::protobuf::MessageLite& request) {
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char c : request.GetTypeName() + request.SerializeAsString())
@@ -34,7 +34,7 @@ std::size_t writes_of(const std::vector<store::Operation>& operations) {
       operations, [](const auto& operation) { return operation.kind != store::Operation::Kind::kGet; }));
 }
 
-// Takes so many writes off the VM's rate.
+// Charges the VM's rate for so many writes.
 Status take_rate(const CallContext& context, std::size_t writes) {
   if (!context.caller.vm) return {};
   auto& vm = *context.caller.vm;
@@ -139,7 +139,7 @@ store::Transaction StoreService::begin(const CallContext& context) const {
   return transaction;
 }
 
-// Charges the VM and sends the transaction on its way.
+// Charges the VM and makes the handler that submits the transaction.
 template <class Response, class Request, class Fill>
 Status StoreService::submit(const CallContext& context, const Request& request, store::Transaction transaction,
                             Fill fill, Handler& handler) const {
@@ -274,7 +274,7 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
   if (const auto ms = request.progress_interval_ms(); ms != 0 && ms < kMinProgressMs)
     return invalid("progress_interval_ms is " + std::to_string(ms) + ", it must be 0 or at least " +
                    std::to_string(kMinProgressMs));
-  // Going through the keys or the history costs about what a write does.
+  // Scanning the keys or the history costs about as much as a write.
   if (request.snapshot() || request.from_revision() != 0)
     if (auto status = take_rate(context, 1); !status.ok()) return status;
   StoreWatch::Charges charges{caller.charge(Resource::kWatches), caller.charge(Resource::kMemory)};
@@ -282,7 +282,7 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
     return over_limit(caller, "store_watches", caller.vm->quota.limits().store_watches, "end another watch first");
   if (request.snapshot() && !charges.snapshot.try_grow(engine_.snapshot_bytes(prefix)))
     return over_limit(caller, "memory_bytes", caller.vm->quota.limits().memory_bytes,
-                      "the snapshot does not fit; list the keys page by page, and watch from the next revision");
+                      "the snapshot does not fit; list the keys page by page and watch from the next revision");
   const auto may = [&session = context.session, &self = *router_.find(v1::Store::Watch::kFullName)](
                        std::string_view key) { return session.may(self, key); };
   handler = std::make_unique<StoreWatch>(engine_, reactor_, names, request, std::move(prefix), std::move(charges), may);

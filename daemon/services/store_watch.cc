@@ -3,7 +3,7 @@
 namespace hostcall::daemon {
 namespace {
 
-// Of keys and values in a message, where there is a choice.
+// How much a message holds of keys and values, unless one item is larger.
 constexpr std::size_t kMessageBytes = 64 * 1024;
 
 }  // namespace
@@ -27,14 +27,14 @@ void StoreWatch::start() {
     return call().finish({Code::kFailedPrecondition, "from_revision " + std::to_string(options_.from_revision) +
                                                          " is in the future: the store is at " +
                                                          std::to_string(engine_.revision()) +
-                                                         "; was it replaced? Begin with a snapshot"});
-  // The snapshot is a greeting itself.
+                                                         "; was it replaced? Start with a snapshot"});
+  // A snapshot needs no greeting before it.
   greeted_ = options_.snapshot;
   pump();
 }
 
-// Sends what there is, as far as the caller takes it. What it does not take is asked for anew later: a reader that was
-// too slow gets less then.
+// Sends what the watch has until the caller takes no more. Asks the watch again later for the rest, so a slow reader
+// gets coalesced changes.
 void StoreWatch::pump() {
   if (!greeted_) {
     message_.Clear();
@@ -52,7 +52,7 @@ void StoreWatch::pump() {
   }
 }
 
-// False: policy lets the caller see nothing of it.
+// False: policy hides all of it from the caller.
 bool StoreWatch::fill(const store::Delivery& delivery) {
   using Kind = store::Delivery::Kind;
   message_.Clear();
@@ -62,7 +62,7 @@ bool StoreWatch::fill(const store::Delivery& delivery) {
     if (is_seen(*event.now)) fill_event(names_, event, previous_, *message_.add_events());
   message_.set_revision(delivery.revision);
   message_.set_coalesced(delivery.kind == Kind::kCoalesced);
-  // A store that was never written is at revision 0, and its snapshot is one empty part.
+  // A store without any write is at revision 0, and its snapshot is one empty part.
   message_.set_snapshot_complete(delivery.kind == Kind::kSnapshot &&
                                  (delivery.revision != 0 || delivery.items.empty()));
   return delivery.kind != Kind::kEvents || message_.events_size() != 0;
@@ -72,18 +72,18 @@ void StoreWatch::end_compacted(store::Revision compact_revision) {
   message_.Clear();
   message_.set_compact_revision(compact_revision);
   call().send(message_);
-  call().finish({Code::kOutOfRange, "changes up to revision " + std::to_string(compact_revision) +
-                                        " are compacted and this watch is not as far; begin again with a snapshot"});
+  call().finish({Code::kOutOfRange, "the changes up to revision " + std::to_string(compact_revision) +
+                                        ", which this watch needs, are compacted; start again with a snapshot"});
 }
 
-// False: the caller takes no more now, or the call is over, and then this object will be soon.
+// False: the caller takes no more now, or the call is over and this object dies soon.
 bool StoreWatch::send() {
   if (call().send(message_) != wire::SendOutcome::kSent) return false;
   if (progress_interval_ != Duration::zero()) progress_.set(reactor_.now() + progress_interval_);
   return true;
 }
 
-// It goes on at the next daemon, from the revision that the caller has.
+// The caller can continue at the next daemon, from its last revision.
 void StoreWatch::on_drain() {
   call().finish({Code::kUnavailable, "hostcalld is stopping; watch again from the next revision"});
 }
@@ -92,7 +92,7 @@ void StoreWatch::on_progress_due() {
   progress_.set(reactor_.now() + progress_interval_);
   if (!greeted_) return;
   const auto delivery = watch_->next(kMessageBytes);
-  if (delivery.kind != store::Delivery::Kind::kNothing) return;  // it waits for the caller
+  if (delivery.kind != store::Delivery::Kind::kNothing) return;  // waits until the caller takes it
   message_.Clear();
   message_.set_revision(delivery.revision);
   send();

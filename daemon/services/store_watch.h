@@ -1,4 +1,4 @@
-// StoreWatch: a Watch call: takes what its watch of the store has whenever the caller can take it.
+// StoreWatch: a Watch call. Sends what its watch of the store has, as fast as the caller takes it.
 #pragma once
 
 #include <functional>
@@ -13,12 +13,12 @@ namespace hostcall::daemon {
 
 class StoreWatch final : public CallHandler, private store::Watcher {
  public:
-  // What a watch costs the VM: its place, and what its snapshot keeps in memory.
+  // What the VM is charged: one watch, and the memory that its snapshot holds.
   struct Charges {
     Charge place, snapshot;
   };
-  // `may`: whether policy lets the caller see a key, by the caller's name for it. `request` has been checked, and
-  // `prefix` is the store's name of its own.
+  // `may`: whether policy lets the caller see a key, by the caller's name for it. `request` is already checked;
+  // `prefix` is its prefix by the store's name.
   StoreWatch(store::Engine& engine, Reactor& reactor, const StoreNames& names, const v1::WatchRequest& request,
              std::string prefix, Charges charges, std::function<bool(std::string_view key)> may);
 

@@ -1,4 +1,4 @@
-// StoreWrite: a call that changes the store: its transaction is on its way to the disk, and is answered from there.
+// StoreWrite: a call that changes the store. Submits its transaction, and answers once the disk has it.
 #pragma once
 
 #include <functional>
@@ -13,10 +13,10 @@ namespace hostcall::daemon {
 template <class Response>
 class StoreWrite final : public CallHandler {
  public:
-  // Makes the answer of what was done. Needs nothing of the call: it may run when that is over.
+  // Fills in the response from the outcome. May run after the call is over, so it refers to nothing of it.
   using Fill = std::function<void(const store::Outcome&, Response&)>;
 
-  // `held`: the VM's charge for the transaction. The engine and the caller must outlive it.
+  // `held`: the VM's charge for the transaction. The engine and the caller must outlive the call.
   StoreWrite(store::Engine& engine, const Caller& caller, store::Transaction transaction, Fill fill, Charge held)
       : engine_(engine),
         caller_(caller),

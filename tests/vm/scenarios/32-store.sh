@@ -82,5 +82,5 @@ rm /mnt/ballast
 in_guest web1 hostcall kv put /self/more 1
 expect_status 0
 daemon_journal -o cat PRIORITY=3 >"$VM_TEST_DIR/records"
-grep -q 'the store takes no writes' "$VM_TEST_DIR/records" || fail 'the journal does not tell of the full disk'
+grep -q 'the store refuses writes' "$VM_TEST_DIR/records" || fail 'the journal does not tell of the full disk'
 on_host systemctl stop hostcalld.service hostcalld.socket
