@@ -1,4 +1,4 @@
-// hostcalld: reads options and files, builds the daemon's objects from the bottom up, and runs them. The only composer.
+// hostcalld: parses the command line, reads the files, builds the daemon's objects from the bottom up, and runs them.
 #include <malloc.h>
 
 #include <CLI/CLI.hpp>
@@ -22,9 +22,9 @@
 namespace hostcall::daemon {
 namespace {
 
-// Free memory at the end of the heap that is kept.
+// Free memory that the end of the heap keeps.
 constexpr int kKeptHeapBytes = 2 * 1024 * 1024;
-// Why the daemon ends, as much as a pipe takes at once.
+// A pipe takes this much at once, so the daemon's last error arrives whole.
 constexpr std::size_t kMaxLastWords = 4000;
 
 struct Options {
@@ -32,22 +32,23 @@ struct Options {
   bool check_only = false;
 };
 
-// What was asked for and can't be printed is no success.
+// Output that can't be printed is an error.
 void require_output() {
   if (!std::cout.flush()) throw std::runtime_error("can't write to standard output");
 }
 
-// An exit code instead when the command line says all there is to do. Throws.
+// Returns an exit code if the command line leaves nothing to run. Throws.
 std::optional<int> parse_options(int argc, char** argv, Options& options) {
   CLI::App app(
-      "hostcalld serves the calls that virtual machines make to their host over AF_VSOCK.\n"
-      "It is run by systemd (hostcalld.service); hostcallctl(1) administers it.");
+      "hostcalld serves calls from virtual machines to their host over AF_VSOCK.\n"
+      "systemd runs it (hostcalld.service); hostcallctl(1) administers it.");
   app.add_option("--config", options.config_file, "Configuration file (JSON with comments)")->capture_default_str();
-  app.add_flag("--check", options.check_only, "Check configuration, VMs and policy, and exit: 0 when all is well");
+  app.add_flag("--check", options.check_only,
+               "Check configuration, VM records and policy, and exit: 0 if they are valid");
   app.set_version_flag("--version", "hostcalld " HOSTCALL_VERSION);
   app.footer(
-      "Signals: SIGHUP reads configuration, VMs and policy again; SIGTERM lets running calls finish and exits.\n"
-      "Exit codes: 0 stopped in order, 1 could not start, 2 wrong usage.");
+      "Signals: SIGHUP reloads configuration, VM records and policy; SIGTERM finishes running calls and exits.\n"
+      "Exit codes: 0 stopped cleanly, 1 failed to start, 2 wrong usage.");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -61,7 +62,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
 int run(const Options& options) {
   auto settings = Settings::read(options.config_file);
   if (options.check_only) {
-    std::cout << options.config_file << ": good, " << settings.vms.size() << " VMs, " << settings.policy.rules().size()
+    std::cout << options.config_file << ": valid, " << settings.vms.size() << " VMs, " << settings.policy.rules().size()
               << " policy rules\n";
     require_output();
     return 0;
@@ -105,7 +106,7 @@ int run(const Options& options) {
   ::signal(SIGPIPE, SIG_IGN);
   reactor.on_signal(SIGTERM, [&] { server.shut_down(); });
   reactor.on_signal(SIGINT, [&] { server.shut_down(); });
-  reactor.on_signal(SIGHUP, [&] { (void)server.reload(); });  // it journals what is wrong
+  reactor.on_signal(SIGHUP, [&] { (void)server.reload(); });  // journals its errors
   reactor.enable_watchdog();
   server.start();
   Reactor::notify_systemd("READY=1");
@@ -120,14 +121,14 @@ int main(int argc, char** argv) {
   using namespace hostcall::daemon;
   hostcall::open_standard_fds();
   hostcall::quiet_protobuf();
-  // A stream's messages come and go: without this each turn gives their pages back to the kernel and takes new ones.
+  // Keeps the pages of a stream's messages. Otherwise each turn returns them to the kernel and takes new ones.
   ::mallopt(M_TRIM_THRESHOLD, kKeptHeapBytes);
   try {
     Options options;
     if (const auto code = parse_options(argc, argv, options)) return *code;
     return run(options);
   } catch (const std::exception& error) {
-    // Nobody may be reading, and signals may be blocked.
+    // stderr may have no reader, and signals may be blocked.
     hostcall::try_write(STDERR_FILENO, "hostcalld: " + hostcall::bounded_text(error.what(), kMaxLastWords) + '\n');
     return 1;
   }

@@ -1,5 +1,5 @@
-// Access: decides calls by the policy in force. What policy says about one VM and method is looked up once and kept
-// with the VM, together with the state of its rates, until the policy changes.
+// Access: decides calls by the policy in force. While a VM has sessions, caches the rules for each of its methods and
+// the state of its rates, until the policy changes.
 #pragma once
 
 #include <memory>
@@ -16,33 +16,33 @@ namespace hostcall::daemon {
 
 class Access;
 
-// One VM's part: shared by its sessions.
+// The access of one VM, shared by its sessions.
 class VmAccess {
  public:
   VmAccess(const Access& access, VmRef vm) : access_(access), vm_(std::move(vm)) {}
 
   struct Decision {
-    Status status;    // OK: go on
-    Verdict verdict;  // PERMISSION_DENIED: what decided
+    Status status;    // OK: allowed
+    Verdict verdict;  // the rule that decided
   };
-  // Decides a call and, if allowed, takes it off the rule's rate. `resource`: empty where the method has none.
+  // Decides a call and, if it is allowed, charges the rule's rate. `resource`: empty if the method has none.
   Decision decide(const Method& method, std::string_view resource, bool privileged_port, TimePoint now);
-  // Whether policy allows the call; takes nothing off.
+  // Whether policy allows the call. Charges no rate.
   bool allows(const Method& method, std::string_view resource, bool privileged_port);
-  // Methods for guests that some call may be allowed to, with their conditions, sorted by name.
+  // Lists the guest methods that policy may allow, with their conditions, sorted by name.
   void list_allowed(const Router& router, bool privileged_port, v1::ListServicesResponse& response);
 
  private:
   const MethodPolicy& policy_for(const Method& method);
   const MethodPolicy& look_up(const Method& method);
-  // Texts are put together apart from decide(), where they would cost every call.
+  // Slow path: texts of refused calls. Inside decide() they would cost every call.
   [[gnu::cold]] Status denial(const CallQuery& query, const Verdict& verdict) const;
   [[gnu::cold]] Status over_rate(const CallQuery& query, const Rule& rule, Duration wait) const;
   Duration take_rate(const Rule& rule, TimePoint now);
 
   const Access& access_;
   VmRef vm_;
-  std::uint64_t generation_ = 0;  // of the policy that the rest belongs to
+  std::uint64_t generation_ = 0;  // of the policy that is cached here
   std::vector<std::unique_ptr<MethodPolicy>> by_method_;
   std::unordered_map<std::uint32_t, TokenBucket> rates_;  // by rule index
 };
@@ -54,7 +54,7 @@ class Access {
   const Policy& policy() const { return policy_; }
   std::uint64_t generation() const { return generation_; }
   void replace(Policy policy);
-  // The VM's part, made at its first session.
+  // The VM's access, made for its first session and shared by the others.
   std::shared_ptr<VmAccess> of(const VmRef& vm);
 
  private:

@@ -10,14 +10,14 @@
 namespace hostcall::daemon {
 namespace {
 
-// Time for a peer to read what is still to be sent, and then to close its side.
+// How long a closing connection waits for the peer to read the last output, and then to close its side.
 constexpr Duration kFlushTime = seconds(1);
 constexpr Duration kLingerTime = milliseconds(200);
 constexpr std::uint8_t kMaxLostPings = 3;
-// What one connection may send in a turn.
+// What one connection may send per turn.
 constexpr std::size_t kSendBytesPerTurn = 256 * 1024;
 constexpr std::size_t kPieces = 16;
-// Read in a turn of a connection, unless its frames have this many bytes on average.
+// A connection reads kReadBytes per turn, or more if its frames average kBulkFrameBytes.
 constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kBulkFrameBytes = 4096;
 
@@ -70,7 +70,7 @@ void Connection::on_io(std::uint32_t events) {
 }
 
 void Connection::read_input() {
-  // A peer that has closed while its input is held back gets no more replies.
+  // The peer closed while we held back its input: it gets no more replies.
   if (unread_) return close();
   const auto room = input_room();
   const auto received = net::receive(fd_.get(), room);
@@ -89,14 +89,14 @@ void Connection::read_input() {
   read_size_.saw(bytes.size(), frames, endpoint.mid_frame());
 }
 
-// A turn's work is bounded by frames and by bytes: large frames are little work for their bytes, and a read that has
-// most of them whole copies less.
+// Bounds a turn's work by frames and by bytes. Large frames are little work per byte, and a larger read contains more
+// of them whole, which saves copies.
 std::span<char> Connection::input_room() const {
   const auto buffer = calls_.reactor.buffer();
   return buffer.first(bulk_ ? read_size_.next(buffer.size()) : kReadBytes);
 }
 
-// Feeds the engine until it has taken all, or the peer has to read first.
+// Feeds the engine until it has taken all input or its output is paused.
 void Connection::take(std::string_view bytes) {
   while (!bytes.empty()) {
     if (!session_.endpoint().receive(bytes)) return broke_protocol();
@@ -130,7 +130,7 @@ void Connection::resume_unread() {
   take(held->bytes.view());
 }
 
-// After the end was decided: what still comes is thrown away until the peer has closed.
+// Discards the input of a closing connection until the peer closes.
 void Connection::discard_input() {
   const auto received = net::receive(fd_.get(), calls_.reactor.buffer());
   if (!received.ok() || received.value().end) close();
@@ -145,7 +145,7 @@ void Connection::broke_protocol() {
 
 void Connection::note_frame_progress() {
   const auto& endpoint = session_.endpoint();
-  // With the first frame other deadlines hold, which may be nearer.
+  // After the first frame other deadlines apply, which may be nearer.
   if (frames_seen_ == 0 && endpoint.frames_received() != 0) tick_.set(next_tick());
   if (!endpoint.mid_frame()) {
     frame_since_ = kNever;
@@ -178,7 +178,7 @@ void Connection::flush() {
   update_interest();
 }
 
-// Sends what the socket takes, within this turn's share. False: the connection is broken.
+// Sends what the socket accepts, up to the limit per turn. False: the connection is broken.
 bool Connection::send_some() {
   auto& output = session_.endpoint().output();
   const std::size_t most = net::max_send_bytes(caller_.peer.family);
@@ -223,21 +223,21 @@ TimePoint Connection::next_tick() const {
   TimePoint next = frame_since_ == kNever ? kNever : frame_since_ + timeouts.frame;
   if (session_.endpoint().frames_received() == 0) return std::min(next, opened_ + timeouts.first_request);
   if (has_heartbeat()) return std::min(next, ping_due());
-  // Open calls keep a plain connection alive; it is looked at again a period later.
+  // Open calls keep a base connection alive. The timer checks again one period later.
   const auto now = calls_.reactor.now();
   const auto idle = last_received_ + timeouts.base_idle;
   return std::min(next, idle > now ? idle : now + timeouts.base_idle);
 }
 
-// The timer is not moved with every byte: it looks, when it is due, at what has happened meanwhile.
+// The timer does not move with every byte. When due, it checks what happened meanwhile.
 void Connection::on_tick() {
   const auto now = calls_.reactor.now();
   const auto& timeouts = calls_.config.timeouts;
   if (close_at_ <= now) return close();
   if (frame_since_ != kNever && frame_since_ + timeouts.frame <= now)
-    return end(wire::GoawayReason::kLimit, "a frame was not complete in time");
+    return end(wire::GoawayReason::kLimit, "a frame was not completed in time");
   if (session_.endpoint().frames_received() == 0 && opened_ + timeouts.first_request <= now)
-    return end(wire::GoawayReason::kIdle, "no request came in time");
+    return end(wire::GoawayReason::kIdle, "no request arrived in time");
   if (has_heartbeat()) {
     if (ping_due() <= now) beat();
   } else if (last_received_ + timeouts.base_idle <= now && session_.open_calls() == 0) {
@@ -249,7 +249,7 @@ void Connection::on_tick() {
 void Connection::beat() {
   if (pings_unanswered_ == kMaxLostPings) {
     ++calls_.stats.heartbeats_lost;
-    return end(wire::GoawayReason::kIdle, "the peer is silent: three heartbeats were not answered");
+    return end(wire::GoawayReason::kIdle, "the peer is silent: it did not answer three heartbeats");
   }
   session_.endpoint().send_ping(++pings_unanswered_);
   flush_soon();

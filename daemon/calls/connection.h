@@ -1,5 +1,5 @@
-// Connection: one accepted socket. Moves bytes between the kernel and its Session's engine, stops reading a peer that
-// does not read, and keeps the deadlines that belong to the connection: first request, frame completion, heartbeat,
+// Connection: one accepted socket. Moves bytes between the kernel and its Session's engine, stops reading from a peer
+// that does not read its replies, and enforces the connection's deadlines: first request, frame completion, heartbeat,
 // idle time, closing.
 #pragma once
 
@@ -17,12 +17,12 @@ namespace hostcall::daemon {
 
 class Connection final : public IoHandler, public TurnEnd, private SessionOwner {
  public:
-  // Takes the socket. A refusal that is not OK is told to the caller in answer to its first request. `place` is
-  // the VM's charge for a connection.
+  // Takes ownership of the socket. A refusal that is not OK answers the caller's first request. `place` is the VM's
+  // charge for a connection.
   Connection(ConnectionEnvironment environment, UniqueFd fd, Caller caller, std::uint64_t id, Status refusal,
              Charge place);
   ~Connection();
-  // Begins to read. The connection may already be closed on return.
+  // Starts reading. On return, the connection may already be closed.
   void start();
 
   const Caller& caller() const { return caller_; }
@@ -30,17 +30,17 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   const Session& session() const { return session_; }
   SessionInfo info() const;
 
-  // No new calls; running ones go on, and the connection closes after the last.
+  // Refuses new calls, lets running ones finish, and closes after the last.
   void drain(std::string_view text);
-  // Says Goaway, drops what is open and closes once that is sent, or after a second.
+  // Sends Goaway, ends the open calls, and closes once all output is sent or after a second.
   void end(wire::GoawayReason reason, std::string_view text);
 
  private:
   enum class State : std::uint8_t {
     kOpen,
-    kFlushing,   // nothing more is read as calls; closes when all output is sent
-    kLingering,  // all is sent; waits for the peer to close, so that it reads the last words
-    kClosed,     // taken out; dies at the end of the turn
+    kFlushing,   // takes no more calls; closes when all output is sent
+    kLingering,  // all output is sent; waits for the peer to read it and close
+    kClosed,     // dies at the end of the turn
   };
 
   struct Unread {
@@ -84,14 +84,14 @@ class Connection final : public IoHandler, public TurnEnd, private SessionOwner 
   Timer tick_;
   TimePoint opened_;
   TimePoint last_received_;
-  TimePoint frame_since_ = kNever;  // an incomplete frame began
+  TimePoint frame_since_ = kNever;  // when the incomplete frame began
   TimePoint close_at_ = kNever;
   std::uint64_t frames_seen_ = 0;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
   std::uint32_t interest_ = 0;
   wire::ReadSize read_size_;
-  bool bulk_ = false;  // what came last was few large frames
+  bool bulk_ = false;  // the last read held few, large frames
   std::uint8_t pings_unanswered_ = 0;
   State state_ = State::kOpen;
 };

@@ -1,4 +1,4 @@
-// What calls and connections need of the rest of the daemon, by reference. No place for behaviour.
+// What calls and connections need from the rest of the daemon, by reference. Has no behaviour.
 #pragma once
 
 #include <string>
@@ -15,10 +15,10 @@ namespace hostcall::daemon {
 
 class Connection;
 
-// Memory of output that was sent, kept for all connections together.
+// Memory of sent output that is kept for reuse, by all connections together.
 inline constexpr std::size_t kKeptOutputBytes = 256 * 1024;
 
-// What a call needs, and the session that it comes on.
+// What a session and its calls need.
 struct CallEnvironment {
   Reactor& reactor;
   Audit& audit;
@@ -30,20 +30,20 @@ struct CallEnvironment {
   wire::ChunkPool output_chunks{kKeptOutputBytes};
 };
 
-// Whoever holds the connections.
+// The owner of the connections.
 class Connections {
  public:
-  // The connection is finished: takes it out, and destroys it at the end of the turn.
+  // The connection is closed: removes it, and destroys it at the end of the turn.
   virtual void closed(Connection& connection) = 0;
-  // The VM of the connection has booted, as this connection's Hello says; its `boot_id` is the new one. `again`:
-  // another boot was known before.
+  // The connection's Hello said that its VM has booted; the VM already has the new `boot_id`. `again`: it had another
+  // one before.
   virtual void booted(const Connection& connection, bool again) = 0;
 
  protected:
   ~Connections() = default;
 };
 
-// What a connection needs besides.
+// What a connection needs.
 struct ConnectionEnvironment {
   CallEnvironment& calls;
   Connections& connections;

@@ -1,4 +1,4 @@
-// LifetimeObserver: who has things that go with a session or a boot of a VM. The server tells it, and nobody else.
+// LifetimeObserver: owns things that live as long as a session or a boot of a VM. Only the server calls it.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@ namespace hostcall::daemon {
 class LifetimeObserver {
  public:
   virtual void session_ended(std::uint64_t session_id) = 0;
-  // The VM has booted, its boot_id is the new one: what belongs to its earlier boots is over. Also told of the first
-  // boot that this daemon hears of, since others may have been before it started.
+  // The VM has booted and has its new boot_id: everything of its earlier boots ends. Also called for the first boot
+  // that this daemon learns of, because there may have been others before it started.
   virtual void boot_began(const Vm& vm) = 0;
 
  protected:

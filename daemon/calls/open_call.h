@@ -1,6 +1,5 @@
-// OpenCall: a call that was not answered at once: its stream, its handler, its deadline and its charge. Its owner, the
-// session, keeps it until the call is over; it then lives to the end of the turn, so that a handler can end its own
-// call.
+// OpenCall: a call that was not answered at once: its stream, handler, deadline and charge. Its owner, the session,
+// keeps it until the call ends. It then lives to the end of the turn, so that a handler can end its own call.
 #pragma once
 
 #include <memory>
@@ -13,11 +12,11 @@ namespace hostcall::daemon {
 
 class OpenCall;
 
-// Carries out what a call asks for. Only for calls that are not over.
+// Carries out what a call asks for. Never called for one that is over.
 class CallOwner {
  public:
   virtual wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) = 0;
-  // Says the status to the peer, with the single reply if there is one, and removes the call.
+  // Sends the status to the peer, with the single reply if there is one, and removes the call.
   virtual void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) = 0;
   virtual void give_credit(OpenCall& call, std::size_t message_bytes) = 0;
   virtual void on_deadline(OpenCall& call) = 0;
@@ -31,15 +30,15 @@ class OpenCall final : public Call {
   OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
            TimePoint deadline);
 
-  // Takes the handler and lets it begin.
+  // Takes ownership of the handler and starts it.
   void run(std::unique_ptr<CallHandler> handler);
   CallHandler& handler() { return *handler_; }
   const Method& method() const { return method_; }
-  // Needs a call that is not over.
+  // Only for a call that is not over.
   wire::Stream& stream() { return *stream_; }
-  // Nothing may be sent any more: the stream is gone.
+  // The stream is gone: nothing more can be sent.
   bool over() const { return stream_ == nullptr; }
-  // Ends the call without a word to the peer.
+  // Ends the call without telling the peer.
   void close();
 
   wire::SendOutcome send(const google::protobuf::MessageLite& message) override;
@@ -47,7 +46,7 @@ class OpenCall final : public Call {
   void finish(const Status& status) override;
   void consumed(std::size_t message_bytes) override;
 
-  std::size_t position = 0;  // for the owner, in its list of calls
+  std::size_t position = 0;  // in the owner's list of calls
 
  private:
   void deadline_passed() { owner_.on_deadline(*this); }

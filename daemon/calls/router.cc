@@ -13,7 +13,7 @@ wire::Payload payload_of(const google::protobuf::MessageLite& message) {
 }
 
 bool parse_message(std::string_view bytes, google::protobuf::MessageLite& message) {
-  // From flat memory: a coded stream would let us choose the limit of nesting, which is 100 levels here, but costs
+  // Parsing from flat memory limits nesting to 100 levels. A coded stream would let us choose the limit, but costs
   // twice as much. No message of ours contains itself, so only unknown groups can nest.
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }

@@ -1,5 +1,5 @@
-// Router: the methods that the daemon serves, by name. Services register theirs with the types that protoc-gen-hostcall
-// wrote, so that a wrong message or shape does not compile, and seal() finds the ones that were forgotten.
+// Router: finds the daemon's methods by name. Services register theirs with the types that protoc-gen-hostcall
+// generates, so a wrong message or shape does not compile. check_complete() finds methods that nobody registered.
 #pragma once
 
 #include <cstdlib>
@@ -16,13 +16,13 @@
 
 namespace hostcall::daemon {
 
-// Set by a method that does not answer at once.
+// A method sets it if it does not answer at once.
 using Handler = std::unique_ptr<CallHandler>;
 
-// The answer of a method that has set no handler.
+// The answer of a method that set no handler.
 struct Answer {
   Status status;
-  wire::Payload reply;  // with OK; good until the next call
+  wire::Payload reply;  // if the status is OK; valid until the next call
 };
 
 class Method {
@@ -32,17 +32,17 @@ class Method {
          Kind kind = Kind::kServed);
   virtual ~Method() = default;
 
-  // Parses the payload and begins. What is returned is the answer, unless `handler` was set: then the call is open.
+  // Parses the payload and serves the call. Returns the answer, unless it sets `handler`: then the call is open.
   virtual Answer start(const CallContext& context, std::string_view payload, Handler& handler) = 0;
   bool is(std::string_view of_service, std::string_view method) const {
     return name.size() == of_service.size() + 1 + method.size() && name.ends_with(method) && of_service == service;
   }
 
-  // Whether the request names a resource of policy; then start() asks for it, once the request is parsed.
+  // Whether policy decides by a resource in the request. Then start() authorises the call once the request is parsed.
   virtual bool has_resource() const { return false; }
 
   const std::string name;          // "hostcall.v1.Host/Info"
-  const std::string_view service;  // of it
+  const std::string_view service;  // "hostcall.v1.Host"
   const wire::Shape shape;
   const Audience audience;
   const bool is_protocol;
@@ -51,32 +51,32 @@ class Method {
 
 class Router {
  public:
-  // Registers a unary method: Status f(const CallContext&, const Request&, Response&), with one more argument,
-  // Handler&, if some of its calls take time. The request may be taken as Request&, to move what is in it.
+  // Registers a unary method: Status f(const CallContext&, const Request&, Response&), plus an argument Handler& if
+  // some of its calls take time. The function may take Request&, to move from it.
   template <class M, class Function>
   void unary(Audience audience, Function function);
-  // The same for a method with a resource of policy: std::string_view resource(const Request&).
+  // The same for a method whose requests name a resource for policy: std::string_view resource(const Request&).
   template <class M, class Resource, class Function>
   void unary_of(Audience audience, Resource resource, Function function);
-  // Registers a method of any shape that a handler serves: Status f(const CallContext&, const Request&, Handler&).
-  // Without a handler the status is the answer. A method whose client streams gets an empty Request here, and its
-  // handler the messages.
+  // Registers a method of any shape that a handler serves: Status f(const CallContext&, const Request&, Handler&). If f
+  // sets no handler, the status is the answer. If the client streams, f gets an empty Request and its handler gets the
+  // messages.
   template <class M, class Function>
   void handled(Audience audience, Function function);
   template <class M, class Resource, class Function>
   void handled_of(Audience audience, Resource resource, Function function);
-  // Registers a method that the session answers itself, because it belongs to the protocol. It is never started.
+  // Registers a method that belongs to the protocol: the session answers it itself and never starts it.
   template <class M>
   void protocol(Audience audience);
 
-  // Checks that each method of a service (its generated kAllMethods) is there; throws std::logic_error naming one that
-  // is not.
+  // Checks that each method of a service (its generated kAllMethods) is registered. Throws std::logic_error that names
+  // a missing one.
   template <std::size_t Size>
   void check_complete(const char* const (&all)[Size]) const {
     for (const auto* name : all) require(name);
   }
 
-  // Null: there is no such method.
+  // Null if there is no such method.
   Method* find(std::string_view service, std::string_view method) const;
   Method* find(std::string_view full_name) const;
   // Whether a rule's call ("*", "pkg.Service/*" or a method's name) names at least one method.
@@ -88,12 +88,12 @@ class Router {
   void require(std::string_view name) const;
   std::vector<std::unique_ptr<Method>> methods_;
   std::map<std::string_view, std::map<std::string_view, Method*>> by_service_;
-  mutable Method* last_found_ = nullptr;  // the same method is called again and again
+  mutable Method* last_found_ = nullptr;  // callers tend to repeat one method
 };
 
 // ---------------------------------------------------------------- typed methods
 
-// Parses with the bounds that hold for everything a guest sends.
+// Parses a message from a guest, with bounds on size and nesting.
 bool parse_message(std::string_view bytes, google::protobuf::MessageLite& message);
 Status unparseable(std::string_view method);
 
@@ -103,7 +103,7 @@ constexpr wire::Shape shape_of() {
   return M::kServerStreams ? wire::Shape::kServerStream : wire::Shape::kUnary;
 }
 
-// Of methods whose requests name no resource.
+// For methods whose requests name no resource.
 struct NoResource {};
 
 template <class M, class Resource>
@@ -130,7 +130,7 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
       : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
 
   Answer start(const CallContext& context, std::string_view payload, Handler& handler) override {
-    // Messages are used again: that is twice as fast as an arena. A large one gives its memory back first.
+    // Reuses the messages, which is twice as fast as an arena. A large one frees its memory first.
     if (payload.size() > kKeepBytes || response_bytes_ > kKeepBytes) {
       request_ = {};
       response_ = {};
@@ -180,7 +180,7 @@ class HandledMethod final : public TypedMethod<M, Resource> {
   Function function_;
 };
 
-// Stands for its name in policy and in lists of methods.
+// Gives policy and lists of methods a name. Never started.
 template <class M>
 class ProtocolMethod final : public Method {
  public:

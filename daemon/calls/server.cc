@@ -11,11 +11,11 @@ namespace hostcall::daemon {
 namespace {
 
 constexpr Duration kHousekeeping = seconds(5);
-// So many callers at once may be told why they are refused; one more is closed without a word. They do not count as
-// connections: a stranger must not take the places of VMs.
+// This many refused callers at once are told why; further ones are closed at once. They do not count as connections, so
+// that strangers can't take the VMs' places.
 constexpr std::size_t kMaxRefused = 1024;
-// Where SO_PEERCRED is checked anybody may connect: the VMM runs as another user. Elsewhere the path is the only
-// evidence, and only this user, its group and root may use it.
+// If SO_PEERCRED is checked, anybody may connect, because the VMM runs as another user. Otherwise the path is the only
+// evidence, and only this user, its group and root may connect.
 constexpr mode_t kCheckedSocketMode = 0666;
 constexpr mode_t kSocketMode = 0660;
 
@@ -35,7 +35,7 @@ net::Address unix_address(const std::string& path) {
   return {.family = net::Address::Family::kUnix, .cid = 0, .port = 0, .path = path};
 }
 
-// For the functions that throw at the start.
+// Errors at the start become exceptions.
 void require(const Done& outcome) {
   if (!outcome.ok()) throw std::runtime_error(outcome.error().message());
 }
@@ -75,7 +75,7 @@ void Server::start() {
   update_status();
 }
 
-// An ordinary user who is not in the group can't do it: then only that user and root get in.
+// Fails for an ordinary user outside the group. Then only that user and root can connect.
 void Server::share_admin_socket() {
   const auto& config = parts_.config;
   if (admin_group_ == ::getegid()) return;
@@ -101,25 +101,25 @@ Done Server::add_listener(UniqueFd fd, const net::Address& address, bool inherit
 }
 
 Done Server::open(const net::Address& address, mode_t mode) {
-  if (listeners_.contains(address.to_string())) return done();  // systemd has passed it
+  if (listeners_.contains(address.to_string())) return done();  // systemd passed it
   auto fd = net::listen(address, mode);
   if (!fd.ok()) return Error{0, "can't listen: " + fd.error().message()};
   return add_listener(std::move(*fd), address, false);
 }
 
-// Journals a failure.
+// Also journals a failure.
 Done Server::open_vm_listener(const Vm& vm) {
   if (vm.record.unix_path.empty()) return done();
   const auto opened = open(unix_address(vm.record.unix_path), vm.record.vmm_uid ? kCheckedSocketMode : kSocketMode);
   if (opened.ok()) return opened;
   Error error{0, "VM \"" + vm.record.name + "\" has no listener: " + opened.error().message() +
-                     "; mend it and reload (hostcallctl policy reload)"};
+                     "; fix it and reload (hostcallctl policy reload)"};
   parts_.journal.write(Level::kError, Event::kSystemError, error.what,
                        {{"VM", vm.record.name}, {"LISTENER", vm.record.unix_path}});
   return error;
 }
 
-// A VM whose directory is missing must not keep the others from their host: its failure is journalled, and that is all.
+// A VM whose directory is missing must not affect the others, so a failure is only journalled.
 void Server::open_vm_listeners() {
   for (const auto& [name, vm] : parts_.registry.all()) (void)open_vm_listener(*vm);
 }
@@ -161,7 +161,7 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
   started.start();
 }
 
-// Fills in who the caller is. Not OK: why it may not be here.
+// Fills in who the caller is. Not OK: why the daemon refuses it.
 Status Server::identify(int fd, const Listener& listener, Caller& caller) {
   caller.listener = listener.name();
   const auto peer = net::peer_of(fd);
@@ -189,11 +189,11 @@ Status Server::check_admin(int fd, const net::Peer& peer) const {
   const auto groups = net::peer_groups(fd);
   if (groups.ok() && std::ranges::find(groups.value(), admin_group_) != groups.value().end()) return {};
   return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) +
-                                       " may not administer hostcalld: be root or join the group " +
+                                       " may not administer hostcalld: become root or join the group " +
                                        parts_.config.admin_group};
 }
 
-// Takes the VM's charge for a connection. Not OK: which limit is in the way.
+// Charges the VM for a connection. Not OK: which limit is reached.
 Status Server::admit(const Caller& caller, Charge& place) {
   if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
   if (connections_.size() - refused_ >= parts_.config.max_connections)
@@ -244,7 +244,7 @@ void Server::closed(Connection& connection) {
   finish_if_idle();
 }
 
-// At level debug: a script in a guest opens a session for every call.
+// At level debug, because a script in a guest opens a session for every call.
 void Server::write_session(Event event, const Connection& connection, std::string_view what) {
   if (!parts_.journal.writes(Level::kDebug)) return;
   const auto id = std::to_string(connection.session().session_id());
@@ -255,7 +255,7 @@ void Server::write_session(Event event, const Connection& connection, std::strin
                        {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
 }
 
-// A guest that has booted again, or was restored elsewhere, has no use for its earlier sessions.
+// A guest that rebooted or was restored elsewhere no longer uses its earlier sessions.
 void Server::booted(const Connection& connection, bool again) {
   const auto& vm = *connection.caller().vm;
   parts_.lifetimes.boot_began(vm);
@@ -278,7 +278,7 @@ Done Server::vm_added(const Vm& vm) {
 std::size_t Server::vm_removed(const Vm& vm) {
   const auto sessions = vm.quota.used(Resource::kConnections);
   close_vm_listener(vm);
-  end_sessions(vm, wire::GoawayReason::kRemoved, "the VM was removed or registered anew", nullptr);
+  end_sessions(vm, wire::GoawayReason::kRemoved, "the VM was removed or registered again", nullptr);
   parts_.journal.write(Level::kInfo, Event::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
                        {{"VM", vm.record.name}});
   update_status();
@@ -295,7 +295,7 @@ Done Server::reload() {
   try {
     take_over(Settings::read(config_file_));
     ++parts_.stats.reloads;
-    parts_.journal.write(Level::kInfo, Event::kReloaded, "configuration, VMs and policy were read again");
+    parts_.journal.write(Level::kInfo, Event::kReloaded, "reloaded configuration, VM records and policy");
   } catch (const ConfigError& error) {
     outcome = Error{0, error.what()};
     ++parts_.stats.reloads_failed;
@@ -307,14 +307,14 @@ Done Server::reload() {
   return outcome;
 }
 
-// What can fail comes first; after it nothing is left half done.
+// Only the first step can fail, so that a reload is never half done.
 void Server::take_over(Settings settings) {
   auto& config = parts_.config;
   const auto change = parts_.registry.replace_files(settings.vms, settings.config.limits);
   parts_.access.replace(std::move(settings.policy));
   if (settings.config.listen != config.listen || settings.config.admin_socket != config.admin_socket)
     parts_.journal.write(Level::kWarning, Event::kReloaded,
-                         "listen and admin_socket change with a restart of hostcalld, not with a reload");
+                         "changes to listen and admin_socket need a restart of hostcalld; this reload ignores them");
   settings.config.listen = config.listen;
   settings.config.admin_socket = config.admin_socket;
   config = std::move(settings.config);
@@ -323,18 +323,18 @@ void Server::take_over(Settings settings) {
   parts_.reactor.set_busy_poll(config.busy_poll);
   for (const auto& vm : change.removed) vm_removed(*vm);
   for (const auto& vm : change.added) (void)vm_added(*vm);
-  // Those that could not be opened before get another try.
+  // Retries listeners that could not be opened before.
   open_vm_listeners();
 }
 
-// A misspelt method in a rule would silently never match.
+// Otherwise a misspelt method in a rule would silently never match.
 void Server::warn_of_unknown_calls() {
   for (const auto& rule : parts_.access.policy().rules())
     for (const auto& call : rule.calls)
       if (!parts_.router.serves(call))
         parts_.journal.write(Level::kWarning, Event::kSystemError,
                              rule.file + ":" + std::to_string(rule.line) + ": no method is named \"" + call +
-                                 "\", the rule decides nothing for it",
+                                 "\", so the rule never matches it",
                              {{"RULE", rule.file + ":" + std::to_string(rule.line)}, {"CALL", call}});
 }
 
@@ -355,8 +355,8 @@ void Server::finish_if_idle() {
 
 void Server::drain_over() {
   for (const auto& [id, connection] : connections_)
-    connection->end(wire::GoawayReason::kShutdown, "hostcalld is stopping, the call was not done in time");
-  // Those that still do not close are cut off when the loop ends.
+    connection->end(wire::GoawayReason::kShutdown, "hostcalld is stopping; the call did not finish in time");
+  // Cuts off connections that still do not close.
   constexpr Duration kLastWords = seconds(1);
   drain_timer_.set(parts_.reactor.now() + kLastWords);
   if (std::exchange(drain_overdue_, true)) parts_.reactor.stop();

@@ -1,6 +1,5 @@
-// Server: the listeners and connections of the daemon. Decides who a new connection is and whether it may stay, keeps
-// the listeners in step with the registry, says when a VM's sessions and boots end, and carries out reload and
-// shutdown.
+// Server: the daemon's listeners and connections. Identifies each new connection, admits or refuses it, keeps the
+// listeners in step with the registry, reports the ends of sessions and boots, reloads and shuts down.
 #pragma once
 
 #include <map>
@@ -19,7 +18,7 @@
 
 namespace hostcall::daemon {
 
-// What main builds for it.
+// The objects that main builds for the server.
 struct ServerParts {
   Reactor& reactor;
   Journal& journal;
@@ -37,10 +36,11 @@ class Server final : public ServerControl, private Connections, private Acceptor
   Server(const ServerParts& parts, std::string config_file);
   ~Server();
 
-  // Opens the listeners and takes over those of systemd. Throws std::runtime_error for one that the configuration
-  // names and that can't be opened; a VM's own listener that can't be opened is only reported.
+  // Adopts systemd's listeners and opens the others. Throws std::runtime_error if one in the configuration can't be
+  // opened; only journals it if a VM's own listener can't.
   void start();
-  // Stops accepting, says Goaway, lets running calls finish, stops the reactor when all is done or the time is over.
+  // Stops accepting, sends Goaway and lets running calls finish. Stops the reactor when they have, or after the drain
+  // time-out.
   void shut_down();
 
   // ServerControl
@@ -83,7 +83,7 @@ class Server final : public ServerControl, private Connections, private Acceptor
   gid_t admin_group_ = static_cast<gid_t>(-1);
   std::map<std::string, std::unique_ptr<Listener>> listeners_;  // by address text
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
-  std::size_t refused_ = 0;  // of connections_: those that only wait to hear why they may not be here
+  std::size_t refused_ = 0;  // those of connections_ that only wait for their refusal
   std::uint64_t next_session_ = 1;
   Timer housekeeping_;
   Timer drain_timer_;

@@ -1,4 +1,4 @@
-// ServerControl: what administration asks of the server.
+// ServerControl: the server's functions for administration.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@
 
 namespace hostcall::daemon {
 
-// A session as it is now.
+// A session's current state.
 struct SessionInfo {
   std::uint64_t id;
   const Caller& caller;
-  const std::string& client;  // what it calls itself, escaped
+  const std::string& client;  // the client's own name, escaped
   TimePoint opened, last_received;
   std::uint64_t calls;
   std::size_t open_streams;
@@ -25,17 +25,17 @@ struct SessionInfo {
 
 class ServerControl {
  public:
-  // In the order of their ids.
+  // Visits the sessions in the order of their ids.
   virtual void for_each_session(const std::function<void(const SessionInfo&)>& visit) const = 0;
-  // Ends the session in order. False: there is none with this id.
+  // Ends the session with a Goaway. False: there is no session with this id.
   [[nodiscard]] virtual bool close_session(std::uint64_t id, std::string_view why) = 0;
-  // Reads all files again and takes them over, all or nothing.
+  // Reloads all files, all or nothing.
   virtual Done reload() = 0;
-  // A VM was registered: opens its listener. The error says why it can't be opened.
+  // A VM was registered: opens its listener, if it has one. Fails if it can't be opened.
   virtual Done vm_added(const Vm& vm) = 0;
-  // A VM was removed: closes its listener. Returns how many sessions this ends.
+  // A VM was removed: closes its listener and ends its sessions. Returns how many.
   virtual std::size_t vm_removed(const Vm& vm) = 0;
-  // Records that were lost since the start.
+  // Records lost since the start.
   virtual std::uint64_t journal_records_lost() const = 0;
 
  protected:

@@ -12,13 +12,13 @@ namespace {
 constexpr std::uint32_t kStreamWindow = 384 * 1024;
 constexpr std::uint32_t kConnectionWindow = 1024 * 1024;
 constexpr std::size_t kMaxHelloField = 64;
-// A refused caller may send one small request, kept nowhere.
+// A refused caller may send one small request.
 constexpr std::uint32_t kRefusedMessageBytes = 4096;
 constexpr std::uint32_t kAdminMessageBytes = wire::kMaxDataBytes;
-// Room in a frame for what is around a payload.
+// Room in a frame for the envelope around a payload.
 constexpr std::size_t kEnvelopeBytes = 1024;
 
-// Texts are put together apart from the path of a call that is all right, where they would cost too.
+// Slow path: texts of refused calls.
 
 [[gnu::cold]] Status no_such_method(const wire::RequestView& request) {
   return {Code::kUnimplemented, "no such method: " + escape(request.service) + "/" + escape(request.method) +
@@ -98,16 +98,16 @@ void Session::answer_refused(wire::Stream& stream) {
   if (state_ == State::kRefused) owner_.finish_soon();
 }
 
-// Everything that can be said against a call before its payload is looked at.
+// The reason to refuse a call before its payload is parsed, if there is one.
 std::optional<Status> Session::object_to(const Method* method, const wire::RequestView& request, bool remote_open) {
-  // An administrator may also use what a guest may ask about itself; a guest never sees Admin.
+  // An administrator may also call the methods for guests. A guest never sees Admin.
   if (method == nullptr || (method->audience == Audience::kAdmin && caller_.audience != Audience::kAdmin))
     return no_such_method(request);
   if (remote_open != wire::client_streams(method->shape)) return wrong_shape(*method, remote_open);
   if (request.timeout_nano < 0) return came_too_late(*method);
   if (!output_has_room(0))
     return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
-  // A method with a resource is decided once its request is parsed.
+  // If the method has a resource, policy decides once the request is parsed.
   if (method->has_resource() || !access_) return std::nullopt;
   auto decision = access_->decide(*method, {}, caller_.privileged_port(), environment_.reactor.now());
   if (decision.status.ok()) return std::nullopt;
@@ -125,7 +125,7 @@ bool Session::may(const Method& method, std::string_view resource) const {
 Status Session::authorize(const Method& method, std::string_view resource) {
   if (!access_) return {};
   auto decision = access_->decide(method, resource, caller_.privileged_port(), environment_.reactor.now());
-  // A rate that is used up is told with the end of the call, as every limit of a handler.
+  // The end of the call reports an exhausted rate, as it does any limit that a handler reaches.
   if (decision.status.code == Code::kPermissionDenied) note_denial(method, decision);
   return std::move(decision.status);
 }
@@ -139,7 +139,7 @@ void Session::note_denial(const Method& method, const VmAccess::Decision& decisi
 
 TimePoint Session::deadline_of(const Method& method, const wire::RequestView& request) const {
   const auto& timeouts = environment_.config.timeouts;
-  // A stream without a deadline of its own is one that is meant to last.
+  // A stream without a deadline is meant to last.
   const Duration unnamed = method.shape == wire::Shape::kUnary ? timeouts.call_default : timeouts.call_max;
   const Duration wanted = request.timeout_nano == 0 ? unnamed : nanoseconds(request.timeout_nano);
   return deadline_after(environment_.reactor.now(), std::min(wanted, timeouts.call_max));
@@ -184,7 +184,7 @@ void Session::on_cancel(wire::Stream& stream, Code) {
   endpoint_.forget(stream);
 }
 
-// A message was over a limit; only its call ends.
+// A message exceeds a limit. Only its call ends.
 void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::FrameType type) {
   if (refusal_ && type == wire::FrameType::kRequest) return answer_refused(stream);
   const bool too_large = refusal == wire::Refusal::kTooLarge;
@@ -198,7 +198,7 @@ void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::Fram
   answer(stream, status);
 }
 
-// A client that says Goaway will not ask for more: the connection ends with its last open call.
+// A client that sends Goaway makes no more calls: the connection ends with its last open call.
 void Session::on_goaway(const wire::Goaway&) {
   if (!refusal_)
     refusal_ = std::make_unique<Status>(Status{Code::kUnavailable, "a call after the client's own Goaway"});
@@ -225,7 +225,7 @@ Status Session::no_room_for(std::size_t reply_bytes) const {
                     "the call was made, but its reply does not fit; read the replies first");
 }
 
-// Takes a call out of the list; it dies at the end of the turn, because its handler may be running.
+// Removes a call from the list. It dies at the end of the turn, because its handler may be running.
 void Session::remove(OpenCall& call) {
   call.close();
   const auto position = call.position;
@@ -265,10 +265,10 @@ void Session::give_credit(OpenCall& call, std::size_t message_bytes) {
 
 void Session::on_deadline(OpenCall& call) {
   ++environment_.stats.calls_timed_out;
-  call.finish({Code::kDeadlineExceeded, call.method().name + " was not done before the call's deadline"});
+  call.finish({Code::kDeadlineExceeded, call.method().name + " did not finish before the call's deadline"});
 }
 
-// Some end, and so change the list.
+// Copies the list, because some calls end and change it.
 void Session::drain_calls() {
   std::vector<OpenCall*> calls;
   for (const auto& call : open_) calls.push_back(call.get());
@@ -289,7 +289,7 @@ void Session::stop_accepting(wire::GoawayReason reason, std::uint32_t retry_afte
 
 // ---------------------------------------------------------------- Hello
 
-// The extension is in force from the first byte after Hello's reply.
+// The extension applies from the first byte after Hello's reply.
 void Session::answer_hello(wire::Stream& stream, std::string_view payload) {
   v1::HelloRequest request;
   if (!parse_message(payload, request)) return answer(stream, unparseable(v1::Session::Hello::kFullName));

@@ -1,6 +1,6 @@
-// Session: the calls of one connection. Takes the engine's events, charges the VM, asks Access, finds the method
-// and carries the answer back; answers Hello itself, because it belongs to the protocol. Knows no descriptor:
-// Connection moves the bytes and keeps the connection's deadlines.
+// Session: the calls of one connection. Handles the engine's events: charges the VM, finds the method, asks Access,
+// starts the call and sends its answer. Answers Hello itself, because Hello belongs to the protocol. Knows no
+// descriptor: Connection moves the bytes and enforces the connection's deadlines.
 #pragma once
 
 #include <cstdint>
@@ -15,14 +15,14 @@
 
 namespace hostcall::daemon {
 
-// What a session asks of its connection.
+// What a session asks its connection to do.
 class SessionOwner {
  public:
-  // There is output to be sent at the end of this turn.
+  // Send the output at the end of this turn.
   virtual void flush_soon() = 0;
-  // Nothing more will come of this session: send what there is and close.
+  // The session is finished: send the rest of the output and close.
   virtual void finish_soon() = 0;
-  // The caller's VM has a new boot_id; `again`: after another one.
+  // The caller's VM has a new boot_id. `again`: it had another one before.
   virtual void booted(bool again) = 0;
 
  protected:
@@ -46,10 +46,10 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
     kNew,       // no call yet
     kBase,      // plain ttrpc
     kExtended,  // Hello agreed
-    kRefused,   // every call is answered with the same status, and the connection ends
+    kRefused,   // answers every call with the same status and ends
   };
 
-  // `caller` must outlive the session. A refusal that is not OK makes every call end with it.
+  // `caller` must outlive the session. A refusal that is not OK answers every call.
   Session(CallEnvironment& environment, const Caller& caller, std::uint64_t id, SessionOwner& owner, Status refusal);
   ~Session();
 
@@ -60,14 +60,14 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   const std::string& client() const { return client_; }
   std::size_t open_calls() const { return open_.size(); }
 
-  // Charges the VM with what waits to be sent. Call after each send. What is written already is charged whatever the
-  // limit says; output_has_room() keeps it below.
+  // Charges the VM for unsent output. Call after each send. Charges beyond the limit too, because the output exists
+  // already; output_has_room() keeps it below.
   void settle_output() { outbound_.set(endpoint_.output().bytes()); }
-  // No new calls from now on; says Goaway.
+  // Refuses new calls and sends Goaway.
   void stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
-  // Tells the open calls that the daemon stops.
+  // Tells the open calls that the daemon is stopping.
   void drain_calls();
-  // Ends what is still open with a status.
+  // Ends all open calls with the status.
   void end_calls(const Status& status);
 
   // SessionFacts
@@ -119,7 +119,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   Charge outbound_;
   wire::Endpoint endpoint_;
   std::vector<std::unique_ptr<OpenCall>> open_;
-  std::unique_ptr<Status> refusal_;  // kRefused, and when no new calls are taken
+  std::unique_ptr<Status> refusal_;  // set in kRefused and once new calls are refused
   std::string client_;
   std::uint64_t id_;
   std::uint64_t calls_ = 0;

@@ -16,10 +16,10 @@
 namespace hostcall::daemon {
 namespace {
 
-// Longer ones are cut: a guest must not fill the journal with one record.
+// Longer texts are cut, so that a guest can't fill the journal with one record.
 constexpr std::size_t kMaxMessage = 1024;
 constexpr std::size_t kMaxValue = 512;
-// journald's number for daemons, LOG_DAEMON.
+// LOG_DAEMON.
 constexpr char kFacility[] = "3";
 
 constexpr std::pair<std::string_view, Level> kLevels[] = {{"error", Level::kError},
@@ -35,7 +35,7 @@ void append_field(std::string& record, std::string_view name, std::string_view v
 
 std::string level_text(Level level) { return std::to_string(static_cast<int>(level)); }
 
-// Under systemd stderr may still be read by something that knows the "<4>" prefix.
+// Under systemd, whatever reads stderr may understand the "<4>" prefix.
 std::string stderr_prefix(Level level) {
   if (std::getenv("INVOCATION_ID") == nullptr) return {};
   return std::string("<").append(level_text(level)).append(">");
@@ -96,7 +96,7 @@ void Journal::report_lost() {
   if (lost_ == lost_reported_) return;
   const auto count = std::to_string(lost_ - lost_reported_);
   if (send(Level::kWarning, Event::kRecordsLost,
-           count + " log records are lost: what reads the log did not keep up or was not there", {{"LOST", count}}))
+           count + " log records were lost: the log's reader was too slow or absent", {{"LOST", count}}))
     lost_reported_ = lost_;
 }
 
@@ -104,7 +104,7 @@ bool Journal::send(Level level, Event event, std::string_view message, std::init
   return socket_ ? send_to_journal(level, event, message, fields) : send_to_stderr(level, message);
 }
 
-// journald's native protocol. Values are escaped and so have no line break: the form with a length is not needed.
+// journald's native protocol. Escaped values contain no line break, so the form with a length is not needed.
 bool Journal::send_to_journal(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
   std::string record;
   append_field(record, "MESSAGE", escape_message(message, kMaxMessage));
@@ -114,7 +114,7 @@ bool Journal::send_to_journal(Level level, Event event, std::string_view message
   append_field(record, "SYSLOG_FACILITY", kFacility);
   for (const auto& field : fields)
     append_field(record, "HOSTCALL_" + std::string(field.name), escape(field.value, kMaxValue));
-  // Not connected: a restarted journald is reached again without further ado.
+  // The socket is not connected, so that records also reach a restarted journald.
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   socket_path_.copy(address.sun_path, net::kMaxUnixPath);

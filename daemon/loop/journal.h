@@ -1,6 +1,6 @@
-// Journal: structured log records for the operator. Under systemd they go to journald's native socket with fields,
-// otherwise as one line each to stderr. Writing never blocks: a record that does not fit is counted and the loss
-// reported later.
+// Journal: writes structured log records for the operator: under systemd with fields to journald's native socket,
+// otherwise one line each to stderr. Writing never blocks: the journal counts a record that does not fit, and reports
+// the loss later.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,14 @@
 
 namespace hostcall::daemon {
 
-// syslog's numbers.
+// The numbers are syslog's.
 enum class Level : std::uint8_t { kAlert = 1, kError = 3, kWarning = 4, kNotice = 5, kInfo = 6, kDebug = 7 };
 
-// The name in the configuration; nothing for an unknown one.
+// Looks up a level by its name in the configuration.
 std::optional<Level> level_of(std::string_view name);
 inline constexpr std::string_view kLevelNames = "error, warning, notice, info, debug";
 
-// Kinds of records; each has a MESSAGE_ID of its own, listed in journal.cc and in the message catalogue.
+// Kinds of records. Each has its own MESSAGE_ID, which journal.cc and the message catalogue list.
 enum class Event : std::uint8_t {
   kStarted,
   kStopping,
@@ -32,7 +32,7 @@ enum class Event : std::uint8_t {
   kSessionOpened,
   kSessionClosed,
   kCallerRefused,  // unknown or forbidden caller
-  kCallDenied,     // audit: policy said no
+  kCallDenied,     // audit: policy denied the call
   kLimitReached,
   kViolation,  // a peer broke the protocol
   kRecordsLost,
@@ -43,7 +43,7 @@ enum class Event : std::uint8_t {
 };
 
 struct Field {
-  std::string_view name;  // without the HOSTCALL_ prefix, upper case: "VM", "CALL", "RULE"
+  std::string_view name;  // upper case, without the HOSTCALL_ prefix: "VM", "CALL", "RULE"
   std::string_view value;
 };
 
@@ -58,21 +58,20 @@ class Journal {
   explicit Journal(const Options& options);
 
   void set_level(Level level) { level_ = level; }
-  // Whether records of the level are written; for those that cost something to put together.
+  // Whether records of this level are written. Ask before building an expensive record.
   bool writes(Level level) const { return level <= level_; }
-  // `message` and the values may hold guest text: both are escaped on the way out, the message as one that quotes its
-  // values with in_quotes().
+  // `message` and the values may contain guest text: both are escaped. A message quotes its values with in_quotes().
   void write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields = {});
-  // Records that could not be written since the start.
+  // Records lost since the start.
   std::uint64_t lost() const { return lost_; }
 
   // Whether stderr is journald's stream ($JOURNAL_STREAM), so that fields can be sent.
   static bool journal_is_stderr();
-  // Null-terminated 32 hexadecimal digits.
+  // 32 hexadecimal digits, null-terminated.
   static const char* message_id(Event event);
 
  private:
-  // False: nobody took the record.
+  // False: the record was not written.
   bool send(Level level, Event event, std::string_view message, std::initializer_list<Field> fields);
   bool send_to_journal(Level level, Event event, std::string_view message, std::initializer_list<Field> fields);
   bool send_to_stderr(Level level, std::string_view message);

@@ -59,7 +59,7 @@ void Listener::on_io(std::uint32_t) {
   }
 }
 
-// Without a free descriptor the peer would wait and the loop would spin: takes it and closes it at once.
+// Accepts one peer and closes it at once. Without a free descriptor, the peer would wait and the loop would spin.
 void Listener::shed_one() {
   spare_.reset();
   { const auto dropped = net::accept(fd_.get()); }
@@ -72,7 +72,7 @@ Result<std::vector<InheritedSocket>> inherited_sockets() {
   std::vector<InheritedSocket> sockets;
   for (int i = 0; i < count; ++i) {
     auto fd = UniqueFd::adopt(SD_LISTEN_FDS_START + i);
-    // systemd passes blocking sockets; accept() must not wait for a peer that has gone.
+    // systemd passes blocking sockets, but accept() must not wait for a peer that has left.
     if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return Error::from_errno("fcntl of an inherited socket");
     auto address = HOSTCALL_TRY(net::listening_address(fd.get()));
     sockets.push_back({std::move(fd), std::move(address)});

@@ -1,5 +1,5 @@
-// Listener: one listening socket. Accepts whatever is there and hands it on; never pauses, because a VMM would stall on
-// a full backlog. Also takes over the sockets that systemd passes.
+// Listener: one listening socket. Accepts every connection and passes it on. Never pauses, because a full backlog
+// stalls the VMM. Also adopts the sockets that systemd passes.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ class Listener;
 class Acceptor {
  public:
   virtual void accepted(UniqueFd fd, const Listener& listener) = 0;
-  // accept() failed in a way that the operator must hear of.
+  // accept() failed in a way that the operator must know about.
   virtual void accept_failed(const Error& error, const Listener& listener) = 0;
 
  protected:
@@ -25,19 +25,19 @@ class Acceptor {
 
 class Listener final : public IoHandler {
  public:
-  // Takes the listening socket. `inherited`: it belongs to systemd, whose socket file stays when we stop.
+  // Takes ownership of the listening socket. `inherited`: systemd passed it, and its socket file stays when we stop.
   Listener(Reactor& reactor, Acceptor& acceptor, UniqueFd fd, net::Address address, bool inherited);
   ~Listener();
 
   const net::Address& address() const { return address_; }
-  // The address as text, shared by all callers that came here.
+  // The address as text, shared by all callers of this listener.
   const std::shared_ptr<const std::string>& name() const { return name_; }
   bool inherited() const { return inherited_; }
-  // Begins to accept.
+  // Starts accepting.
   Done start();
-  // No more accepting; peers wait in the backlog if somebody else holds the socket.
+  // Stops accepting. Peers wait in the backlog if another process also holds the socket.
   void stop();
-  // Closes the socket and frees its path at once.
+  // Closes the socket and removes its path at once.
   void close();
 
  private:
@@ -47,15 +47,15 @@ class Listener final : public IoHandler {
   Reactor& reactor_;
   Acceptor& acceptor_;
   UniqueFd fd_;
-  UniqueFd spare_;  // given up for a moment when the process has no descriptor left
+  UniqueFd spare_;  // released for a moment when the process is out of descriptors
   const net::Address address_;
   const std::shared_ptr<const std::string> name_;
   const bool inherited_;
   bool listening_ = false;
 };
 
-// The listening sockets that systemd passed (LISTEN_FDS), each with its address.
-// Errors: one that is no listening AF_VSOCK or AF_UNIX stream socket.
+// The listening sockets that systemd passed (LISTEN_FDS), with their addresses. An error if one is not a listening
+// AF_VSOCK or AF_UNIX stream socket.
 struct InheritedSocket {
   UniqueFd fd;
   net::Address address;

@@ -17,7 +17,7 @@ namespace {
 static_assert(kReadable == EPOLLIN && kWritable == EPOLLOUT && kError == EPOLLERR && kPeerClosed == EPOLLRDHUP);
 
 constexpr std::size_t kEventsPerTurn = 256;
-// A deadline that is nearer is epoll_wait()'s own: setting the alarm takes a system call.
+// epoll_wait()'s own time-out serves nearer deadlines, because setting the alarm costs a system call.
 constexpr Duration kAlarmFrom = milliseconds(100);
 
 [[noreturn]] void fail(const char* what, int code) {
@@ -40,11 +40,11 @@ void Alarm::set(TimePoint deadline) {
   set_to_ = deadline;
 }
 
-// It has rung: whoever waits next sets it again.
+// The alarm rang. The next wait sets it again.
 void Alarm::on_io(std::uint32_t) {
   set_to_ = kNever;
   std::uint64_t times = 0;
-  // Fails only if the alarm was set anew meanwhile.
+  // Fails only if the alarm was set again meanwhile.
   (void)!::read(fd_.get(), &times, sizeof times);
 }
 
@@ -62,7 +62,7 @@ Reactor::Reactor(const TimeSource& time)
   if (const int error = sd_event_new(&event_); error < 0) fail("sd_event_new", -error);
   epoll_event watch{};
   watch.events = EPOLLIN;
-  watch.data.ptr = nullptr;  // stands for sd-event
+  watch.data.ptr = nullptr;  // null means sd-event
   if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, sd_event_get_fd(event_), &watch) != 0) fail("epoll_ctl", errno);
   if (const auto added = add(alarm_.fd(), kReadable, alarm_); !added.ok()) fail("epoll_ctl", added.error().code);
 }
@@ -73,7 +73,7 @@ Reactor::~Reactor() {
 }
 
 void Reactor::run() {
-  // Arms what sd-event has been given so far.
+  // Arms the event sources that sd-event has so far.
   dispatch_sd_event();
   while (running_) turn(true);
 }
@@ -84,7 +84,7 @@ void Reactor::run_ready() {
   }
 }
 
-// False: there was nothing to do.
+// False: there was no work.
 bool Reactor::turn(bool may_sleep) {
   std::array<epoll_event, kEventsPerTurn> events;
   const auto count = may_sleep ? await(events) : poll(events, 0);
@@ -98,19 +98,19 @@ bool Reactor::turn(bool may_sleep) {
   }
   run_timers();
   run_turn_end();
-  // What dies now may not put anything off any more, but be safe against it.
+  // Destructors should retire nothing more, but may.
   if (retired_.empty()) return has_work;
   const auto dead = std::exchange(retired_, {});
   return has_work;
 }
 
 void Reactor::set_busy_poll(Duration limit) {
-  // What it has learnt of the limit before stays, if it is the same.
+  // An unchanged limit keeps what busy polling has learnt.
   if (limit != std::exchange(busy_poll_limit_, limit)) busy_poll_ = BusyPoll(limit);
 }
 
-// Looks for more input where there was some just now, but never past the next timer. An idle daemon, which timers wake
-// now and then, sleeps at once.
+// Polls for more input if the last turn had some, but never past the next timer. An idle daemon, which only timers
+// wake, sleeps at once.
 std::size_t Reactor::await(std::span<epoll_event> events) {
   std::size_t count = 0;
   const auto until = heap_.empty() ? kNever : heap_.front().deadline;
@@ -138,7 +138,7 @@ int Reactor::wait_milliseconds() {
   }
   const auto left = deadline - time_.now();
   if (left <= Duration::zero()) return 0;
-  // Rounded up: waking early would turn the loop for nothing.
+  // Rounded up: waking early would waste a turn.
   return static_cast<int>(std::chrono::ceil<milliseconds>(left).count());
 }
 
@@ -187,7 +187,8 @@ void Reactor::forget(TurnEnd& object) {
 }
 
 void Reactor::run_turn_end() {
-  // What is asked for meanwhile is the next turn's: or an object that always asks again would never let it begin.
+  // Requests that arrive meanwhile belong to the next turn. Otherwise an object that always asks again would keep this
+  // turn from ending.
   const auto count = turn_end_.size();
   for (std::size_t i = 0; i < count; ++i) {
     auto* object = turn_end_[i];
@@ -226,7 +227,7 @@ void Reactor::heap_put(std::size_t position, HeapEntry entry) {
   entry.timer->position_ = position;
 }
 
-// Moves an entry up or down to where it belongs.
+// Moves an entry up or down to its place.
 void Reactor::heap_sift(std::size_t position) {
   const auto entry = heap_[position];
   while (position > 0) {

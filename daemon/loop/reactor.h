@@ -1,6 +1,6 @@
-// Reactor: the one thread that runs the daemon. An epoll set for connections, a heap for deadlines, and sd-event's own
-// descriptor inside for signals and the watchdog. One turn: input, then timers, then what was put off to the end of the
-// turn (flushes, removals), so that output is batched and no object dies while it is called.
+// Reactor: the event loop of the daemon's main thread: an epoll set for connections, a heap of deadlines, and sd-event
+// for signals and the watchdog, whose descriptor is in the epoll set. A turn handles input, then timers, then what was
+// deferred to its end (flushes, removals), so that output is batched and no object dies during a call to it.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ struct sd_event;
 
 namespace hostcall::daemon {
 
-// Events of a descriptor; the values are epoll's.
+// A descriptor's events. The values are epoll's.
 inline constexpr std::uint32_t kReadable = 0x001;     // EPOLLIN
 inline constexpr std::uint32_t kWritable = 0x004;     // EPOLLOUT
 inline constexpr std::uint32_t kError = 0x008;        // EPOLLERR, always reported
@@ -35,7 +35,7 @@ class IoHandler {
   ~IoHandler() = default;
 };
 
-// Something that has work at the end of the turn in which it asked for it.
+// An object with work at the end of a turn; see at_turn_end().
 class TurnEnd {
  public:
   virtual ~TurnEnd() = default;
@@ -46,7 +46,7 @@ class TurnEnd {
   bool queued_ = false;
 };
 
-// A member function with its object, for timers: no allocation.
+// A member function and its object, without allocation. For timers.
 class Callback {
  public:
   template <auto Member, class Object>
@@ -63,7 +63,7 @@ class Callback {
 
 class Reactor;
 
-// A deadline that calls once. Unset when destroyed.
+// Calls back once, at its deadline. The destructor cancels it.
 class Timer {
  public:
   Timer(Reactor& reactor, Callback callback) : reactor_(reactor), callback_(callback) {}
@@ -73,7 +73,7 @@ class Timer {
 
   void set(TimePoint deadline);
   void cancel();
-  // kNever when it is not set.
+  // kNever if the timer is not set.
   TimePoint deadline() const { return deadline_; }
 
  private:
@@ -85,15 +85,15 @@ class Timer {
   std::size_t position_ = kNotInHeap;
 };
 
-// A timerfd in the epoll set, for deadlines that are far away. With a time-out of its own each epoll_wait() that sleeps
-// starts a timer in the kernel and stops it again; this one is started once for many turns.
+// A timerfd in the epoll set, shared by far deadlines. A time-out of epoll_wait() starts and stops a kernel timer at
+// each sleep; this one is armed once for many turns.
 class Alarm final : public IoHandler {
  public:
-  // Throws std::runtime_error when the kernel refuses.
+  // Throws std::runtime_error if the kernel refuses.
   Alarm();
 
   int fd() const { return fd_.get(); }
-  // The epoll set wakes at the deadline, or before.
+  // Wakes the epoll set at the deadline or earlier.
   void ring_by(TimePoint deadline) {
     if (deadline < set_to_) set(deadline);
   }
@@ -103,56 +103,56 @@ class Alarm final : public IoHandler {
   void set(TimePoint deadline);
 
   UniqueFd fd_;
-  TimePoint set_to_ = kNever;  // kNever: it will not ring
+  TimePoint set_to_ = kNever;  // kNever: not set
 };
 
 class Reactor {
  public:
-  // Four messages of 64 KiB with their headers.
+  // Holds four messages of 64 KiB with their headers.
   static constexpr std::size_t kBufferBytes = 260 * 1024;
 
-  // Throws std::runtime_error when the kernel refuses.
+  // Throws std::runtime_error if the kernel refuses.
   explicit Reactor(const TimeSource& time = kSteadyTime);
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // Until stop(). Needs the kernel's monotonic time.
+  // Runs until stop(). Needs the kernel's monotonic clock.
   void run();
-  // Turns as long as something is ready, and never sleeps: for a time that stands still meanwhile.
+  // Runs turns while something is ready, and never sleeps. For a manual clock, which stands still meanwhile.
   void run_ready();
   void stop() { running_ = false; }
 
-  // After input, a turn looks for more for so long before it sleeps; zero: it sleeps at once.
+  // How long a turn polls for more input before it sleeps. Zero: it sleeps at once.
   void set_busy_poll(Duration limit);
 
-  // The time at which this turn began.
+  // When this turn began.
   TimePoint now() const { return now_; }
-  // Room for one receive, shared by all connections of the turn.
+  // The buffer for one receive, which all connections share.
   std::span<char> buffer() { return {buffer_.get(), kBufferBytes}; }
 
-  // The handler must live until the end of the turn of remove(), and may still be called in that turn.
+  // The handler must live until the end of the turn that calls remove(), and may still be called in that turn.
   Done add(int fd, std::uint32_t events, IoHandler& handler);
   void change(int fd, std::uint32_t events, IoHandler& handler);
   void remove(int fd);
 
-  // At the end of this turn; of the next one if it is asked for at this one's end.
+  // Calls the object at the end of this turn; during the end of a turn, at the end of the next one.
   void at_turn_end(TurnEnd& object) {
     if (!std::exchange(object.queued_, true)) turn_end_.push_back(&object);
   }
-  // Takes back what at_turn_end() asked for; needed before such an object dies.
+  // Undoes at_turn_end(). Required before the object dies.
   void forget(TurnEnd& object);
-  // Destroys the object when the turn is over.
+  // Destroys the object at the end of the turn.
   template <class Object>
   void retire(std::unique_ptr<Object> object) {
     retired_.emplace_back(object.release(), [](void* dead) { delete static_cast<Object*>(dead); });
   }
 
-  // Calls at each of the signal, which the reactor blocks for normal delivery. Throws.
+  // Runs the action at each such signal, whose normal delivery the reactor blocks. Throws.
   void on_signal(int signal, std::function<void()> action);
-  // Feeds systemd's watchdog if the unit has one.
+  // Notifies systemd's watchdog if the unit has one.
   void enable_watchdog();
-  // Tells systemd, if it started us: "READY=1", "STATUS=…".
+  // Notifies systemd, if it started us: "READY=1", "STATUS=…".
   static void notify_systemd(const std::string& state);
 
  private:
@@ -179,7 +179,7 @@ class Reactor {
   sd_event* event_ = nullptr;
   Duration busy_poll_limit_{};
   BusyPoll busy_poll_;
-  bool had_input_ = false;  // in the turn before
+  bool had_input_ = false;  // in the last turn
   TimePoint now_;
   bool running_ = true;
   std::vector<HeapEntry> heap_;

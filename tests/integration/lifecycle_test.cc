@@ -95,7 +95,7 @@ TEST(Reload, BySignalTakesNewVms) {
   daemon.directory().write("vms.d/60-more.json",
                            R"({"vms": [{"name": "new1", "unix_path": ")" + daemon.vm_path("new1") + R"("}]})");
   daemon.process().signal(SIGHUP);
-  ASSERT_TRUE(daemon.process().wait_for_error_text("read again")) << daemon.process().errors();
+  ASSERT_TRUE(daemon.process().wait_for_error_text("reloaded configuration")) << daemon.process().errors();
   WireClient client(daemon.vm_address("new1"));
   EXPECT_EQ(client.hello().vm_name(), "new1");
 }

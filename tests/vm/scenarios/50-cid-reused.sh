@@ -28,7 +28,7 @@ has_sessions db1 0 || fail "the session of web1 became one of db1"
 guest_signal old echo CONT
 guest_finish old echo
 expect_status 125
-expect_stdout 'the VM was removed or registered anew'
+expect_stdout 'the VM was removed or registered again'
 # On a new connection it is what the administrator has said.
 in_guest old hostcall whoami --json
 expect_status 0

@@ -59,7 +59,7 @@ TEST_F(ConnectionTest, ABegunFrameIsCompleteInTenSeconds) {
   rig_.advance(rig_.config.timeouts.frame - kTick, seconds(1));
   EXPECT_EQ(rig_.stats.connections_open, 1u);
   rig_.advance(kTick);
-  expect_end(*peer, GoawayReason::kLimit, "a frame was not complete in time");
+  expect_end(*peer, GoawayReason::kLimit, "a frame was not completed in time");
 }
 
 TEST_F(ConnectionTest, ASlowFrameThatCompletesIsFine) {
@@ -86,7 +86,7 @@ TEST_F(ConnectionTest, ASilentPeerIsPingedAndThenGivenUp) {
   EXPECT_EQ(rig_.stats.connections_open, 1u) << "three Pings are out, none is overdue";
   rig_.advance(heartbeat, seconds(1));
   EXPECT_EQ(rig_.stats.heartbeats_lost, 1u);
-  expect_end(*peer, GoawayReason::kIdle, "three heartbeats were not answered");
+  expect_end(*peer, GoawayReason::kIdle, "did not answer three heartbeats");
   EXPECT_EQ(peer->endpoint().frames_received() - before, 4u) << "three Pings and the Goaway";
 }
 

@@ -161,7 +161,7 @@ TEST(Server, AReloadWarnsOfRulesThatNameNoMethodAndOfWhatNeedsARestart) {
   rig->log();
   ASSERT_TRUE(rig->server.reload().ok());
   EXPECT_THAT(rig->log(), AllOf(HasSubstr("no method is named \"hostcall.v1.Session/Pong\""),
-                                HasSubstr("listen and admin_socket change with a restart")));
+                                HasSubstr("changes to listen and admin_socket need a restart")));
   EXPECT_FALSE(rig->journal.writes(Level::kInfo)) << "the new level is in force";
 }
 
@@ -208,7 +208,7 @@ TEST(Server, AtTheEndOfTheDrainTimeCallsAreCutOff) {
   rig->advance(milliseconds(1));
   const auto answer = busy->finish(call);
   EXPECT_EQ(answer.status.code, Code::kUnavailable);
-  EXPECT_THAT(answer.status.message, HasSubstr("the call was not done in time"));
+  EXPECT_THAT(answer.status.message, HasSubstr("the call did not finish in time"));
 }
 
 TEST(Server, AStreamThatWouldLastEndsWhenTheDaemonStops) {

@@ -141,7 +141,7 @@ TEST_F(JournalSocket, LostRecordsAreCountedAndReportedWhenTheJournalIsBack) {
   const auto report = collector.next();
   EXPECT_EQ(report.at("MESSAGE_ID"), Journal::message_id(Event::kRecordsLost));
   EXPECT_EQ(report.at("HOSTCALL_LOST"), "3");
-  EXPECT_THAT(report.at("MESSAGE"), HasSubstr("3 log records are lost"));
+  EXPECT_THAT(report.at("MESSAGE"), HasSubstr("3 log records were lost"));
   EXPECT_EQ(collector.next().at("MESSAGE"), "first");
   EXPECT_EQ(collector.next().at("MESSAGE"), "second") << "the loss is reported once";
   EXPECT_EQ(collector.next_raw(), "");
@@ -219,7 +219,7 @@ TEST_F(JournalPipe, AFullPipeIsNotWaitedFor) {
   ASSERT_EQ(log.lost(), 1u);
   drain();
   log.write(Level::kInfo, Event::kVmAdded, "read again");
-  EXPECT_EQ(drain(), "1 log records are lost: what reads the log did not keep up or was not there\nread again\n");
+  EXPECT_EQ(drain(), "1 log records were lost: the log's reader was too slow or absent\nread again\n");
 }
 
 TEST_F(JournalPipe, AReaderThatIsGoneIsALoss) {
