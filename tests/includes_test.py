@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks that includes point one way through the tree: the table LAYERS is the list of folders, and each says which
-others it may include. What is not in the table may be included by nobody, so a new folder needs a row.
+"""Checks that includes point one way through the tree. The table LAYERS lists the folders and what each may include.
+Nobody may include a folder outside the table, so a new folder needs a row.
 
-Usage: includes_test.py SOURCE_ROOT. Prints each violation with file, line and rule; exit code 1 if there is one. It
-first checks itself against small invented trees, so that a scan that finds nothing means something.
+Usage: includes_test.py SOURCE_ROOT. Prints each violation with file, line and rule; exits with 1 if there is one.
+First checks itself against small invented trees, to show that it can find violations.
 """
 import pathlib
 import re
@@ -14,7 +14,7 @@ FOLDERS = ("proto", "daemon", "client", "tests")
 SUFFIXES = (".h", ".hpp", ".cc", ".c")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
-# Each folder with what it may include besides itself, bottom up. A name ending in ".h" is that file alone.
+# Each folder and what it may include besides itself, bottom up. A name ending in ".h" is that file alone.
 LAYERS = {
     "proto/base": (),
     "proto/net": ("proto/base",),
@@ -35,7 +35,7 @@ LAYERS = {
     "client/hostcallctl": ("proto", "client/include", "client/cli"),
     "tests": ("proto", "daemon", "client"),
 }
-# Generated from the .proto files, which belong to no folder: not for these.
+# These folders may not include what is generated from the .proto files, which belongs to no folder.
 WITHOUT_MESSAGES = ("proto/base", "proto/net", "proto/wire", "daemon/loop", "daemon/store", "daemon/config", "daemon/vms")
 MESSAGES = re.compile(r'["<](google/protobuf/.*|.*\.pb\.h|.*\.hostcall\.h)')
 
@@ -49,7 +49,7 @@ JSON_FILES = (
 
 # (what: pattern of the included name, where: patterns of the only files that may include it, why)
 RESERVED = (
-    (r"<sys/epoll\.h", (r"daemon/loop/reactor[^/]*", r"client/lib/poll_set[^/]*", r"tests/.*"), "epoll belongs to the daemon's reactor, and in the client to the one descriptor that it offers"),
+    (r"<sys/epoll\.h", (r"daemon/loop/reactor[^/]*", r"client/lib/poll_set[^/]*", r"tests/.*"), "only the daemon's reactor and the client's poll_set use epoll"),
     (r"<linux/vm_sockets\.h", (r"proto/net/.*",), "sockaddr_vm belongs to proto/net"),
     (r"<systemd/.*", (r"daemon/loop/(reactor|listener|journal)[^/]*", r"tests/bench/sd_bus/.*"),
      "systemd belongs to daemon/loop, and sd-bus to the benchmark that compares with it"),
@@ -72,7 +72,7 @@ def scan(root):
 
 
 def folder_of(name):
-    """The longest folder of the table that the file is in; None: in no folder of it."""
+    """The longest folder of the table that contains the file, or None."""
     return max((folder for folder in LAYERS if name.startswith(folder + "/")), key=len, default=None)
 
 

@@ -2,7 +2,7 @@
 """Checks that the maps (README.md of daemon, client and proto) name each source file below their folder, and nothing else.
 
 Usage: maps_test.py SOURCE_ROOT. A map has a part "## Folders". There, "### NAME/" begins a folder, and a **name** in
-bold is a file or a pair of files, without suffix. Prints each difference; exit code 1 if there is one. It first checks
+bold is a file or a pair of files, without suffix. Prints each difference; exits with 1 if there is one. First checks
 itself against small invented trees.
 """
 import pathlib
@@ -17,7 +17,7 @@ NAME = re.compile(r"\*\*([a-z0-9_]+)(?:\.\w+)?\*\*")
 
 
 def names_in(text):
-    """(folder, name) of each bold name of the part "## Folders"; the folder is relative to the map's, "." itself."""
+    """(folder, name) of each bold name in the part "## Folders". The folder is relative to the map's, "." is the map's."""
     part = re.search(r"^## Folders\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     folder = "."
     for line in part[1].splitlines() if part else ():

@@ -2,15 +2,15 @@
 """Checks that everything in the .proto files has a comment: services, rpcs, messages, fields, enums and their values.
 
 Usage: proto_comments_test.py PROTO_ROOT. Asks protoc for the descriptors with their source, so that a comment counts
-only where protoc, and with it every documentation tool, attaches it. Prints each place that lacks one; exit code 1.
-It first checks itself against an invented file.
+only where protoc, like every documentation tool, attaches it. Prints each declaration that lacks one; exits with 1
+if there is one. First checks itself against an invented file.
 """
 import pathlib
 import subprocess
 import sys
 import tempfile
 
-# Field numbers of descriptor.proto that lead to what needs a comment.
+# Field numbers in descriptor.proto that lead to declarations.
 FILE_MESSAGE, FILE_ENUM, FILE_SERVICE, FILE_SOURCE = 4, 5, 6, 9
 MESSAGE_FIELD, MESSAGE_NESTED, MESSAGE_ENUM = 2, 3, 4
 ENUM_VALUE, SERVICE_METHOD = 2, 2
@@ -88,7 +88,7 @@ def file_parts():
 
 
 def missing(proto_root, names):
-    """The full names of what lacks a comment, and how much was looked at."""
+    """The full names of declarations without a comment, and the number of declarations."""
     with tempfile.NamedTemporaryFile() as out:
         command = ["protoc", f"--proto_path={proto_root}", "--include_source_info", f"--descriptor_set_out={out.name}"]
         subprocess.run(command + names, check=True)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Counts the single tests of a `meson test` run, and shows what failed.
+"""Counts the single tests of a `meson test` run, and shows the failures.
 
-Usage: results.py BUILD LOGBASE. Reads BUILD/meson-logs/LOGBASE.json (one line for each test program, with its output) and
-LOGBASE.junit.xml (one element for each case of a gtest or TAP program). Prints the output of each program that failed,
-without the cases that passed, a line `skip NAME: reason` for what was skipped, and last `N passed, N failed[, N skipped]`.
+Usage: results.py BUILD LOGBASE. Reads BUILD/meson-logs/LOGBASE.json (one line per test program, with its output) and
+LOGBASE.junit.xml (one element per case of a gtest or TAP program). Prints the output of each failed program without the
+passed cases, a line `skip NAME: reason` for each skipped test, and last `N passed, N failed[, N skipped]`.
 Exit code 1 if anything failed or nothing ran. ../run uses it.
 """
 import collections
@@ -13,7 +13,7 @@ import re
 import sys
 import xml.etree.ElementTree
 
-# What googletest says of cases that passed.
+# googletest's output for passed cases.
 PASSED_CASE = re.compile(r"^\[ RUN      \] (\S+)\n\[       OK \] \1.*\n|^\[-{10}\].*\n|^\n", re.M)
 OUTCOMES = {"OK": "passed", "EXPECTEDFAIL": "passed", "SKIP": "skipped"}  # of a program; anything else: failed
 
@@ -25,15 +25,15 @@ def read_programs(path):
 
 
 def read_suites(path):
-    """(name, element) of each suite; none where meson was ended before it wrote the file."""
+    """(name, element) of each suite; none if meson was ended before it wrote the file."""
     if not path.exists():
         return []
     return [(suite.get("name", ""), suite) for suite in xml.etree.ElementTree.parse(path).iter("testsuite")]
 
 
 def cases_of(program, suites):
-    """The cases of a gtest or TAP program. Its suites are PROJECT.PROGRAM and PROJECT.PROGRAM.GTEST-SUITE; programs without
-    cases are together in a suite PROJECT, where meson 1.0 forgets to mark those that took too long."""
+    """The cases of a gtest or TAP program. Its suites are PROJECT.PROGRAM and PROJECT.PROGRAM.GTEST-SUITE. Programs without
+    cases share a suite PROJECT, where meson 1.0 does not mark those that timed out."""
     project = program["name"].partition(" / ")[0].partition(":")[0]
     own = f"{project}.{program['name']}"
     return [case for name, suite in suites if name == own or name.startswith(own + ".")
@@ -55,7 +55,7 @@ def outcome_of_program(program):
 def count_program(program, suites):
     cases = cases_of(program, suites)
     count = collections.Counter(outcome_of_case(case) for case in cases)
-    # Without cases of its own it is one test; with good ones only, it may still have crashed or leaked at its end.
+    # A program without cases is one test. One whose cases all passed may still have crashed or leaked at its end.
     if not cases or (outcome_of_program(program) == "failed" and not count["failed"]):
         count[outcome_of_program(program)] += 1
     return count
@@ -67,7 +67,7 @@ def last_line(program):
 
 
 def why_skipped(case):
-    """Of gtest. A TAP program's reason gets lost in meson, unless it is in the case's name."""
+    """gtest's reason. meson drops a TAP program's reason unless the case's name contains it."""
     why = case.find("skipped")
     text = "disabled" if why is None else " ".join(why.get("message", "").split())
     return f": {text}" if text else ""

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# step: runs one part of ../run under a time limit, says in one line how it went, and adds up the tests in it.
-# Sourced by ../run, which sets $logs (a directory) and calls end_steps on its way out.
+# step: runs one part of ../run under a time limit, prints its outcome in one line, and adds up its tests. ../run
+# sources this file, sets $logs (a directory), and calls end_steps when it exits.
 
-logs=${logs:?is to be set before this is sourced}
+logs=${logs:?must be set before this file is sourced}
 passed=0 failed=0 skipped=0
 failed_logs=()
 
-# step NAME SECONDS COMMAND [ARGUMENT...]: runs the command or function with its output in a file. If its last line of output
-# is "N passed, N failed[, N skipped]", those tests are counted; whatever else fails counts as one failed test.
-# False when it has failed.
+# step NAME SECONDS COMMAND [ARGUMENT...]: runs the command or function with its output in a file. If the last line of
+# output is "N passed, N failed[, N skipped]", counts those tests; any other failure counts as one failed test. Returns
+# false if the step failed.
 step() {
   local name=$1 seconds=$2 begin=$SECONDS code=0 log
   shift 2
@@ -26,10 +26,10 @@ step() {
   return "$code"
 }
 
-# leave_out NAME WHY: says that a step was not run.
+# leave_out NAME WHY: reports that a step did not run.
 leave_out() { printf '%-34s -              %s\n' "$1" "$2"; }
 
-# Runs the command in a process group of its own, so that everything it has started ends with it.
+# Runs the command in its own process group, so that everything it starts ends with it.
 run_limited() {
   local seconds=$1 code=0 overdue=false
   shift
@@ -40,7 +40,7 @@ run_limited() {
   timeout "$seconds" tail --pid="$step_group" -s 0.2 -f /dev/null &
   step_guard=$!
   if ! wait "$step_guard"; then
-    echo "ended, because $seconds s are the most that this step may take"
+    echo "ended, because this step may take at most $seconds s"
     kill_step
     overdue=true
   fi
@@ -56,13 +56,13 @@ kill_step() {
   timeout 10 tail --pid="$step_group" -s 0.2 -f /dev/null || kill -KILL -- "-$step_group" 2>/dev/null || true
 }
 
-# end_steps: ends what still runs; for the trap of the caller.
+# end_steps: ends a running step. For the caller's trap.
 end_steps() {
   kill_step
   [ -z "${step_guard:-}" ] || kill "$step_guard" 2>/dev/null || true
 }
 
-# take_counts LOG EXIT-CODE: adds up, and leaves what was counted in $counted.
+# take_counts LOG EXIT-CODE: adds up the counts, and leaves their text in $counted.
 take_counts() {
   local pattern='^([0-9]+) passed, ([0-9]+) failed(, ([0-9]+) skipped)?$' last bad=0
   last=$(tail -n 1 "$1")
@@ -80,7 +80,7 @@ take_counts() {
   failed=$((failed + bad))
 }
 
-# What failed, in full, without the compiler's progress.
+# Prints the full logs of failed steps, without the compiler's progress.
 show_failures() {
   local log
   for log in ${failed_logs[@]+"${failed_logs[@]}"}; do
@@ -89,7 +89,7 @@ show_failures() {
   done
 }
 
-# The last line of a run; true if all is well.
+# Prints the last line of a run. True if tests passed and none failed.
 show_total() {
   if [ "$skipped" -gt 0 ]; then
     echo "$passed passed, $failed failed, $skipped skipped"

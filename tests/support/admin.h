@@ -1,4 +1,4 @@
-// Questions to a running daemon over its admin socket.
+// Asks a running daemon over its admin socket.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 
 namespace hostcall::test {
 
-// A counter of Admin/Stats.
+// A counter from Admin/Stats.
 inline std::uint64_t counter(DaemonProcess& daemon, const std::string& name) {
   WireClient admin(daemon.admin_address());
   v1::StatsResponse stats;
@@ -22,7 +22,7 @@ inline std::uint64_t counter(DaemonProcess& daemon, const std::string& name) {
   return 0;
 }
 
-// A VM's state by Admin/VmShow.
+// A VM's state from Admin/VmShow.
 inline v1::VmState vm_state(DaemonProcess& daemon, const std::string& vm) {
   WireClient admin(daemon.admin_address());
   v1::VmShowRequest request;

@@ -34,7 +34,8 @@ void* counted_or_throw(std::size_t size) {
 
 }  // namespace
 
-// All forms but the aligned ones: a sanitizer has its own for each that is not here, and they don't mix.
+// Replaces all forms except the aligned ones: a sanitizer brings its own for each form that is missing, and they don't
+// mix.
 void* operator new(std::size_t size) { return counted_or_throw(size); }
 void* operator new[](std::size_t size) { return counted_or_throw(size); }
 void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return counted(size); }

@@ -1,11 +1,11 @@
-// Counts what a test program allocates: allocations.cc replaces operator new of the program that it is linked into.
+// Counts a test program's allocations: allocations.cc replaces operator new in the program that links it.
 #pragma once
 
 #include <cstddef>
 
 namespace hostcall::test {
 
-// Since the last call of forget_allocations(): how many there were, and the largest one's size.
+// The number of allocations since the last forget_allocations(), and the size of the largest.
 std::size_t allocations();
 std::size_t largest_allocation();
 void forget_allocations();

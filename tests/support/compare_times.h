@@ -1,5 +1,5 @@
-// Claims about speed that hold on every machine: what something takes is compared with a reference, both measured in
-// turns in the same run, so that whatever else the machine does meets both.
+// Checks claims about speed that hold on every machine: compares a time with a reference, both measured in turns in the
+// same run, so that whatever else the machine does affects both.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,8 +25,9 @@ inline Nanoseconds median(std::vector<Nanoseconds> times) {
   return *middle;
 }
 
-// Whether `own` takes at most so many times what `reference` takes. Both run once and return the time that counts.
-// Before it says no it measures again, a few times: something else may have had the processor for the most part of one.
+// Whether `own` takes at most so many times as long as `reference`. Each call of them runs once and returns the time
+// that counts. Repeats the measurement a few times before it fails, because something else may have used the processor
+// during most of one.
 template <class Own, class Reference>
 testing::AssertionResult takes_at_most(double times, const Own& own, const Reference& reference) {
   constexpr int kTries = 5, kRounds = 21;

@@ -1,4 +1,4 @@
-// A file of a test's as text.
+// Reads a test's file as text.
 #pragma once
 
 #include <stdexcept>

@@ -1,4 +1,4 @@
-// A Budget with a limit that keeps count: what is charged now, and the most that ever was.
+// A Budget with a limit. Records the current charge and its maximum.
 #pragma once
 
 #include <algorithm>

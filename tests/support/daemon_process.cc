@@ -52,7 +52,7 @@ DaemonProcess::DaemonProcess(const DaemonOptions& options) {
   directory_.write("vms.d/50-test.json", in_directory(vms_text(options), directory));
   directory_.write("policy.d/50-test.json", options.policy_json.empty() ? kAllowAll : options.policy_json);
   const std::string more = options.config_json.empty() ? "" : ", " + options.config_json;
-  // Without a shared listener, unless the test asks for one.
+  // No shared listener unless the test asks for one.
   const std::string listen = more.find("\"listen\"") == std::string::npos ? R"("listen": [], )" : "";
   directory_.write("hostcalld.json", in_directory("{" + listen + timeouts_text(options.timeouts_ms) +
                                                       R"("admin_socket": "@DIR@/admin.sock",

@@ -1,5 +1,5 @@
-// DaemonProcess: a real hostcalld in a directory of its own. VMs are told apart by Unix listeners, which is how a test
-// chooses its identity: whoever connects to vm_address("web1") is web1.
+// DaemonProcess: a real hostcalld in a directory of its own. It recognises VMs by their Unix listeners, so a test
+// chooses its identity by its address: whoever connects to vm_address("web1") is web1.
 #pragma once
 
 #include <cstdint>
@@ -13,24 +13,24 @@
 
 namespace hostcall::test {
 
-// Further away than a test waits.
+// Longer than any test waits.
 inline constexpr std::uint64_t kFarMs = 600'000;
 static_assert(std::chrono::milliseconds(kFarMs) > 2 * kPatience);
 
 struct DaemonOptions {
-  std::vector<std::string> vms = {"web1", "db1"};  // each with a Unix listener of its own
-  std::string vms_json;     // instead of `vms`: the whole text of a file of vms.d; @DIR@ stands for the directory
-  std::string config_json;  // further members of hostcalld.json: "\"limits\": {…}"
-  // The whole text of the policy; empty: everything that guests can call is allowed.
+  std::vector<std::string> vms = {"web1", "db1"};  // each has its own Unix listener
+  std::string vms_json;     // replaces `vms`: the text of a file in vms.d; @DIR@ stands for the directory
+  std::string config_json;  // more members of hostcalld.json: "\"limits\": {…}"
+  // The text of the policy file. Empty: allows all methods for guests.
   std::string policy_json;
-  // Members of "timeouts". Those that are not given are far, so that no test meets them however slow the machine is;
-  // but base_idle_ms, drain_ms and call_max_ms keep their defaults.
+  // Members of "timeouts". Others default to so far away that no test reaches them on however slow a machine, except
+  // that base_idle_ms, drain_ms and call_max_ms keep the daemon's defaults.
   std::map<std::string, std::uint64_t> timeouts_ms;
 };
 
 class DaemonProcess {
  public:
-  // Starts it and waits until it is ready; throws with what it said if it does not come up.
+  // Starts the daemon and waits until it is ready. If it fails to start, throws with its output.
   explicit DaemonProcess(const DaemonOptions& options = {});
 
   const TempDir& directory() const { return directory_; }
@@ -43,9 +43,9 @@ class DaemonProcess {
   std::string admin_address() const { return "unix:" + admin_path(); }
 
   Process& process() { return *process_; }
-  // Starts it again after it has ended.
+  // Starts the daemon again after it has ended.
   void restart();
-  // SIGTERM, and its exit code; 255 if it does not end.
+  // Sends SIGTERM and returns the exit code; 255 if the daemon does not end.
   int stop();
 
  private:
@@ -53,8 +53,8 @@ class DaemonProcess {
   std::unique_ptr<Process> process_;
 };
 
-// Paths of the built programs, from the environment that meson gives to tests: HOSTCALL_BUILD, and HOSTCALL_CLI for
-// another hostcall than the one that is built there.
+// Paths of the built programs. meson sets HOSTCALL_BUILD for tests; HOSTCALL_CLI names a hostcall other than the one
+// built there.
 std::string program(const std::string& name);
 
 }  // namespace hostcall::test

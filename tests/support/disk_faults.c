@@ -1,13 +1,13 @@
-// An LD_PRELOAD library between a program and its disk: makes writes or syncs fail, counts syncs, and keeps of each
-// file an image as of its last sync, so that a test can put back what a power loss would have left.
+// An LD_PRELOAD library between a program and its disk: makes writes or syncs fail, counts syncs, and keeps an image of
+// each file as of its last sync, so that a test can restore what a power loss would have left.
 //
-// DISK_FAULTS_DIRECTORY  only files in this directory are meant (an absolute path without symbolic links)
-// DISK_FAULTS_CONTROL    file that says what fails: "full", "write" (EIO), "sync" (EIO); anything else: nothing
-// DISK_FAULTS_IMAGES     directory for the images; unset: none are kept
-// DISK_FAULTS_SYNCS      file that grows by a byte with each sync; unset: not counted
-// DISK_FAULTS_FAILURES   file that grows by a byte with each write or sync that was made to fail; unset: not counted
+// DISK_FAULTS_DIRECTORY  affects only files in this directory (an absolute path without symbolic links)
+// DISK_FAULTS_CONTROL    file that selects what fails: "full", "write" (EIO), "sync" (EIO); anything else: nothing
+// DISK_FAULTS_IMAGES     directory for the images; unset: keeps none
+// DISK_FAULTS_SYNCS      file that grows by a byte per sync; unset: does not count
+// DISK_FAULTS_FAILURES   file that grows by a byte per injected failure; unset: does not count
 //
-// Everything is done by system calls of its own, which are not intercepted.
+// The library makes its own system calls, which it does not intercept.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// The part of the path behind the directory; null: another file.
+// The part of the path after the directory; null if the file is elsewhere.
 static const char* name_of(const char* path) {
   const char* directory = getenv("DISK_FAULTS_DIRECTORY");
   if (directory == NULL || path == NULL) return NULL;
@@ -49,7 +49,7 @@ static int control_says(const char* word) {
   return got > 0 && strcmp(text, word) == 0;
 }
 
-// One more, in the file that the variable names.
+// Adds a byte to the file that the variable names.
 static void count(const char* variable) {
   const char* path = getenv(variable);
   if (path == NULL) return;
@@ -65,7 +65,7 @@ static int failure(int error) {
   return -1;
 }
 
-// Null: no images are kept.
+// Null if no images are kept.
 static const char* image_path(const char* name, const char* suffix, char* path) {
   const char* images = getenv("DISK_FAULTS_IMAGES");
   if (images == NULL) return NULL;
@@ -73,7 +73,7 @@ static const char* image_path(const char* name, const char* suffix, char* path) 
   return path;
 }
 
-// The image appears as a whole, for the program may be killed at any time.
+// Renames the finished image into place, because the program may be killed at any time.
 static void keep_image(int fd, const char* name) {
   char unfinished[PATH_MAX], finished[PATH_MAX];
   struct stat status;

@@ -1,5 +1,5 @@
-// Frames as a peer would write them, legal or not, and annotated hexadecimal: what tests feed to the engine without
-// using the engine's own writer. Stands beside wire_peer.h, which holds the engine's side.
+// Builds frames as a peer would, legal or not, and reads annotated hexadecimal: tests feed the engine without using its
+// own writer. See wire_peer.h for the engine's side.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace hostcall::test {
 
-// Bytes of hexadecimal text; blanks, line ends and what follows a ';' on its line don't count.
+// Converts hexadecimal text to bytes. Ignores blanks, line ends, and everything from a ';' to the end of its line.
 inline std::string from_hex(std::string_view text) {
   std::string bytes;
   int high = -1;
@@ -27,7 +27,7 @@ inline std::string from_hex(std::string_view text) {
   return bytes;
 }
 
-// A frame of any type with any flags.
+// A frame of any type and flags.
 inline std::string frame(wire::FrameType type, std::uint32_t stream, std::uint8_t flags, std::string_view data) {
   std::string bytes;
   append_be32(bytes, static_cast<std::uint32_t>(data.size()));
@@ -37,14 +37,14 @@ inline std::string frame(wire::FrameType type, std::uint32_t stream, std::uint8_
   return bytes.append(data);
 }
 
-// A header that claims `length` bytes of data, which do not follow.
+// A header that claims `length` bytes of data that do not follow.
 inline std::string header(std::uint32_t length, std::uint32_t stream, wire::FrameType type, std::uint8_t flags = 0) {
   auto bytes = frame(type, stream, flags, {});
   store_be32(bytes.data(), length);
   return bytes;
 }
 
-// One length-delimited field of a message; for fields below 16 with less than 128 bytes.
+// One length-delimited field of a message, for numbers below 16 and fewer than 128 bytes.
 inline std::string field(int number, std::string_view bytes) {
   std::string out{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())};
   return out.append(bytes);

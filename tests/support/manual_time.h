@@ -1,4 +1,4 @@
-// ManualTime: a time that stands until the test moves it.
+// ManualTime: a clock that moves only when the test moves it.
 #pragma once
 
 #include "proto/base/clock.h"

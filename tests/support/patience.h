@@ -1,6 +1,5 @@
-// How long a test waits for what must come. It is a watchdog against hanging and says nothing about speed: a machine
-// that is slow, busy or under a sanitizer turns no test red, so no test asserts that something took less than a certain
-// time.
+// How long a test waits for what must happen. This is a watchdog against hangs, not a claim about speed: a slow or busy
+// machine or a sanitizer fails no test, because no test asserts an absolute time.
 #pragma once
 
 #include <chrono>
@@ -10,7 +9,7 @@ namespace hostcall::test {
 
 inline constexpr std::chrono::milliseconds kPatience = std::chrono::minutes(3);
 
-// Looks again and again until the condition holds. False: patience has run out.
+// Checks repeatedly until the condition holds. False: patience ran out.
 template <class Condition>
 bool eventually(const Condition& holds) {
   constexpr std::chrono::milliseconds kPause(5);

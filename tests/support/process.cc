@@ -23,7 +23,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-// After so long a wait looks at what no output tells of.
+// How often a wait checks for events that produce no output.
 constexpr milliseconds kSlice(20);
 
 std::vector<std::string> merged_environment(const std::map<std::string, std::string>& extra) {
@@ -43,7 +43,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return result;
 }
 
-// A file in memory: no pipe that could fill up while nobody reads.
+// A file in memory. A pipe could fill up while nobody reads.
 int input_file(const std::string& text) {
   const int fd = ::memfd_create("input", MFD_CLOEXEC);
   if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
@@ -52,7 +52,7 @@ int input_file(const std::string& text) {
   return fd;
 }
 
-// Reads what is there; false at the end of the pipe.
+// Reads the available bytes. False at the end of the pipe.
 bool drain(int fd, std::string& into) {
   std::array<char, 65536> buffer;
   const auto got = ::read(fd, buffer.data(), buffer.size());
@@ -66,7 +66,7 @@ Process::Process(const std::vector<std::string>& argv, const ProcessOptions& opt
   int out[2], err[2];
   if (::pipe2(out, O_CLOEXEC | O_NONBLOCK) != 0 || ::pipe2(err, O_CLOEXEC | O_NONBLOCK) != 0)
     throw std::runtime_error("pipe2 failed");
-  // The child's ends block, as programs expect.
+  // The child's ends block, because programs expect it.
   ::fcntl(out[1], F_SETFL, 0);
   ::fcntl(err[1], F_SETFL, 0);
   const int in = input_file(options.input);
@@ -105,7 +105,7 @@ void Process::signal(int number) const {
   if (!code_) ::kill(pid_, number);
 }
 
-// Waits for output and takes it. False when both pipes are at their end.
+// Waits for output and reads it. False if both pipes are at their end.
 bool Process::pump(milliseconds time) {
   std::array<pollfd, 2> fds{pollfd{out_, POLLIN, 0}, pollfd{err_, POLLIN, 0}};
   if (::poll(fds.data(), fds.size(), static_cast<int>(time.count())) <= 0) return out_ >= 0 || err_ >= 0;
@@ -133,7 +133,7 @@ std::optional<int> Process::wait(milliseconds time) {
     if (!code_ && ::waitpid(pid_, &status, open ? WNOHANG : 0) == pid_)
       code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     if (code_) {
-      // A grandchild may hold the pipes; what the program itself wrote is there already.
+      // A grandchild may hold the pipes open, but the program's own output has already arrived.
       pump(milliseconds(0));
       return code_;
     }

@@ -1,4 +1,4 @@
-// Process: a child program of a test, with its output, ended and reaped for certain.
+// Process: a test's child program and its output. The destructor kills and reaps it.
 #pragma once
 
 #include <sys/types.h>
@@ -15,28 +15,28 @@
 namespace hostcall::test {
 
 struct ProcessOptions {
-  std::map<std::string, std::string> environment;  // on top of ours
-  std::string input;                               // standard input, then end of file
+  std::map<std::string, std::string> environment;  // added to ours
+  std::string input;                               // on standard input, followed by end of file
 };
 
 class Process {
  public:
-  // Starts argv[0]; standard output and error go to pipes. Throws when it can't be started.
+  // Starts argv[0], with pipes for standard output and error. Throws if it can't.
   explicit Process(const std::vector<std::string>& argv, const ProcessOptions& options = {});
-  // Kills what is still there, and reaps it.
+  // Kills the program if it still runs, and reaps it.
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
   pid_t pid() const { return pid_; }
   void signal(int number) const;
-  // Reads output until the condition holds. False: it ended or the time was over before.
+  // Reads output until the condition holds. False: the program ended or time ran out first.
   bool wait_until(const std::function<bool()>& holds, std::chrono::milliseconds time = kPatience);
-  // The same until the text occurs in standard error.
+  // Reads until standard error contains the text.
   bool wait_for_error_text(const std::string& text, std::chrono::milliseconds time = kPatience);
-  // The exit code, 128 + signal for one that was killed; nothing if it still runs after the time.
+  // The exit code, or 128 + signal if it was killed; nothing if it still runs when time runs out.
   std::optional<int> wait(std::chrono::milliseconds time = kPatience);
-  // What it has written so far, as far as it was read by the waits.
+  // Its output, as far as the waits have read it.
   const std::string& output() const { return output_; }
   const std::string& errors() const { return errors_; }
   // Resident set size in KiB.
@@ -53,9 +53,9 @@ class Process {
   std::string errors_;
 };
 
-// A program run to its end.
+// Runs a program to its end.
 struct Finished {
-  int code;  // as Process::wait(); 255 if it did not end in time
+  int code;  // as from Process::wait(); 255 if it did not end in time
   std::string output;
   std::string errors;
 };

@@ -1,4 +1,4 @@
-// Whether a sanitizer is built in: times and memory are then its own, and not judged.
+// Whether a sanitizer is built in, which distorts times and memory: tests then do not judge them.
 #pragma once
 
 namespace hostcall::test {

@@ -1,4 +1,4 @@
-"""Seeds of a test's random choices, as seed.h: printed, so that the log of a failed test has it, and set by $HOSTCALL_SEED."""
+"""Seeds of a test's random choices, like seed.h: printed, so that a failed test's log contains them; set by $HOSTCALL_SEED."""
 import os
 import random
 

@@ -1,4 +1,4 @@
-// TempDir: a directory of a test's own, removed with all it holds. Short, because socket paths are limited.
+// TempDir: a test's own directory, removed with its contents. Its path is short, because socket paths are limited.
 #pragma once
 
 #include <cstdlib>
@@ -25,7 +25,7 @@ class TempDir {
 
   const std::string& path() const { return path_; }
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-  // Writes a file, with the directories on its way.
+  // Writes a file and creates its directories.
   std::string write(const std::string& name, const std::string& text) const {
     const auto file = path_ + "/" + name;
     std::filesystem::create_directories(std::filesystem::path(file).parent_path());

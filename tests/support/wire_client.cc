@@ -25,7 +25,9 @@ wire::Payload payload_of(const std::string& bytes) { return {std::string_view(by
 }  // namespace
 
 WireClient::WireClient(const std::string& address, std::function<void()> run_host)
-    : fd_(connect_to(address)), run_host_(std::move(run_host)), endpoint_({.role = wire::EndpointOptions::Role::kClient}, *this) {}
+    : fd_(connect_to(address)),
+      run_host_(std::move(run_host)),
+      endpoint_({.role = wire::EndpointOptions::Role::kClient}, *this) {}
 
 v1::HelloResponse WireClient::hello(const std::string& boot_id, std::uint64_t without) {
   v1::HelloRequest request;
@@ -72,7 +74,7 @@ bool WireClient::send(std::uint32_t stream, const google::protobuf::MessageLite&
     const auto outcome = endpoint_.send_data(*call.stream, payload_of(bytes));
     if (outcome == wire::SendOutcome::kSent) return flush();
     if (outcome == wire::SendOutcome::kEnded || !flush()) return false;
-    // Without windows room is made by sending; with them the host has to grant it.
+    // Without windows, sending makes room; with them, the host has to grant credit.
     if (endpoint_.output().empty() && !endpoint_.has(wire::kFeatureWindow)) continue;
     if (!pump()) return false;
   }
@@ -140,7 +142,7 @@ bool WireClient::flush() {
   return !deaf_;
 }
 
-// False: the time is over, or the host has done all it can.
+// False: time ran out, or the host has done all it can.
 bool WireClient::wait_for(short events, milliseconds time) {
   if (run_host_) run_host_();
   pollfd ready{fd_.get(), events, 0};

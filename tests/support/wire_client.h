@@ -1,5 +1,5 @@
 // WireClient: a caller made of the engine and one socket, for tests that must choose every frame: base and extended
-// calls, raw bytes, and waiting with a bound for what comes back.
+// calls, raw bytes, and bounded waits for the answer.
 #pragma once
 
 #include <google/protobuf/message_lite.h>
@@ -27,22 +27,23 @@ struct Answer {
 
 class WireClient final : private wire::EndpointEvents {
  public:
-  // Connects to "unix:…"; throws when it can't. With `run_host` the host lives in this thread: it is run instead of
-  // being waited for, and what does not come then will not come.
+  // Connects to "unix:…"; throws if it can't. With `run_host` the host lives in this thread: waiting runs it instead,
+  // and what has not arrived then never will.
   explicit WireClient(const std::string& address, std::function<void()> run_host = {});
 
   wire::Endpoint& endpoint() { return endpoint_; }
   int fd() const { return fd_.get(); }
 
-  // Session/Hello with all features but `without`; enables what was agreed and returns the reply. Throws if refused.
+  // Calls Session/Hello with all features except `without`, enables the agreed ones and returns the reply. Throws if
+  // refused.
   v1::HelloResponse hello(const std::string& boot_id = "boot-1", std::uint64_t without = wire::kFeatureCrc32c);
 
-  // Begins a call and sends it.
+  // Starts a call and sends it.
   std::uint32_t start(const std::string& method, const std::string& payload, wire::Shape shape = wire::Shape::kUnary,
                       std::chrono::nanoseconds timeout = {});
-  // Until the call has ended. Not `arrived` if the connection ends or patience does.
+  // Waits until the call has ended. Not `arrived` if the connection ends or patience runs out.
   Answer finish(std::uint32_t stream);
-  // A unary call from start to end.
+  // Makes a unary call.
   Answer call(const std::string& method, const google::protobuf::MessageLite& request = v1::PingRequest(),
               std::chrono::nanoseconds timeout = {}) {
     return finish(start(method, request.SerializeAsString(), wire::Shape::kUnary, timeout));
@@ -51,20 +52,19 @@ class WireClient final : private wire::EndpointEvents {
   bool send(std::uint32_t stream, const google::protobuf::MessageLite& message);
   void close_send(std::uint32_t stream);
   void cancel(std::uint32_t stream);
-  // A message of a streamed reply; nothing when the stream has ended. Messages wait, and give no credit back,
-  // until they are taken.
+  // Takes a message of a streamed reply; nothing if the stream has ended. Messages return no credit until taken.
   std::optional<std::string> receive(std::uint32_t stream);
   std::size_t unread_bytes(std::uint32_t stream) const;
 
-  // Bytes as they are, past the engine.
+  // Sends raw bytes, bypassing the engine.
   void send_raw(const std::string& bytes);
-  // Moves bytes both ways once; waits for input at most this long. False: nothing came, or the connection has ended.
+  // Moves bytes both ways once; waits at most this long for input. False: nothing arrived, or the connection has ended.
   bool pump(std::chrono::milliseconds time = kPatience);
-  // Reads and answers until the host closes. False: it did not within patience.
+  // Reads and answers until the host closes. False: patience ran out.
   bool wait_for_close();
-  // The same past the engine, for answers to raw bytes that it knows nothing of.
+  // The same bypassing the engine, which knows nothing of answers to raw bytes.
   bool discard_until_closed();
-  // Until a Goaway was received or the connection has ended.
+  // Waits until a Goaway arrives or the connection ends.
   bool wait_for_goaway();
   bool closed() const { return closed_; }
   const std::optional<std::string>& goaway_text() const { return goaway_text_; }
@@ -86,7 +86,7 @@ class WireClient final : private wire::EndpointEvents {
   void on_goaway(const wire::Goaway& goaway) override;
   Call& of(const wire::Stream& stream) { return calls_.at(stream.id()); }
   void end(wire::Stream& stream, const wire::Status& status);
-  // False: the host takes no more.
+  // False: the host accepts no more.
   bool flush();
 
   bool wait_for(short events, std::chrono::milliseconds time);
@@ -97,8 +97,8 @@ class WireClient final : private wire::EndpointEvents {
   std::map<std::uint32_t, Call> calls_;
   std::optional<std::string> goaway_text_;
   wire::GoawayReason goaway_reason_{};
-  bool closed_ = false;  // all that the host has sent is read
-  bool deaf_ = false;    // the host takes no more; its last words may still be there
+  bool closed_ = false;  // read all that the host sent
+  bool deaf_ = false;    // the host accepts no more; its last output may be unread
 };
 
 }  // namespace hostcall::test

@@ -1,5 +1,4 @@
-// An Endpoint with an owner that writes down what it is told, and a pipe between two of them. Tests script the owner
-// through `react`.
+// An Endpoint whose owner logs its events, and a pipe between two of them. Tests script the owner through `react`.
 #pragma once
 
 #include <functional>
@@ -10,11 +9,11 @@
 
 namespace hostcall::test {
 
-// The owner's log, one line for each event: "request 1 a.B/C", "data 1 abc", "response 1 OK".
+// The owner's log, one line per event: "request 1 a.B/C", "data 1 abc", "response 1 OK".
 class Recorder final : public wire::EndpointEvents {
  public:
   std::vector<std::string> log;
-  // Called after an event is written down, with its first word; the stream is null for a Goaway.
+  // Called after each logged event, with its first word. The stream is null for a Goaway.
   std::function<void(std::string_view event, wire::Stream* stream)> react = [](std::string_view, wire::Stream*) {};
 
   void on_request(wire::Stream& stream, const wire::RequestView& request, bool remote_open) override {
@@ -61,7 +60,7 @@ class Recorder final : public wire::EndpointEvents {
   }
 };
 
-// All unsent output of an endpoint, taken out of it.
+// Takes all unsent output of an endpoint.
 inline std::string take_output(wire::Endpoint& endpoint) {
   std::string bytes;
   while (!endpoint.output().empty()) {
@@ -73,7 +72,7 @@ inline std::string take_output(wire::Endpoint& endpoint) {
   return bytes;
 }
 
-// The frames of unsent output, in short: "Data 7 #3" is a Data frame on stream 7 with 3 bytes.
+// Summarises the frames of unsent output: "Data 7 #3" is a Data frame on stream 7 with 3 bytes.
 inline std::vector<std::string> take_frames(wire::Endpoint& endpoint) {
   constexpr const char* kBase[] = {"?", "Request", "Response", "Data"};
   constexpr const char* kExtension[] = {"Cancel", "Window", "Ping", "Pong", "Goaway"};
@@ -96,7 +95,7 @@ struct Peer {
   wire::Endpoint endpoint;
 };
 
-// A client and a server with a pipe between them.
+// A client and a server, connected by a pipe.
 struct Pair {
   using Role = wire::EndpointOptions::Role;
   Pair() : Pair({.role = Role::kClient}, {.role = Role::kServer}) {}
@@ -110,7 +109,7 @@ struct Pair {
     client.endpoint.enable(extension);
     server.endpoint.enable(extension);
   }
-  // Moves the output of one side to the other in pieces of `chunk` bytes. Returns the bytes moved.
+  // Moves one side's output to the other in pieces of `chunk` bytes. Returns the bytes moved.
   static std::size_t move(Peer& from, Peer& to, std::size_t chunk = SIZE_MAX) {
     const auto bytes = take_output(from.endpoint);
     for (std::string_view rest = bytes; !rest.empty() && to.endpoint.receive(rest.substr(0, chunk));)
@@ -118,7 +117,7 @@ struct Pair {
     if (!bytes.empty()) from.endpoint.output_drained();
     return bytes.size();
   }
-  // Moves bytes both ways until nothing is left to say.
+  // Moves bytes both ways until both sides are silent.
   void pump(std::size_t chunk = SIZE_MAX) {
     while (move(client, server, chunk) + move(server, client, chunk) != 0) continue;
   }

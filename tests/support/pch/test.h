@@ -1,5 +1,5 @@
-// Precompiled for the tests: headers that most of them include, none of the project's. A test still includes what it
-// uses.
+// Precompiled header of the tests: headers that most of them include, but none of the project's. Each test still
+// includes what it uses.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
