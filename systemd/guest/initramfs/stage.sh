@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# The steps of make-initramfs, for scripts that make an initramfs of their own: an init, busybox, kernel modules in load
-# order, files. Sourced, never executed; each step adds to a directory, the last one packs it.
+# The steps of make-initramfs, for scripts that make their own initramfs: an init, busybox, kernel modules in load order,
+# files. Source this file, never execute it. Each step adds to a directory; the last one packs it.
 
-# stage_busybox BUSYBOX TO puts busybox and the directories that an init mounts on.
+# stage_busybox BUSYBOX TO adds busybox and the mount points for an init.
 stage_busybox() {
   mkdir -p "$2"/{bin,dev,proc,sys,tmp,run,etc,root,usr/bin}
   cp "$1" "$2/bin/busybox"
   ln -sf busybox "$2/bin/sh"
 }
 
-# stage_modules ROOT KERNEL TO MODULE... copies the modules and all that they need from the system tree ROOT into
-# TO/modules, and writes TO/modules/order, one file name a line, as they must be loaded. What is built in is left out.
+# stage_modules ROOT KERNEL TO MODULE... copies the modules and their dependencies from the system tree ROOT to TO/modules,
+# and writes TO/modules/order: one file name per line, in load order. Skips built-in modules.
 stage_modules() {
   local root=$1 kernel=$2 to=$3 path
   shift 3
@@ -22,7 +22,7 @@ stage_modules() {
     done >"$to/modules/order"
 }
 
-# Compressed ones are unpacked, because not every insmod and kernel can. Prints the file's name.
+# Unpacks a compressed module, because not every insmod and kernel can. Prints the file's name.
 stage_module() {
   local name=${1##*/}
   case $name in
@@ -39,7 +39,7 @@ stage_no_modules() {
   : >"$1/modules/order"
 }
 
-# stage_files TO FILE:PATH...
+# stage_files TO FILE:PATH... adds each file at its path.
 stage_files() {
   local to=$1 pair
   shift
@@ -49,7 +49,7 @@ stage_files() {
   done
 }
 
-# pack_initramfs TREE OUT packs it with the cpio of its own busybox.
+# pack_initramfs TREE OUT packs the tree with its own busybox's cpio.
 pack_initramfs() {
   (cd "$1" && find . | LC_ALL=C sort | ./bin/busybox cpio -o -H newc -R 0:0 2>/dev/null) >"$2"
 }
