@@ -8,6 +8,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/compare_times.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/config_error.h"
 
@@ -224,12 +225,11 @@ TEST(PolicyFile, MustHaveRulesAndNothingElse) {
 
 // --- cost ---
 
-// What there is to look at in each rule, looked at without a thought: every text byte by byte from its beginning.
+// What there is to look at in each rule, looked at without a thought: every text compared, and nothing done with it.
 std::size_t plain_walk(const Policy& policy, const VmRecord& vm, const CallQuery& query) {
   std::size_t equal = 0;
   const auto look = [&equal](const std::vector<std::string>& texts, std::string_view wanted) {
-    for (const std::string_view text : texts)
-      for (std::size_t i = 0; i < std::min(text.size(), wanted.size()) && text[i] == wanted[i]; ++i) ++equal;
+    for (const std::string_view text : texts) equal += text.compare(wanted) == 0;
   };
   for (const auto& rule : policy.rules()) {
     look(rule.calls, query.method);
@@ -260,10 +260,12 @@ class PolicyCost : public testing::Test {
   const CallQuery query_{.method = "hostcall.v1.Store/Get", .resource = "/self/application-with-a-long-name/key"};
 };
 
+// With a few allocations, which a sanitizer makes dear, as code that is not optimised is beside memcmp(3).
 TEST_F(PolicyCost, AThousandRulesAreWalkedOnce) {
   ASSERT_EQ(policy_.decide(vm_, query_).rule, &policy_.rules().back());
   EXPECT_TRUE(test::takes_at_most(
-      2, [this] { return test::time_of([this] { EXPECT_FALSE(policy_.decide(vm_, query_).allowed); }); },
+      test::kShipped ? 3 : 7,
+      [this] { return test::time_of([this] { EXPECT_FALSE(policy_.decide(vm_, query_).allowed); }); },
       [this] { return time_of_walk(); }));
 }
 
@@ -274,7 +276,7 @@ TEST_F(PolicyCost, WhatIsKeptOfThemIsWalkedWithoutAnAllocation) {
   EXPECT_FALSE(kept.decide(query_).allowed);
   EXPECT_EQ(test::allocations(), 0u);
   EXPECT_TRUE(test::takes_at_most(
-      1, [&] { return test::time_of([&] { EXPECT_FALSE(kept.decide(query_).allowed); }); },
+      1.5, [&] { return test::time_of([&] { EXPECT_FALSE(kept.decide(query_).allowed); }); },
       [this] { return time_of_walk(); }));
 }
 
