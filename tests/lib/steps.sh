@@ -5,16 +5,19 @@
 logs=${logs:?must be set before this file is sourced}
 passed=0 failed=0 skipped=0
 failed_logs=()
+step_times=() # of each: its seconds, those of processors, its name
 
 # step NAME SECONDS COMMAND [ARGUMENT...]: runs the command or function with its output in a file. If the last line of
-# output is "N passed, N failed[, N skipped]", counts those tests; any other failure counts as one failed test. Returns
-# false if the step failed.
+# output is "N passed, N failed[, N skipped]", counts those tests; any other failure counts as one failed test.
+# Shows lines that begin with "note " or "skip ". Returns false if the step failed.
 step() {
-  local name=$1 seconds=$2 begin=$SECONDS code=0 log
+  local name=$1 seconds=$2 begin=$SECONDS processor_begin code=0 log
   shift 2
   log=$logs/$(tr -cs '[:alnum:]\n' '-' <<<"$name").log
+  processor_begin=$(processor_seconds)
   printf '%-34s ' "$name"
   run_limited "$seconds" "$@" >"$log" 2>&1 </dev/null || code=$?
+  step_times+=("$((SECONDS - begin)) $(($(processor_seconds) - processor_begin)) $name")
   take_counts "$log" "$code"
   if [ "$code" = 0 ]; then
     printf 'ok   %5s s  %s\n' $((SECONDS - begin)) "$counted"
@@ -22,7 +25,7 @@ step() {
     printf 'FAIL %5s s  %s\n' $((SECONDS - begin)) "$counted"
     failed_logs+=("$log")
   fi
-  sed -n 's/^skip /    skipped: /p' "$log"
+  sed -n 's/^skip /    skipped: /p; s/^note /    /p' "$log"
   return "$code"
 }
 
@@ -48,6 +51,13 @@ run_limited() {
   step_group='' step_guard=''
   if $overdue; then return 124; fi
   return "$code"
+}
+
+# What has ended of this shell's children has taken so many seconds of processors, in whole: /proc says it in ticks.
+processor_seconds() {
+  local fields
+  read -ra fields <"/proc/$$/stat"
+  echo $(((fields[15] + fields[16]) / $(getconf CLK_TCK)))
 }
 
 kill_step() {
@@ -86,6 +96,15 @@ show_failures() {
   for log in ${failed_logs[@]+"${failed_logs[@]}"}; do
     printf '\n======== %s\n' "$log"
     grep -vE '^\[[0-9]+/[0-9]+\]' "$log" || true
+  done
+}
+
+# Where the time went, the longest first.
+show_times() {
+  [ ${#step_times[@]} -gt 0 ] || return 0
+  printf '\n%-34s %9s %12s\n' step seconds processors
+  printf '%s\n' "${step_times[@]}" | sort -rn | while read -r seconds processors name; do
+    printf '%-34s %9d %12d\n' "$name" "$seconds" "$processors"
   done
 }
 
