@@ -3,6 +3,7 @@
 #include "client/cli/kv/verbs.h"
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::host {
 namespace {

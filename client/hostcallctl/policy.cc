@@ -1,5 +1,4 @@
 // hostcallctl policy: checks files, explains how policy decides a call, reloads the files.
-#include "client/cli/file.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
