@@ -38,15 +38,13 @@ std::size_t writes_of(const std::vector<store::Operation>& operations) {
 Status take_rate(const CallContext& context, std::size_t writes) {
   if (!context.caller.vm) return {};
   auto& vm = *context.caller.vm;
-  for (; writes != 0; --writes)
-    if (const auto wait = vm.store_write_rate.take(context.now); wait > Duration::zero()) {
-      const auto ms = std::to_string(std::chrono::ceil<milliseconds>(wait).count());
-      auto status =
-          over_limit(context.caller, "store_write_rate", vm.quota.limits().store_write_rate, "retry in " + ms + " ms");
-      status.retry_after = wait;
-      return status;
-    }
-  return {};
+  const auto wait = vm.store_write_rate.take(context.now, static_cast<double>(writes));
+  if (wait == Duration::zero()) return {};
+  const auto ms = std::to_string(std::chrono::ceil<milliseconds>(wait).count());
+  auto status =
+      over_limit(context.caller, "store_write_rate", vm.quota.limits().store_write_rate, "retry in " + ms + " ms");
+  status.retry_after = wait;
+  return status;
 }
 
 class StoreService {

@@ -46,20 +46,21 @@ Charge& Charge::operator=(Charge&& other) noexcept {
   return *this;
 }
 
-double TokenBucket::left(TimePoint now) const {
+double TokenBucket::balance(TimePoint now) const {
   const std::chrono::duration<double> since = now - last_;
   return std::min(burst_, tokens_ + std::max(0.0, since.count()) * rate_);
 }
 
-Duration TokenBucket::take(TimePoint now) {
-  tokens_ = left(now);
+Duration TokenBucket::take(TimePoint now, double amount) {
+  tokens_ = balance(now);
   last_ = std::max(last_, now);
-  if (tokens_ >= 1 - kRounding) {
-    tokens_ -= 1;
+  const double needed = std::min(amount, burst_);
+  if (tokens_ >= needed - kRounding) {
+    tokens_ -= amount;
     return Duration::zero();
   }
   // Rounded up, so that a caller who waits that long is served.
-  const double wait = std::ceil((1 - tokens_) / rate_ * static_cast<double>(Duration::period::den));
+  const double wait = std::ceil((needed - tokens_) / rate_ * static_cast<double>(Duration::period::den));
   return wait < static_cast<double>(Duration::max().count()) ? Duration(static_cast<Duration::rep>(wait))
                                                              : Duration::max();
 }

@@ -99,12 +99,16 @@ class Charge {
 class TokenBucket {
  public:
   TokenBucket(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}
-  // Takes a token. Zero: granted; otherwise the time until one is there.
-  Duration take(TimePoint now);
+  // Takes so many tokens, all or none. Zero: granted; otherwise the time until they are there. More than the burst are
+  // granted when it is unused; the rest is owed, and those who come next wait for it.
+  Duration take(TimePoint now, double amount = 1);
   // Tokens there now.
-  double left(TimePoint now) const;
+  double left(TimePoint now) const { return std::max(0.0, balance(now)); }
 
  private:
+  // Below zero: so many are owed.
+  double balance(TimePoint now) const;
+
   double rate_, burst_, tokens_;
   TimePoint last_{};
 };

@@ -140,6 +140,24 @@ TEST(TokenBucket, SavesNoMoreThanTheBurst) {
   EXPECT_DOUBLE_EQ(bucket.left(kStart + seconds(3600)), 2);
 }
 
+TEST(TokenBucket, GrantsAllOrNone) {
+  TokenBucket bucket(10, 5);
+  EXPECT_EQ(bucket.take(kStart, 4), Duration::zero());
+  EXPECT_EQ(bucket.take(kStart, 3), milliseconds(200)) << "one is there";
+  EXPECT_DOUBLE_EQ(bucket.left(kStart), 1) << "a refusal costs nothing";
+  EXPECT_EQ(bucket.take(kStart), Duration::zero());
+}
+
+// Else it could never be granted.
+TEST(TokenBucket, WhatIsMoreThanTheBurstIsOwed) {
+  TokenBucket bucket(10, 3);
+  EXPECT_EQ(bucket.take(kStart, 5), Duration::zero());
+  EXPECT_DOUBLE_EQ(bucket.left(kStart), 0);
+  EXPECT_EQ(bucket.take(kStart), milliseconds(300)) << "two are owed";
+  EXPECT_EQ(bucket.take(kStart, 5), milliseconds(500)) << "not before all of the burst is there";
+  EXPECT_EQ(bucket.take(kStart + milliseconds(500), 5), Duration::zero());
+}
+
 TEST(TokenBucket, AClockThatStandsOrGoesBackGrantsNothing) {
   TokenBucket bucket(10, 1);
   ASSERT_EQ(bucket.take(kStart), Duration::zero());
