@@ -14,6 +14,7 @@ StoreWatch::StoreWatch(store::Engine& engine, Reactor& reactor, const StoreNames
     : engine_(engine),
       names_(names),
       options_{.prefix = std::move(prefix), .from_revision = request.from_revision(), .snapshot = request.snapshot()},
+      began_at_(options_.from_revision != 0 ? options_.from_revision - 1 : engine.revision()),
       progress_interval_(milliseconds(request.progress_interval_ms())),
       previous_(request.previous()),
       charges_(std::move(charges)),
@@ -38,7 +39,7 @@ void StoreWatch::start() {
 void StoreWatch::pump() {
   if (!greeted_) {
     message_.Clear();
-    message_.set_revision(options_.from_revision != 0 ? options_.from_revision - 1 : engine_.revision());
+    message_.set_revision(began_at_);
     if (!send()) return;
     greeted_ = true;
   }
@@ -90,7 +91,6 @@ void StoreWatch::on_drain() {
 
 void StoreWatch::on_progress_due() {
   progress_.set(reactor_.now() + progress_interval_);
-  if (!greeted_) return;
   const auto delivery = watch_->next(kMessageBytes);
   if (delivery.kind != store::Delivery::Kind::kNothing) return;  // waits until the caller takes it
   message_.Clear();

@@ -39,6 +39,7 @@ class StoreWatch final : public CallHandler, private store::Watcher {
   store::Engine& engine_;
   const StoreNames names_;
   const store::WatchOptions options_;
+  const store::Revision began_at_;  // the caller has seen all changes up to it, or did not ask for them
   const Duration progress_interval_;
   const bool previous_;
   Charges charges_;
