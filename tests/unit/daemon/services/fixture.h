@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 
 #include "daemon/services/admin_service.h"
@@ -54,6 +55,16 @@ class ServicesFixture : public testing::Test {
 
   // Lets everything happen that can at this time.
   virtual void settle() { rig_.settle(); }
+  // The same with a store, whose writer is a thread: until it has nothing left to commit.
+  void settle_with(StoreHost& store) {
+    rig_.settle();
+    while (store.engine().stats().queue != 0) {
+      constexpr auto kPatience = std::chrono::milliseconds(hostcall::test::kPatience).count();
+      pollfd ready{.fd = store.engine().fd(), .events = POLLIN, .revents = 0};
+      if (::poll(&ready, 1, static_cast<int>(kPatience)) <= 0) throw std::runtime_error("the store does not commit");
+      rig_.settle();
+    }
+  }
   void advance(Duration time) {
     rig_.advance(time);
     settle();
@@ -133,7 +144,7 @@ class ServicesFixture : public testing::Test {
   Rig rig_;
 };
 
-// With a store on a disk. Its writer is a thread: settle() waits until it has nothing left to commit.
+// With a store on a disk.
 class ServicesTest : public ServicesFixture {
  protected:
   explicit ServicesTest(const RigOptions& options = {}) : ServicesFixture(options) {
@@ -145,15 +156,7 @@ class ServicesTest : public ServicesFixture {
     rig_.lifetimes.next = nullptr;
   }
 
-  void settle() override {
-    rig_.settle();
-    while (store_.engine().stats().queue != 0) {
-      constexpr auto kPatience = std::chrono::milliseconds(hostcall::test::kPatience).count();
-      pollfd ready{.fd = store_.engine().fd(), .events = POLLIN, .revents = 0};
-      if (::poll(&ready, 1, static_cast<int>(kPatience)) <= 0) throw std::runtime_error("the store does not commit");
-      rig_.settle();
-    }
-  }
+  void settle() override { settle_with(store_); }
 
   StoreHost store_{rig_.reactor, rig_.journal, rig_.directory.path()};
 };

@@ -1,0 +1,78 @@
+// ScriptedEngine: a store whose every answer the test gives, when it wants to. It holds nothing but a few records.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/store/engine.h"
+#include "daemon/store/key.h"
+
+namespace hostcall::daemon::test {
+
+class ScriptedEngine final : public store::Engine {
+ public:
+  // A transaction that was submitted; `dropped` when nobody waits for it any more.
+  struct Submitted {
+    store::Transaction transaction;
+    OnOutcome on_outcome;
+    bool dropped = false;
+  };
+  struct Purge {
+    std::string vm;
+    std::function<void(store::Verdict)> done;
+  };
+
+  // As process() would: answers the oldest transaction, or the purge.
+  void answer(const store::Outcome& outcome) {
+    ASSERT_FALSE(submitted.empty());
+    const auto oldest = std::exchange(submitted.front(), nullptr);
+    submitted.pop_front();
+    if (!oldest->dropped) oldest->on_outcome(outcome);
+  }
+
+  store::Ref get(std::string_view) const override { return nullptr; }
+  void scan(std::string_view prefix, std::string_view, const Visit& visit) const override {
+    for (const auto& record : records)
+      if (store::covers(prefix, record->key()) && !visit(record)) return;
+  }
+  store::Revision revision() const override { return 7; }
+  store::Usage usage(const std::string&) const override { return {}; }
+  store::Outcome read(const store::Transaction&) const override { return read_outcome; }
+  std::unique_ptr<store::Ticket> submit(store::Transaction transaction, OnOutcome on_outcome) override {
+    submitted.push_back(std::make_shared<Submitted>(Submitted{std::move(transaction), std::move(on_outcome)}));
+    return std::make_unique<ScriptedTicket>(submitted.back());
+  }
+  std::size_t snapshot_bytes(std::string_view) const override { return 0; }
+  std::unique_ptr<store::Watch> watch(const store::WatchOptions&, store::Watcher&) override { return nullptr; }
+  void end_session(const std::string&) override {}
+  void end_boots(const std::string&, const std::string&) override {}
+  void purge(const std::string& vm, std::function<void(store::Verdict)> done) override {
+    purges.push_back({vm, std::move(done)});
+  }
+  int fd() const override { return -1; }
+  void process() override {}
+  store::EngineStats stats() const override { return told_stats; }
+
+  std::vector<store::Ref> records;
+  std::deque<std::shared_ptr<Submitted>> submitted;
+  std::vector<Purge> purges;
+  store::Outcome read_outcome;
+  store::EngineStats told_stats;
+
+ private:
+  class ScriptedTicket final : public store::Ticket {
+   public:
+    explicit ScriptedTicket(std::shared_ptr<Submitted> submitted) : submitted_(std::move(submitted)) {}
+    ~ScriptedTicket() override { submitted_->dropped = true; }
+
+   private:
+    const std::shared_ptr<Submitted> submitted_;
+  };
+};
+
+}  // namespace hostcall::daemon::test

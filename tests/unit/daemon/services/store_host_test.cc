@@ -1,0 +1,119 @@
+// The store's engine on the reactor: what becomes of keys with sessions and boots, and what the operator hears when the
+// disk is full or broken (tests/support/disk_faults.c, linked in).
+#include "daemon/services/store_host.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/unit/daemon/services/store_fixture.h"
+
+namespace hostcall::daemon {
+namespace {
+
+using test::put_request;
+using ::testing::HasSubstr;
+using v1::Store::Put;
+
+class StoreHostTest : public test::StoreServiceFixture {};
+
+TEST_F(StoreHostTest, KeysOfASessionGoWithIt) {
+  auto caller = guest("web1");
+  const auto other = guest("web1");
+  put(*caller, "/self/mine", "1", v1::LIFETIME_SESSION);
+  put(*other, "/self/other", "2", v1::LIFETIME_SESSION);
+  put(*caller, "/self/stays", "3");
+  caller.reset();
+  settle();
+  EXPECT_EQ(get(*other, "/self/mine"), "(none)");
+  EXPECT_EQ(get(*other, "/self/other"), "2");
+  EXPECT_EQ(get(*other, "/self/stays"), "3");
+}
+
+TEST_F(StoreHostTest, KeysOfABootGoWithTheNext) {
+  const auto first = guest("web1", "boot-1");
+  put(*first, "/self/boot", "1", v1::LIFETIME_BOOT);
+  put(*first, "/self/stays", "2");
+  const auto same = guest("web1", "boot-1"), neighbour = guest("db1", "boot-9");
+  EXPECT_EQ(get(*same, "/self/boot"), "1");
+  const auto next = guest("web1", "boot-2");
+  settle();
+  EXPECT_EQ(get(*next, "/self/boot"), "(none)");
+  EXPECT_EQ(get(*next, "/self/stays"), "2");
+}
+
+TEST_F(StoreHostTest, AStoreThatCantBeOpenedThrows) {
+  EXPECT_THROW(StoreHost(rig_.reactor, rig_.journal, rig_.directory / "missing"), std::runtime_error);
+  EXPECT_THROW(StoreHost(rig_.reactor, rig_.journal, rig_.directory.path()), std::runtime_error) << "it is open";
+  EXPECT_EQ(get(*guest("web1"), "/self/k"), "(none)") << "and the one that is open goes on";
+}
+
+// ---------------------------------------------------------------- the disk
+
+class FaultyDisk {
+ public:
+  explicit FaultyDisk(const std::string& directory) : control_(directory + "/control") {
+    ::setenv("DISK_FAULTS_DIRECTORY", directory.c_str(), 1);
+    ::setenv("DISK_FAULTS_CONTROL", control_.c_str(), 1);
+  }
+  ~FaultyDisk() {
+    ::unsetenv("DISK_FAULTS_DIRECTORY");
+    ::unsetenv("DISK_FAULTS_CONTROL");
+  }
+  FaultyDisk(const FaultyDisk&) = delete;
+  FaultyDisk& operator=(const FaultyDisk&) = delete;
+
+  // "full", "write", "sync"; anything else: nothing fails. In one step, because the writer may be reading it.
+  void fail(const std::string& what) {
+    std::ofstream(control_ + ".new") << what;
+    std::filesystem::rename(control_ + ".new", control_);
+  }
+
+ private:
+  const std::string control_;
+};
+
+// The faults are set up before the store has a thread, which reads the environment.
+class StoreDiskTest : public test::ServicesFixture {
+ protected:
+  StoreDiskTest() : disk_(rig_.directory.path()), store_(rig_.reactor, rig_.journal, rig_.directory.path()) {
+    serve(store_.engine());
+    rig_.log();
+  }
+  ~StoreDiskTest() override { rig_.stop(); }
+  void settle() override { settle_with(store_); }
+
+  FaultyDisk disk_;
+  StoreHost store_;
+};
+
+TEST_F(StoreDiskTest, AFullDiskIsToldOnceAndItsEndToo) {
+  const auto caller = guest("web1");
+  EXPECT_TRUE(call<Put>(*caller, put_request("/self/k", "1")).status.ok());
+  rig_.log();
+  disk_.fail("full");
+  const auto refused = call<Put>(*caller, put_request("/self/k", "2")).status;
+  expect_refused(refused, Code::kResourceExhausted, "nothing was written: the host's disk is full");
+  EXPECT_EQ(refused.retry_after, seconds(1));
+  EXPECT_THAT(rig_.log(), HasSubstr("the store takes no writes: "));
+  EXPECT_FALSE(call<Put>(*caller, put_request("/self/k", "3")).status.ok());
+  EXPECT_THAT(rig_.log(), Not(HasSubstr("the store takes no writes"))) << "it is known";
+  EXPECT_EQ(must<v1::Store::Get>(*caller, test::get_request("/self/k")).item().value(), "1");
+  disk_.fail("nothing");
+  EXPECT_TRUE(call<Put>(*caller, put_request("/self/k", "4")).status.ok());
+  EXPECT_THAT(rig_.log(), HasSubstr("the store takes writes again"));
+}
+
+TEST_F(StoreDiskTest, AFailedSyncMakesTheStoreReadOnly) {
+  const auto caller = guest("web1");
+  EXPECT_TRUE(call<Put>(*caller, put_request("/self/k", "1")).status.ok());
+  disk_.fail("sync");
+  expect_refused(call<Put>(*caller, put_request("/self/k", "2")).status, Code::kUnavailable, "the outcome is unknown");
+  EXPECT_THAT(rig_.log(), HasSubstr("the store is read-only until hostcalld is started again: "));
+  disk_.fail("nothing");
+  expect_refused(call<Put>(*caller, put_request("/self/k", "3")).status, Code::kUnavailable,
+                 "nothing was written: the store is read-only since its disk failed");
+  EXPECT_EQ(must<v1::Store::Get>(*caller, test::get_request("/self/k")).item().value(), "1");
+}
+
+}  // namespace
+}  // namespace hostcall::daemon
