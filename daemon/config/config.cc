@@ -51,7 +51,7 @@ void read_timeouts(const JsonValue& object, Timeouts& timeouts) {
 
 Limits read_default_limits(const JsonValue& object) {
   const auto limits = with_values({}, read_limits(object));
-  if (const auto problem = check_limits(limits); !problem.empty()) object.fail(problem);
+  object.require(check_limits(limits));
   return limits;
 }
 

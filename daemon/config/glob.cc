@@ -139,14 +139,15 @@ bool glob_matches(std::string_view glob, std::string_view text) {
   return !positions.none() && positions.at_end();
 }
 
-std::string check_glob(std::string_view glob) {
-  if (glob.empty()) return "it is empty; leave \"resources\" out for any resource";
+Done check_glob(std::string_view glob) {
+  if (glob.empty()) return Error{0, "it is empty; leave \"resources\" out for any resource"};
   if (glob.size() > kMaxGlob)
-    return "it has " + std::to_string(glob.size()) + " bytes, but at most " + std::to_string(kMaxGlob) + " are allowed";
+    return Error{0, "it has " + std::to_string(glob.size()) + " bytes, but at most " + std::to_string(kMaxGlob) +
+                        " are allowed"};
   while (!glob.empty())
     if (take_token(glob).kind == Token::Kind::kMalformed)
-      return "it ends in a single \\, or has a [class] that is not closed or has a range backwards";
-  return {};
+      return Error{0, "it ends in a single \\, or has a [class] that is not closed or has a range backwards"};
+  return done();
 }
 
 }  // namespace hostcall::daemon

@@ -1,15 +1,16 @@
 // Globs: how a policy rule names resources, paths with '/' between their parts.
 #pragma once
 
-#include <string>
 #include <string_view>
+
+#include "proto/base/result.h"
 
 namespace hostcall::daemon {
 
 // Whether a glob matches: * any run without '/', ** any run, ? one byte but '/', [a-z] and [!a-z] classes, which never
 // match '/', \ escapes. Linear in the product of both lengths; never exponential. A malformed glob matches nothing.
 bool glob_matches(std::string_view glob, std::string_view text);
-// Empty, or what is malformed in the glob.
-std::string check_glob(std::string_view glob);
+// Refuses a glob that is malformed.
+Done check_glob(std::string_view glob);
 
 }  // namespace hostcall::daemon

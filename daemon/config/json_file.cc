@@ -12,7 +12,6 @@
 #include "proto/base/bounded_text.h"
 #include "proto/base/escape.h"
 #include "proto/base/read_file.h"
-#include "proto/base/result.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -74,6 +73,10 @@ std::string plain_reason(std::string_view message) {
 
 ConfigError::ConfigError(std::string_view file, unsigned line, std::string_view reason)
     : ConfigError(place(file, line) + ": " + bounded_text(reason)) {}
+
+void require(const Done& checked, std::string_view file, unsigned line) {
+  if (!checked.ok()) throw ConfigError(file, line, checked.error().message());
+}
 
 struct JsonValue::Node {
   using List = std::vector<Node>;

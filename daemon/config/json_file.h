@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "proto/base/result.h"
+
 namespace hostcall::daemon {
 
 inline constexpr std::size_t kMaxFileBytes = 16 * 1024 * 1024;
@@ -24,6 +26,9 @@ class ConfigError : public std::runtime_error {
   ConfigError(std::string_view file, unsigned line, std::string_view reason);
   explicit ConfigError(const std::string& text) : std::runtime_error(text) {}
 };
+
+// Throws ConfigError for the place if the check failed.
+void require(const Done& checked, std::string_view file, unsigned line);
 
 // A value of a document, with the place it stands at. Cheap to copy; keeps the document alive.
 class JsonValue {
@@ -39,6 +44,8 @@ class JsonValue {
   unsigned line() const;
   // Always throws ConfigError for this place.
   [[noreturn]] void fail(std::string_view reason) const;
+  // The same if the check failed.
+  void require(const Done& checked) const { daemon::require(checked, file(), line()); }
 
   // Throws unless this is an object all of whose keys are in the list.
   void allow_keys(std::initializer_list<std::string_view> keys) const;

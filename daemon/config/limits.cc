@@ -39,10 +39,10 @@ constexpr std::array kLimits{
 };
 static_assert(std::ranges::is_sorted(kLimits, {}, &LimitInfo::name));
 
-std::string conflict(std::string_view small, std::uint64_t small_value, std::string_view large,
-                     std::uint64_t large_value) {
-  return "limit " + std::string(small) + " (" + std::to_string(small_value) + ") is above " + std::string(large) +
-         " (" + std::to_string(large_value) + "), so it could never be used up; lower the first or raise the second";
+Error conflict(std::string_view small, std::uint64_t small_value, std::string_view large, std::uint64_t large_value) {
+  return {0, "limit " + std::string(small) + " (" + std::to_string(small_value) + ") is above " + std::string(large) +
+                 " (" + std::to_string(large_value) +
+                 "), so it could never be used up; lower the first or raise the second"};
 }
 
 std::string unknown_limit(std::string_view name) {
@@ -70,15 +70,15 @@ LimitValues read_limits(const JsonValue& object) {
   return values;
 }
 
-std::string check_limit_values(const LimitValues& values) {
+Done check_limit_values(const LimitValues& values) {
   for (const auto& [name, value] : values) {
     const LimitInfo* limit = find_limit(name);
-    if (limit == nullptr) return unknown_limit(name);
+    if (limit == nullptr) return Error{0, unknown_limit(name)};
     if (value < limit->min || value > limit->max)
-      return "limit " + name + " is " + std::to_string(value) + ", but must be from " + std::to_string(limit->min) +
-             " to " + std::to_string(limit->max);
+      return Error{0, "limit " + name + " is " + std::to_string(value) + ", but must be from " +
+                          std::to_string(limit->min) + " to " + std::to_string(limit->max)};
   }
-  return {};
+  return done();
 }
 
 Limits with_values(const Limits& defaults, const LimitValues& values) {
@@ -88,14 +88,14 @@ Limits with_values(const Limits& defaults, const LimitValues& values) {
   return limits;
 }
 
-std::string check_limits(const Limits& limits) {
+Done check_limits(const Limits& limits) {
   if (limits.message_bytes > limits.memory_bytes)
     return conflict("message_bytes", limits.message_bytes, "memory_bytes", limits.memory_bytes);
   if (limits.unread_reply_bytes > limits.outbound_bytes)
     return conflict("unread_reply_bytes", limits.unread_reply_bytes, "outbound_bytes", limits.outbound_bytes);
   if (limits.store_value_bytes > limits.store_bytes)
     return conflict("store_value_bytes", limits.store_value_bytes, "store_bytes", limits.store_bytes);
-  return {};
+  return done();
 }
 
 }  // namespace hostcall::daemon

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "proto/base/result.h"
+
 namespace hostcall::daemon {
 
 class JsonValue;
@@ -48,11 +50,11 @@ const LimitInfo* find_limit(std::string_view name);
 using LimitValues = std::map<std::string, std::uint64_t>;
 // Reads {"connections": 8, …}; throws ConfigError for an unknown name or a value out of bounds.
 LimitValues read_limits(const JsonValue& object);
-// Empty, or which name is unknown, which value out of bounds.
-std::string check_limit_values(const LimitValues& values);
+// Refuses an unknown name, and a value out of bounds.
+Done check_limit_values(const LimitValues& values);
 // The defaults with the values in their place.
 Limits with_values(const Limits& defaults, const LimitValues& values);
-// Empty, or which two limits of a set contradict each other. The bounds of each are not looked at.
-std::string check_limits(const Limits& limits);
+// Refuses a set in which two limits contradict each other. The bounds of each are not looked at.
+Done check_limits(const Limits& limits);
 
 }  // namespace hostcall::daemon

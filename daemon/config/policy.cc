@@ -62,8 +62,7 @@ std::vector<std::string> read_resources(const JsonValue& list) {
   std::vector<std::string> globs;
   for (const auto& value : list.elements()) {
     globs.push_back(value.string());
-    if (const auto problem = check_glob(globs.back()); !problem.empty())
-      value.fail("resource glob " + in_quotes(globs.back()) + ": " + problem);
+    value.require(check_glob(globs.back()).within("resource glob " + in_quotes(globs.back())));
   }
   if (globs.empty()) list.fail("the list is empty, so the rule could never match; leave \"resources\" out for any");
   return globs;

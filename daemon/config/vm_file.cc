@@ -32,7 +32,7 @@ VmRecord read_record(const JsonValue& object) {
   if (object.has("unix_path")) record.unix_path = object.at("unix_path").string();
   if (object.has("vmm_uid")) record.vmm_uid = static_cast<uid_t>(object.at("vmm_uid").integer(0, kMaxUid));
   if (object.has("limits")) record.limits = read_limits(object.at("limits"));
-  if (const auto problem = check_record(record); !problem.empty()) object.fail(problem);
+  object.require(check_record(record));
   return record;
 }
 

@@ -34,44 +34,45 @@ bool is_canonical(std::string_view path) {
   return true;
 }
 
-std::string check_tags(const std::vector<std::string>& tags) {
+Done check_tags(const std::vector<std::string>& tags) {
   if (tags.size() > kMaxTags)
-    return "has " + std::to_string(tags.size()) + " tags, but at most " + std::to_string(kMaxTags) + " are allowed";
+    return Error{
+        0, "has " + std::to_string(tags.size()) + " tags, but at most " + std::to_string(kMaxTags) + " are allowed"};
   std::set<std::string_view> seen;
   for (const auto& tag : tags) {
-    if (!is_name(tag)) return "tag " + in_quotes(tag) + " must have the form " + kNameForm;
-    if (!seen.insert(tag).second) return "tag " + in_quotes(tag) + " is there twice";
+    if (!is_name(tag)) return Error{0, "tag " + in_quotes(tag) + " must have the form " + kNameForm};
+    if (!seen.insert(tag).second) return Error{0, "tag " + in_quotes(tag) + " is there twice"};
   }
-  return {};
+  return done();
 }
 
-std::string check_cid(std::uint32_t cid) {
-  if (cid == 0 || (cid > net::kCidHost && cid != net::kCidAny)) return {};
-  return "cid " + std::to_string(cid) + " is never a guest's; a guest has one from " +
-         std::to_string(net::kCidHost + 1) + " to " + std::to_string(net::kCidAny - 1);
+Done check_cid(std::uint32_t cid) {
+  if (cid == 0 || (cid > net::kCidHost && cid != net::kCidAny)) return done();
+  return Error{0, "cid " + std::to_string(cid) + " is never a guest's; a guest has one from " +
+                      std::to_string(net::kCidHost + 1) + " to " + std::to_string(net::kCidAny - 1)};
 }
 
-std::string check_path(const std::string& path) {
-  if (path.empty()) return {};
-  if (!is_plain(path)) return "unix_path " + in_quotes(path) + " must be UTF-8 without control characters";
-  if (const auto address = net::Address::parse("unix:" + path); !address.ok())
-    return "unix_path: " + address.error().message();
+Done check_path(const std::string& path) {
+  if (path.empty()) return done();
+  if (!is_plain(path)) return Error{0, "unix_path " + in_quotes(path) + " must be UTF-8 without control characters"};
+  HOSTCALL_TRY(net::Address::parse("unix:" + path).within("unix_path"));
   if (path.starts_with('/') && !is_canonical(path))
-    return "unix_path " + in_quotes(path) + " must be written without \"//\", \"/./\", \"/../\" and a \"/\" at its end";
-  return {};
+    return Error{0, "unix_path " + in_quotes(path) +
+                        " must be written without \"//\", \"/./\", \"/../\" and a \"/\" at its end"};
+  return done();
 }
 
-std::string find_problem(const VmRecord& record) {
+Done check_all_but_name(const VmRecord& record) {
   if (!record.uuid.empty() && !is_uuid(record.uuid))
-    return "uuid " + in_quotes(record.uuid) + " must have the form " + std::string(kUuidForm) +
-           " in lower-case hexadecimal";
-  if (auto problem = check_tags(record.tags); !problem.empty()) return problem;
-  if (auto problem = check_cid(record.cid); !problem.empty()) return problem;
-  if (auto problem = check_path(record.unix_path); !problem.empty()) return problem;
+    return Error{0, "uuid " + in_quotes(record.uuid) + " must have the form " + std::string(kUuidForm) +
+                        " in lower-case hexadecimal"};
+  HOSTCALL_TRY(check_tags(record.tags));
+  HOSTCALL_TRY(check_cid(record.cid));
+  HOSTCALL_TRY(check_path(record.unix_path));
   if (record.cid == 0 && record.unix_path.empty())
-    return "nothing to recognise it by; give it a cid (AF_VSOCK) or a unix_path (a listener of its own)";
+    return Error{0, "nothing to recognise it by; give it a cid (AF_VSOCK) or a unix_path (a listener of its own)"};
   if (record.vmm_uid && record.unix_path.empty())
-    return "vmm_uid is only known of peers on a Unix socket; give it a unix_path too";
+    return Error{0, "vmm_uid is only known of peers on a Unix socket; give it a unix_path too"};
   return check_limit_values(record.limits);
 }
 
@@ -82,10 +83,9 @@ bool is_name(std::string_view text) {
          std::ranges::all_of(text, [](char c) { return is_lower_or_digit(c) || c == '_' || c == '.' || c == '-'; });
 }
 
-std::string check_record(const VmRecord& record) {
-  if (!is_name(record.name)) return "VM name " + in_quotes(record.name) + " must have the form " + kNameForm;
-  const auto problem = find_problem(record);
-  return problem.empty() ? problem : "VM " + in_quotes(record.name) + ": " + problem;
+Done check_record(const VmRecord& record) {
+  if (!is_name(record.name)) return Error{0, "VM name " + in_quotes(record.name) + " must have the form " + kNameForm};
+  return check_all_but_name(record).within("VM " + in_quotes(record.name));
 }
 
 Limits limits_of(const VmRecord& record, const Limits& defaults) { return with_values(defaults, record.limits); }

@@ -29,8 +29,8 @@ inline constexpr std::size_t kMaxTags = 32;
 
 // Whether text is [a-z0-9][a-z0-9_.-]{0,63}: names of VMs, tags.
 bool is_name(std::string_view text);
-// Empty, or what is wrong with the record and how it should be.
-std::string check_record(const VmRecord& record);
+// The error says what is wrong with the record, and how it should be.
+Done check_record(const VmRecord& record);
 // The configured limits with the record's own in their place.
 Limits limits_of(const VmRecord& record, const Limits& defaults);
 

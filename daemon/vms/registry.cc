@@ -15,49 +15,53 @@ std::string vm_text(const VmRecord& record) { return "VM \"" + record.name + "\"
 class Claims {
  public:
   explicit Claims(const std::vector<OwnSocket>& own) {
-    for (const auto& socket : own) take_socket(socket.path, "hostcalld itself, as " + socket.name);
+    for (const auto& socket : own)
+      sockets_.try_emplace(keys_.key_of(socket.path), Claim{socket.path, "hostcalld itself, as " + socket.name});
   }
-  // Empty, or what of the record is taken and by whom.
-  std::string claim(const VmRecord& record, const std::string& origin) {
-    const auto owner = vm_text(record) + " (" + origin + ")";
-    auto clash = take("the name \"" + record.name + "\"", owner);
-    if (clash.empty() && record.cid != 0) clash = take("CID " + std::to_string(record.cid), owner);
-    if (clash.empty() && !record.unix_path.empty()) clash = take_socket(record.unix_path, owner);
-    return clash.empty() ? clash : vm_text(record) + ": " + clash;
+  // The error says what of the record is taken and by whom; what comes after that is not claimed.
+  Done claim(const VmRecord& record, const std::string& origin) {
+    return claim_each(record, vm_text(record) + " (" + origin + ")").within(vm_text(record));
   }
+  // For a VM that is in force: whoever has something keeps it. Two paths may have come to name one socket since.
+  void keep(const Vm& vm) { static_cast<void>(claim(vm.record, vm.origin)); }
 
  private:
-  std::string take(const std::string& what, const std::string& owner) {
-    const auto [at, is_new] = owners_.emplace(what, owner);
-    return is_new ? std::string() : what + " is taken by " + at->second;
-  }
-  std::string take_socket(const std::string& path, const std::string& owner) {
-    const auto [at, is_new] = sockets_.try_emplace(keys_.key_of(path), Socket{path, owner});
-    if (is_new) return {};
-    const auto& taken = at->second;
-    return "unix_path " + path + " is taken by " + taken.owner +
-           (taken.path == path ? "" : ", which calls the same socket " + taken.path);
-  }
-
-  struct Socket {
+  struct Claim {
     std::string path;
     std::string owner;
   };
+
+  Done claim_each(const VmRecord& record, const std::string& owner) {
+    HOSTCALL_TRY(take("the name \"" + record.name + "\"", owner));
+    if (record.cid != 0) HOSTCALL_TRY(take("CID " + std::to_string(record.cid), owner));
+    if (!record.unix_path.empty()) HOSTCALL_TRY(take_socket(record.unix_path, owner));
+    return done();
+  }
+  Done take(const std::string& what, const std::string& owner) {
+    const auto [at, is_new] = owners_.emplace(what, owner);
+    if (is_new) return done();
+    return Error{0, what + " is taken by " + at->second};
+  }
+  Done take_socket(const std::string& path, const std::string& owner) {
+    const auto [at, is_new] = sockets_.try_emplace(keys_.key_of(path), Claim{path, owner});
+    if (is_new) return done();
+    const auto& taken = at->second;
+    return Error{0, "unix_path " + path + " is taken by " + taken.owner +
+                        (taken.path == path ? "" : ", which calls the same socket " + taken.path)};
+  }
+
   std::map<std::string, std::string> owners_;
   SocketKeys keys_;
-  std::map<std::string, Socket> sockets_;  // by key
+  std::map<std::string, Claim> sockets_;  // by key
 };
 
 void claim_files(Claims& claims, const std::vector<FileRecord>& records) {
-  for (const auto& record : records)
-    if (const auto clash = claims.claim(record.record, place(record)); !clash.empty())
-      throw ConfigError(record.file, record.line, clash);
+  for (const auto& record : records) require(claims.claim(record.record, place(record)), record.file, record.line);
 }
 
-// Empty, or how the record's own limits and the defaults contradict each other.
-std::string check_together(const VmRecord& record, const Limits& defaults) {
-  const auto problem = check_limits(limits_of(record, defaults));
-  return problem.empty() ? problem : vm_text(record) + ": " + problem;
+// Refuses a record whose own limits and the defaults contradict each other.
+Done check_together(const VmRecord& record, const Limits& defaults) {
+  return check_limits(limits_of(record, defaults)).within(vm_text(record));
 }
 
 std::string vsock_refusal(const net::Peer& peer) {
@@ -118,7 +122,7 @@ Registry::Registry(RegistryPaths paths, const Limits& defaults) : paths_(std::mo
   Claims claims(paths_.own_sockets);
   Table table;
   const auto take = [&](const VmRecord& record, std::string_view origin, const std::string& file, unsigned line) {
-    if (const auto clash = claims.claim(record, file); !clash.empty()) throw ConfigError(file, line, clash);
+    require(claims.claim(record, file), file, line);
     table.emplace(record.name, make(record, std::string(origin), defaults_));
   };
   for (const auto& entry : runtime.entries)
@@ -141,14 +145,12 @@ void Registry::check_files(const std::vector<FileRecord>& records, const Limits&
   Claims claims(paths_.own_sockets);
   for (const auto& [name, vm] : by_name_) {
     if (vm->from_file()) continue;
-    claims.claim(vm->record, vm->origin);
-    if (const auto problem = check_together(vm->record, defaults); !problem.empty())
-      throw ConfigError(problem + "; or remove the VM, which was added at run time");
+    claims.keep(*vm);
+    if (const auto checked = check_together(vm->record, defaults); !checked.ok())
+      throw ConfigError(checked.error().message() + "; or remove the VM, which was added at run time");
   }
   claim_files(claims, records);
-  for (const auto& record : records)
-    if (const auto problem = check_together(record.record, defaults); !problem.empty())
-      throw ConfigError(record.file, record.line, problem);
+  for (const auto& record : records) require(check_together(record.record, defaults), record.file, record.line);
 }
 
 std::uint64_t Registry::registration_of(const VmRecord& record) {
@@ -190,17 +192,21 @@ Registry::Change Registry::replace_files(const std::vector<FileRecord>& records,
   return change;
 }
 
-Registry::Refusal Registry::problem_of_new(const VmRecord& record) const {
+std::optional<Registry::Refusal> Registry::refuse_new(const VmRecord& record) const {
   using Kind = Refusal::Kind;
-  if (auto problem = check_record(record); !problem.empty()) return {Kind::kInvalid, std::move(problem)};
-  if (auto problem = check_together(record, defaults_); !problem.empty()) return {Kind::kInvalid, std::move(problem)};
+  if (const auto checked = check_record(record); !checked.ok())
+    return Refusal{Kind::kInvalid, checked.error().message()};
+  if (const auto checked = check_together(record, defaults_); !checked.ok())
+    return Refusal{Kind::kInvalid, checked.error().message()};
   Claims claims(paths_.own_sockets);
-  for (const auto& [name, vm] : by_name_) claims.claim(vm->record, vm->origin);
-  return {Kind::kTaken, claims.claim(record, {})};
+  for (const auto& [name, vm] : by_name_) claims.keep(*vm);
+  if (const auto claimed = claims.claim(record, {}); !claimed.ok())
+    return Refusal{Kind::kTaken, claimed.error().message()};
+  return std::nullopt;
 }
 
 Registry::Outcome Registry::add(const VmRecord& record, bool persistent) {
-  if (auto refusal = problem_of_new(record); !refusal.text.empty()) return {nullptr, std::move(refusal)};
+  if (auto refusal = refuse_new(record)) return {nullptr, *std::move(refusal)};
   auto vm = make(record, std::string(persistent ? Vm::kPersistent : Vm::kRunTime), defaults_);
   Table next = by_name_;
   next.emplace(record.name, vm);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -74,7 +75,7 @@ class Registry {
     enum class Kind { kInvalid, kTaken, kNotFound, kFromFile, kStorage } kind = Kind::kInvalid;
     std::string text;
   };
-  struct Outcome {
+  struct [[nodiscard]] Outcome {
     VmRef vm;         // null: refused
     Refusal refusal;  // then why
   };
@@ -100,7 +101,8 @@ class Registry {
   VmRef make(const VmRecord& record, std::string origin, const Limits& defaults);
   VmRef keep_or_make(const FileRecord& record, const Limits& defaults);
   void check_files(const std::vector<FileRecord>& records, const Limits& defaults) const;
-  Refusal problem_of_new(const VmRecord& record) const;
+  // Nothing: the record may be added.
+  std::optional<Refusal> refuse_new(const VmRecord& record) const;
   // Writes what `table` means to disk, with the state file if it changes too.
   Done save(const Table& table, bool with_state) const;
   void commit(Table table);

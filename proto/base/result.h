@@ -1,20 +1,21 @@
-// Result<T>: the outcome of an operation that the operating system may refuse.
-// Used below the protocol (sockets, files); the outcome of a call is a Status (wire/status.h).
+// Result<T>: the outcome of an operation that may be refused, by the operating system or by a check of ours.
+// Used below the protocol; the outcome of a call is a Status (wire/status.h).
 #pragma once
 
 #include <cerrno>
 #include <cstring>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 namespace hostcall {
 
-// An OS error: errno and what was tried, ready to be shown.
+// An OS error: errno and what was tried; or what a check found. Ready to be shown.
 struct Error {
   int code = 0;      // errno; 0 where the refusal is ours, not the kernel's
-  std::string what;  // "bind vsock::18499", without the errno text
+  std::string what;  // "bind vsock::18499", without the errno text; or what is wrong
 
   std::string message() const { return code == 0 ? what : what + ": " + std::strerror(code); }
   static Error from_errno(std::string what) { return Error{errno, std::move(what)}; }
@@ -36,6 +37,11 @@ class [[nodiscard]] Result {
   T&& operator*() && { return std::get<0>(std::move(data_)); }
   const Error& error() const& { return std::get<1>(data_); }
   Error&& error() && { return std::get<1>(std::move(data_)); }
+  // The same; the text of an error gets "WHERE: " in front.
+  Result within(std::string_view where) && {
+    if (auto* error = std::get_if<1>(&data_)) error->what.insert(0, ": ").insert(0, where);
+    return std::move(*this);
+  }
 
  private:
   std::variant<T, Error> data_;

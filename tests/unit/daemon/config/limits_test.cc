@@ -8,6 +8,7 @@
 #include <set>
 
 #include "daemon/config/json_file.h"
+#include "tests/support/refusal.h"
 #include "tests/unit/daemon/config_error.h"
 
 namespace hostcall::daemon {
@@ -38,7 +39,7 @@ TEST(Limits, DefaultsKeepTheBoundsAndDoNotContradict) {
     EXPECT_GE(defaults.*(limit.member), limit.min) << limit.name;
     EXPECT_LE(defaults.*(limit.member), limit.max) << limit.name;
   }
-  EXPECT_EQ(check_limits(defaults), "");
+  EXPECT_EQ(test::refusal_of(check_limits(defaults)), "");
 }
 
 TEST(Limits, AreReadByName) {
@@ -60,18 +61,19 @@ TEST(Limits, UnknownOnesAndBoundsAreNamedWithTheirLine) {
 }
 
 TEST(Limits, ValuesFromElsewhereAreCheckedAlike) {
-  EXPECT_EQ(check_limit_values({{"streams", 7}}), "");
-  EXPECT_THAT(check_limit_values({{"nonsense", 7}}), HasSubstr("there is no limit \"nonsense\"; known are "));
-  EXPECT_EQ(check_limit_values({{"message_bytes", 4095}}),
+  EXPECT_EQ(test::refusal_of(check_limit_values({{"streams", 7}})), "");
+  EXPECT_THAT(test::refusal_of(check_limit_values({{"nonsense", 7}})),
+              HasSubstr("there is no limit \"nonsense\"; known are "));
+  EXPECT_EQ(test::refusal_of(check_limit_values({{"message_bytes", 4095}})),
             "limit message_bytes is 4095, but must be from 4096 to 4194304");
-  EXPECT_EQ(check_limit_values({{"message_bytes", 4194305}}),
+  EXPECT_EQ(test::refusal_of(check_limit_values({{"message_bytes", 4194305}})),
             "limit message_bytes is 4194305, but must be from 4096 to 4194304");
 }
 
 TEST(Limits, ContradictionsAreNamed) {
-  EXPECT_THAT(check_limits(with_values({}, {{"memory_bytes", 65536}})),
+  EXPECT_THAT(test::refusal_of(check_limits(with_values({}, {{"memory_bytes", 65536}}))),
               HasSubstr("limit message_bytes (262144) is above memory_bytes (65536)"));
-  EXPECT_THAT(check_limits(with_values({}, {{"outbound_bytes", 65536}})),
+  EXPECT_THAT(test::refusal_of(check_limits(with_values({}, {{"outbound_bytes", 65536}}))),
               HasSubstr("limit unread_reply_bytes (131072) is above outbound_bytes (65536)"));
 }
 

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/support/refusal.h"
+
 namespace hostcall::daemon {
 namespace {
 
@@ -15,7 +17,7 @@ template <class Change>
 std::string problem_after(Change change) {
   auto record = good();
   change(record);
-  return check_record(record);
+  return test::refusal_of(check_record(record));
 }
 
 TEST(Names, HaveTheDocumentedForm) {
@@ -27,7 +29,7 @@ TEST(Names, HaveTheDocumentedForm) {
 }
 
 TEST(Records, GoodOnesPass) {
-  EXPECT_EQ(check_record(good()), "");
+  EXPECT_EQ(test::refusal_of(check_record(good())), "");
   EXPECT_EQ(problem_after([](auto& r) { r.uuid = "8d4c6e0e-6a39-4b0c-9a57-3a6a3f2f1c11"; }), "");
   EXPECT_EQ(problem_after([](auto& r) { r.cid = 3; }), "");
   EXPECT_EQ(problem_after([](auto& r) { r.cid = 0xFFFFFFFE; }), "");

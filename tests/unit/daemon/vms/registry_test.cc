@@ -225,6 +225,19 @@ TEST_F(RegistryTest, ASocketOfTheDaemonsOwnIsNoVms) {
   EXPECT_THAT(error_of([&] { Registry::read_directory(dir_ / "vms.d", own); }), HasSubstr("evil.json:1"));
 }
 
+TEST_F(RegistryTest, VmsWhosePathsCameToNameOneSocketKeepNobodyElseOut) {
+  auto registry = start();
+  ASSERT_NE(registry.add(by_path("a", dir_ / "one/s"), false).vm, nullptr);
+  ASSERT_NE(registry.add(by_path("b", dir_ / "two/s"), false).vm, nullptr);
+  std::filesystem::create_directory(dir_ / "one");
+  std::filesystem::create_directory_symlink("one", dir_ / "two");
+  EXPECT_NE(registry.add(by_path("c", dir_ / "three/s"), false).vm, nullptr);
+  EXPECT_THAT(names(registry.replace_files({in_file(by_cid("d", 42))}, {}).added), ElementsAre("d"));
+  const auto refused = registry.add(by_path("e", dir_ / "two/s"), false);
+  EXPECT_EQ(refused.refusal.kind, Kind::kTaken);
+  EXPECT_THAT(refused.refusal.text, HasSubstr("is taken by VM \"a\" (run time), which calls the same socket"));
+}
+
 TEST_F(RegistryTest, RemovesRunTimeRecordsOnly) {
   auto registry = start({in_file(by_cid("web1", 42), 4)});
   const auto added = registry.add(by_cid("web2", 43), false).vm;

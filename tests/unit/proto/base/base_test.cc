@@ -86,6 +86,12 @@ TEST(Result, ErrorsShowTheErrnoTextOnceAndOnlyIfThereIsOne) {
   EXPECT_EQ(Error::from_errno("bind").code, EACCES);
 }
 
+TEST(Result, WithinSaysWhere) {
+  EXPECT_EQ(half(3).within("f.json:7").error().message(), "f.json:7: half of 3: Invalid argument");
+  EXPECT_EQ(half(8).within("f.json:7").value(), 4);
+  EXPECT_EQ(Done(Error{0, "b"}).within("a").within("").error().message(), ": a: b");
+}
+
 bool is_open(int fd) { return ::fcntl(fd, F_GETFD) != -1; }
 
 TEST(UniqueFd, ClosesOnceAndHandsOver) {
