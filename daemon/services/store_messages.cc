@@ -1,5 +1,7 @@
 #include "daemon/services/store_messages.h"
 
+#include <optional>
+
 namespace hostcall::daemon {
 namespace {
 
@@ -8,38 +10,38 @@ constexpr seconds kDiskRetry{1};
 
 Status invalid(std::string text) { return {Code::kInvalidArgument, std::move(text)}; }
 
-bool read_relation(v1::Comparison comparison, store::Relation& relation) {
+std::optional<store::Relation> relation_of(v1::Comparison comparison) {
   switch (comparison) {
-    case v1::COMPARISON_EQUAL: relation = store::Relation::kEqual; return true;
-    case v1::COMPARISON_NOT_EQUAL: relation = store::Relation::kNotEqual; return true;
-    case v1::COMPARISON_GREATER: relation = store::Relation::kGreater; return true;
-    case v1::COMPARISON_LESS: relation = store::Relation::kLess; return true;
-    default: return false;
+    case v1::COMPARISON_EQUAL: return store::Relation::kEqual;
+    case v1::COMPARISON_NOT_EQUAL: return store::Relation::kNotEqual;
+    case v1::COMPARISON_GREATER: return store::Relation::kGreater;
+    case v1::COMPARISON_LESS: return store::Relation::kLess;
+    default: return std::nullopt;
   }
 }
 
-bool read_target(const v1::Compare& request, store::Compare& compare) {
+Status read_target(const v1::Compare& request, store::Compare& compare) {
   using Target = store::Compare::Target;
   switch (request.target_case()) {
     case v1::Compare::kVersion:
       compare.target = Target::kVersion;
       compare.number = request.version();
-      return true;
+      return {};
     case v1::Compare::kCreateRevision:
       compare.target = Target::kCreateRevision;
       compare.number = request.create_revision();
-      return true;
+      return {};
     case v1::Compare::kModRevision:
       compare.target = Target::kModRevision;
       compare.number = request.mod_revision();
-      return true;
+      return {};
     case v1::Compare::kValue:
       compare.target = Target::kValue;
       compare.value = request.value();
-      return true;
-    case v1::Compare::TARGET_NOT_SET: return false;
+      return {};
+    case v1::Compare::TARGET_NOT_SET: break;
   }
-  return false;
+  return invalid("a comparison names no target: version, create_revision, mod_revision or value");
 }
 
 // A key can depend on a boot only if the VM has told its boot id.
@@ -114,10 +116,10 @@ Status read_put(const StoreNames& names, const Caller& caller, const v1::PutRequ
 }
 
 Status read_compare(const StoreNames& names, const v1::Compare& request, store::Compare& compare) {
-  if (!read_relation(request.comparison(), compare.relation))
-    return invalid("comparison " + std::to_string(request.comparison()) + " is unknown");
-  if (!read_target(request, compare))
-    return invalid("a comparison names no target: version, create_revision, mod_revision or value");
+  const auto relation = relation_of(request.comparison());
+  if (!relation) return invalid("comparison " + std::to_string(request.comparison()) + " is unknown");
+  compare.relation = *relation;
+  if (auto status = read_target(request, compare); !status.ok()) return status;
   return names.key(request.key(), compare.key);
 }
 

@@ -9,8 +9,8 @@ namespace {
 constexpr std::string_view kSelf = "/self/";
 constexpr std::string_view kShared = "/shared/";
 
-Status invalid(const char* what, std::string_view name, const std::string& why) {
-  return {Code::kInvalidArgument, std::string("the ") + what + " " + in_quotes(name) + " " + why};
+Status invalid(const char* what, std::string_view name, std::string_view why) {
+  return {Code::kInvalidArgument, std::string("the ") + what + " " + in_quotes(name) + " " + std::string(why)};
 }
 
 }  // namespace
@@ -20,7 +20,8 @@ StoreNames::StoreNames(const Caller& caller)
       max_bytes_(caller.vm ? caller.vm->quota.limits().store_key_bytes : Limits{}.store_key_bytes) {}
 
 Status StoreNames::key(std::string_view name, std::string& in_store) const {
-  if (const auto wrong = store::check_key(name, max_bytes_); !wrong.empty()) return invalid("key", name, wrong);
+  if (const auto checked = store::check_key(name, max_bytes_); !checked.ok())
+    return invalid("key", name, checked.error().what);
   if (auto status = map(name, in_store); !status.ok()) return status;
   // "/shared" and "/vm/web1" are namespaces, not keys.
   if (store::namespace_of(in_store).empty()) return invalid("key", name, "is a namespace, not a key");
@@ -28,7 +29,8 @@ Status StoreNames::key(std::string_view name, std::string& in_store) const {
 }
 
 Status StoreNames::prefix(std::string_view name, std::string& in_store) const {
-  if (const auto wrong = store::check_prefix(name, max_bytes_); !wrong.empty()) return invalid("prefix", name, wrong);
+  if (const auto checked = store::check_prefix(name, max_bytes_); !checked.ok())
+    return invalid("prefix", name, checked.error().what);
   return map(name, in_store);
 }
 

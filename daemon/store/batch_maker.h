@@ -26,9 +26,9 @@ class BatchMaker {
       : model_(model), draft_(Draft::on(model)), next_number_(model.answers().next_number()), read_only_(read_only) {}
 
   // The outcome holds when the batch is committed; at once if there is nothing to commit.
-  Outcome add(const Transaction& transaction);
+  [[nodiscard]] Outcome add(const Transaction& transaction);
   // As many steps as there is room for. False: there are more to come.
-  bool add(const Sweep& sweep);
+  [[nodiscard]] bool add(const Sweep& sweep);
 
   bool full() const {
     return added_ >= kMaxTransactions || draft_.events().size() >= kMaxEvents || bytes_ >= kMaxBytes;

@@ -10,7 +10,7 @@
 
 namespace hostcall::daemon::store {
 
-struct WriteResult {
+struct [[nodiscard]] WriteResult {
   enum class Kind {
     kCommitted,
     kFull,    // nothing was written

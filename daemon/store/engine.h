@@ -71,7 +71,7 @@ class Engine {
   virtual Revision revision() const = 0;
   virtual Usage usage(const std::string& owner) const = 0;
   // A transaction that may_write() not, answered at once; idempotency is not looked at.
-  virtual Outcome read(const Transaction& transaction) const = 0;
+  [[nodiscard]] virtual Outcome read(const Transaction& transaction) const = 0;
 
   // Transactions are done in the order in which they come. The callback comes once, unless the ticket is gone.
   [[nodiscard]] virtual std::unique_ptr<Ticket> submit(Transaction transaction, OnOutcome on_outcome) = 0;
@@ -79,7 +79,7 @@ class Engine {
   // Keys and values that a snapshot of the prefix would hold: to be charged before watch().
   virtual std::size_t snapshot_bytes(std::string_view prefix) const = 0;
   // Null: from_revision is in the future, above revision() + 1.
-  virtual std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher) = 0;
 
   // Lifetimes. The keys go soon, as changes in steps of at most 128 keys; on a full disk as soon as that is over.
   virtual void end_session(const std::string& session_holder) = 0;

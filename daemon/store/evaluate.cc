@@ -4,37 +4,47 @@
 #include <set>
 
 #include "daemon/store/key.h"
+#include "proto/base/escape.h"
+#include "proto/base/result.h"
 
 namespace hostcall::daemon::store {
 namespace {
 
-std::string quoted(std::string_view key) { return "\"" + std::string(key) + "\""; }
-
-std::string check_put(const Transaction& transaction, const Operation& put) {
+Done check_put(const Transaction& transaction, const Operation& put) {
   if (put.lifetime == Lifetime::kBoot && transaction.boot_holder.empty())
-    return "key " + quoted(put.key) + " can't live until the next boot: the session has no boot id";
+    return Error{0, "key " + in_quotes(put.key) + " can't live until the next boot: the session has no boot id"};
   if (put.lifetime == Lifetime::kSession && transaction.session_holder.empty())
-    return "key " + quoted(put.key) + " can't live until the session ends: there is no session";
-  return {};
+    return Error{0, "key " + in_quotes(put.key) + " can't live until the session ends: there is no session"};
+  return done();
 }
 
-std::string check_operations(const Transaction& transaction, const std::vector<Operation>& operations) {
+Done check_operations(const Transaction& transaction, const std::vector<Operation>& operations) {
   std::set<std::string_view> written;
   for (const auto& operation : operations) {
-    if (namespace_of(operation.key).empty()) return "key " + quoted(operation.key) + " is in no namespace";
+    if (namespace_of(operation.key).empty()) return Error{0, "key " + in_quotes(operation.key) + " is in no namespace"};
     if (operation.kind == Operation::Kind::kGet) continue;
-    if (!written.insert(operation.key).second) return "key " + quoted(operation.key) + " is written twice";
-    if (operation.kind == Operation::Kind::kPut)
-      if (auto wrong = check_put(transaction, operation); !wrong.empty()) return wrong;
+    if (!written.insert(operation.key).second) return Error{0, "key " + in_quotes(operation.key) + " is written twice"};
+    if (operation.kind == Operation::Kind::kPut) HOSTCALL_TRY(check_put(transaction, operation));
   }
-  return {};
+  return done();
 }
 
-std::string check_idempotency(const Idempotency& idempotency) {
+Done check_idempotency(const Idempotency& idempotency) {
   const auto too_long = [](const std::string& text) { return text.size() > kMaxIdempotencyKey; };
   if (idempotency.key.empty() || too_long(idempotency.key) || too_long(idempotency.fingerprint))
-    return "an idempotency key has 1 to " + std::to_string(kMaxIdempotencyKey) + " bytes";
-  return {};
+    return Error{0, "an idempotency key has 1 to " + std::to_string(kMaxIdempotencyKey) + " bytes"};
+  return done();
+}
+
+// Whatever can be said of a transaction without a state: sizes, keys, lifetimes.
+Done check(const Transaction& transaction) {
+  const auto steps = transaction.compare.size() + transaction.then.size() + transaction.otherwise.size();
+  if (steps > kMaxSteps)
+    return Error{0, std::to_string(steps) + " comparisons and operations, but at most " + std::to_string(kMaxSteps) +
+                        " are allowed"};
+  if (transaction.idempotency) HOSTCALL_TRY(check_idempotency(*transaction.idempotency));
+  HOSTCALL_TRY(check_operations(transaction, transaction.then));
+  return check_operations(transaction, transaction.otherwise);
 }
 
 bool holds(Relation relation, std::strong_ordering order) {
@@ -145,19 +155,9 @@ Ref make_tombstone(std::string_view key, Revision revision) {
   return make_record({.key = key, .value = {}, .owner = {}, .holder = {}, .mod_revision = revision, .deleted = true});
 }
 
-std::string check(const Transaction& transaction) {
-  const auto steps = transaction.compare.size() + transaction.then.size() + transaction.otherwise.size();
-  if (steps > kMaxSteps)
-    return std::to_string(steps) + " comparisons and operations, but at most " + std::to_string(kMaxSteps) +
-           " are allowed";
-  if (transaction.idempotency)
-    if (auto wrong = check_idempotency(*transaction.idempotency); !wrong.empty()) return wrong;
-  if (auto wrong = check_operations(transaction, transaction.then); !wrong.empty()) return wrong;
-  return check_operations(transaction, transaction.otherwise);
-}
-
 Outcome evaluate(const Transaction& transaction, Draft& draft) {
-  if (auto wrong = check(transaction); !wrong.empty()) return refused(Verdict::kInvalid, std::move(wrong));
+  if (auto checked = check(transaction); !checked.ok())
+    return refused(Verdict::kInvalid, std::move(checked).error().what);
   Outcome outcome;
   outcome.succeeded = all_hold(transaction.compare, draft);
   const auto before = draft.usage(transaction.writer);

@@ -6,12 +6,9 @@
 
 namespace hostcall::daemon::store {
 
-// Whatever can be said of a transaction without a state: sizes, keys, lifetimes. Empty, or what is wrong.
-std::string check(const Transaction& transaction);
-
 // Does the operations on `draft`, which must be fresh; its changes have the revision after draft.revision(). Refused:
 // the draft is useless. Idempotency is not looked at.
-Outcome evaluate(const Transaction& transaction, Draft& draft);
+[[nodiscard]] Outcome evaluate(const Transaction& transaction, Draft& draft);
 
 // A tombstone.
 Ref make_tombstone(std::string_view key, Revision revision);

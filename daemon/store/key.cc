@@ -11,46 +11,47 @@ constexpr std::string_view kVms = "/vm/";
 // C0 with NUL, DEL and C1.
 bool is_control(char32_t point) { return point < 0x20 || (point >= 0x7F && point < 0xA0); }
 
-std::string check_characters(std::string_view text) {
+Done check_characters(std::string_view text) {
   while (!text.empty()) {
     const auto point = utf8::decode(text);
-    if (!point) return "is not UTF-8";
-    if (is_control(point->value)) return "has a control character";
+    if (!point) return Error{0, "is not UTF-8"};
+    if (is_control(point->value)) return Error{0, "has a control character"};
     text.remove_prefix(point->bytes);
   }
-  return {};
+  return done();
 }
 
 // `parts` is what follows the first '/'.
-std::string check_parts(std::string_view parts) {
+Done check_parts(std::string_view parts) {
   for (;;) {
     const auto end = parts.find('/');
     const auto part = parts.substr(0, end);
-    if (part.empty()) return "has an empty part";
-    if (part == "." || part == "..") return "has the part \"" + std::string(part) + "\"";
-    if (end == std::string_view::npos) return {};
+    if (part.empty()) return Error{0, "has an empty part"};
+    if (part == "." || part == "..") return Error{0, "has the part \"" + std::string(part) + "\""};
+    if (end == std::string_view::npos) return done();
     parts.remove_prefix(end + 1);
   }
 }
 
-std::string check_text(std::string_view text, std::size_t max_bytes) {
+Done check_text(std::string_view text, std::size_t max_bytes) {
   if (text.size() > max_bytes)
-    return "has " + std::to_string(text.size()) + " bytes, but at most " + std::to_string(max_bytes) + " are allowed";
-  if (!text.starts_with('/')) return "does not begin with '/'";
+    return Error{
+        0, "has " + std::to_string(text.size()) + " bytes, but at most " + std::to_string(max_bytes) + " are allowed"};
+  if (!text.starts_with('/')) return Error{0, "does not begin with '/'"};
   return check_characters(text);
 }
 
 }  // namespace
 
-std::string check_key(std::string_view key, std::size_t max_bytes) {
-  if (auto wrong = check_text(key, max_bytes); !wrong.empty()) return wrong;
-  if (key.ends_with('/')) return "ends in '/', which a key never does";
+Done check_key(std::string_view key, std::size_t max_bytes) {
+  HOSTCALL_TRY(check_text(key, max_bytes));
+  if (key.ends_with('/')) return Error{0, "ends in '/', which a key never does"};
   return check_parts(key.substr(1));
 }
 
-std::string check_prefix(std::string_view prefix, std::size_t max_bytes) {
-  if (auto wrong = check_text(prefix, max_bytes); !wrong.empty()) return wrong;
-  if (prefix == "/") return {};
+Done check_prefix(std::string_view prefix, std::size_t max_bytes) {
+  HOSTCALL_TRY(check_text(prefix, max_bytes));
+  if (prefix == "/") return done();
   prefix.remove_prefix(1);
   if (prefix.ends_with('/')) prefix.remove_suffix(1);
   return check_parts(prefix);

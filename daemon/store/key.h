@@ -6,14 +6,16 @@
 #include <string>
 #include <string_view>
 
+#include "proto/base/result.h"
+
 namespace hostcall::daemon::store {
 
-// Empty, or what is wrong with the key, to be put behind "the key … ": also for keys as a caller names them
+// The error is what is wrong with the key, to be put behind "the key … ": also for keys as a caller names them
 // ("/self/app/state"). At most `max_bytes` bytes of UTF-8 without control characters; begins with '/'; no part is
 // empty, "." or "..".
-std::string check_key(std::string_view key, std::size_t max_bytes);
+Done check_key(std::string_view key, std::size_t max_bytes);
 // The same for a prefix: a key, or one with a '/' behind it, or "/".
-std::string check_prefix(std::string_view prefix, std::size_t max_bytes);
+Done check_prefix(std::string_view prefix, std::size_t max_bytes);
 
 // Whether the prefix means the key (among others).
 bool covers(std::string_view prefix, std::string_view key);

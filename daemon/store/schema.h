@@ -30,7 +30,7 @@ void create_store_file(const std::string& path);
 
 // Looks at the file without SQLite: throws DamageError for what SQLite would take for a new, empty database. False:
 // there is no such file, nor anything left of one.
-bool store_file_exists(const std::string& path);
+[[nodiscard]] bool store_file_exists(const std::string& path);
 
 // Throws DamageError when the database is not ours, and std::runtime_error when it is of a newer version.
 void check_version(Connection& connection, const std::string& path, SchemaSteps steps);

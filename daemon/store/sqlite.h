@@ -69,7 +69,7 @@ class Statement {
     return *this;
   }
   // The next row; false: there is none, and the statement can be used again.
-  bool step();
+  [[nodiscard]] bool step();
   // For one without rows.
   void run();
   std::int64_t integer(int column) const;

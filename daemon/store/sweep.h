@@ -27,6 +27,6 @@ struct Sweep {
 
 // Deletes at most 128 keys with at most 512 KiB of values (but one at least) of those that the state `batch` on top of
 // the model has, as one change with the next revision. False: none was left.
-bool sweep_step(const Sweep& sweep, const Model& model, Draft& batch);
+[[nodiscard]] bool sweep_step(const Sweep& sweep, const Model& model, Draft& batch);
 
 }  // namespace hostcall::daemon::store

@@ -26,7 +26,7 @@ class WatchHub {
   WatchHub& operator=(const WatchHub&) = delete;
 
   // As Engine::watch().
-  std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher);
+  [[nodiscard]] std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher);
   // The model has got new events, from this position on.
   void offer(History::Position from);
   // Calls those for whom there was something among them.

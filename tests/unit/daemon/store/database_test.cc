@@ -46,7 +46,8 @@ class DatabaseTest : public testing::Test {
     auto draft = Draft::on(model);
     for (int i = 0; i < 1000; ++i) {
       auto one = Draft::on(draft);
-      evaluate(of_vm_a({put_of("/vm/a/" + std::to_string(i), std::string(100, 'x'))}), one);
+      ASSERT_EQ(evaluate(of_vm_a({put_of("/vm/a/" + std::to_string(i), std::string(100, 'x'))}), one).verdict,
+                Verdict::kDone);
       draft.absorb(one);
     }
     Batch batch;

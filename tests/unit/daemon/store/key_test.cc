@@ -3,15 +3,18 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/support/refusal.h"
+
 namespace hostcall::daemon::store {
 namespace {
 
 using namespace std::string_view_literals;
+using test::refusal_of;
 
 TEST(Key, GoodOnes) {
   for (const auto key : {"/self/a"sv, "/shared/app/state"sv, "/vm/web1/..."sv, "/a/..b"sv, "/a/b."sv, "/a/\xC3\xA4"sv,
                          "/a/ "sv, "/a/\xE2\x82\xAC"sv, "/a/\xF0\x9F\x98\x80"sv, "/a/*"sv, "/a/\xC2\xA0"sv})
-    EXPECT_EQ(check_key(key, 512), "") << key;
+    EXPECT_EQ(refusal_of(check_key(key, 512)), "") << key;
 }
 
 struct Bad {
@@ -48,25 +51,25 @@ TEST(Key, BadOnesAreToldWhy) {
       {"/self/\xC3z"sv, "is not UTF-8"},
   };
   for (const auto& [key, reason] : kBad) {
-    EXPECT_EQ(check_key(key, 512), reason) << key;
+    EXPECT_EQ(refusal_of(check_key(key, 512)), reason) << key;
   }
 }
 
 TEST(Key, LengthIsInBytes) {
   const auto key = "/self/" + std::string(506, 'x');
-  EXPECT_EQ(check_key(key, 512), "");
-  EXPECT_EQ(check_key(key + "x", 512), "has 513 bytes, but at most 512 are allowed");
-  EXPECT_EQ(check_prefix(key + "/", 512), "has 513 bytes, but at most 512 are allowed");
+  EXPECT_EQ(refusal_of(check_key(key, 512)), "");
+  EXPECT_EQ(refusal_of(check_key(key + "x", 512)), "has 513 bytes, but at most 512 are allowed");
+  EXPECT_EQ(refusal_of(check_prefix(key + "/", 512)), "has 513 bytes, but at most 512 are allowed");
 }
 
 TEST(Key, Prefixes) {
   for (const auto prefix : {"/"sv, "/vm/"sv, "/self/"sv, "/self/a/"sv, "/self/a"sv})
-    EXPECT_EQ(check_prefix(prefix, 512), "") << prefix;
-  EXPECT_EQ(check_prefix("/self//", 512), "has an empty part");
-  EXPECT_EQ(check_prefix("//", 512), "has an empty part");
-  EXPECT_EQ(check_prefix("/self/../", 512), "has the part \"..\"");
-  EXPECT_EQ(check_prefix("", 512), "does not begin with '/'");
-  EXPECT_EQ(check_prefix("/self/\xFF/", 512), "is not UTF-8");
+    EXPECT_EQ(refusal_of(check_prefix(prefix, 512)), "") << prefix;
+  EXPECT_EQ(refusal_of(check_prefix("/self//", 512)), "has an empty part");
+  EXPECT_EQ(refusal_of(check_prefix("//", 512)), "has an empty part");
+  EXPECT_EQ(refusal_of(check_prefix("/self/../", 512)), "has the part \"..\"");
+  EXPECT_EQ(refusal_of(check_prefix("", 512)), "does not begin with '/'");
+  EXPECT_EQ(refusal_of(check_prefix("/self/\xFF/", 512)), "is not UTF-8");
 }
 
 TEST(Key, APrefixCoversWhatIsBelowIt) {

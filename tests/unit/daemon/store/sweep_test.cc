@@ -80,7 +80,9 @@ TEST_F(SweepTest, AKeyThatLostItsLifetimeStays) {
 TEST_F(SweepTest, SeesWhatTheBatchHasWritten) {
   auto batch = Draft::on(model);
   auto draft = Draft::on(batch);
-  evaluate(of_vm_a({put_of("/vm/a/late", "", Lifetime::kSession), delete_of("/vm/a/session1")}), draft);
+  const auto outcome =
+      evaluate(of_vm_a({put_of("/vm/a/late", "", Lifetime::kSession), delete_of("/vm/a/session1")}), draft);
+  ASSERT_EQ(outcome.verdict, Verdict::kDone);
   batch.absorb(draft);
   EXPECT_TRUE(sweep_step({.kind = Sweep::Kind::kSession, .text = "s1"}, model, batch));
   EXPECT_EQ(batch.find("/vm/a/late"), nullptr);
