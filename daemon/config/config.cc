@@ -19,7 +19,7 @@ struct TimeoutInfo {
   std::string_view key;
   Duration Timeouts::*member;
   std::uint64_t min_ms, max_ms;
-  bool may_be_off;  // 0 switches it off
+  bool may_be_off;  // 0 means off
 };
 
 constexpr TimeoutInfo kTimeouts[] = {

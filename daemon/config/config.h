@@ -1,4 +1,4 @@
-// Config: hostcalld.json, and the options of the daemon's command line that override where things are.
+// Config: the settings in hostcalld.json, with their defaults.
 #pragma once
 
 #include <cstdint>
@@ -12,23 +12,23 @@
 
 namespace hostcall::daemon {
 
-// Where the configuration is installed: $sysconfdir/hostcall of the build, usually /etc/hostcall.
+// The configuration's default directory: $sysconfdir/hostcall of the build, usually /etc/hostcall.
 std::string config_directory();
 
-// How long things may take.
+// Time limits.
 struct Timeouts {
-  Duration first_request = seconds(5);  // Hello or first call after the connection
-  Duration frame = seconds(10);         // a frame that has begun
+  Duration first_request = seconds(5);  // from the connection to Hello or the first call
+  Duration frame = seconds(10);         // to complete a frame once it has started
   Duration base_idle = seconds(900);    // plain ttrpc connection without open calls
-  Duration heartbeat = seconds(10);     // quiet time before a Ping, 0: none; three lost end the session
-  Duration drain = seconds(12);         // running calls after SIGTERM, 0: none
-  Duration call_default = seconds(30);  // a call that names no deadline
-  Duration call_max = seconds(3600);    // the most a call may ask for
+  Duration heartbeat = seconds(10);     // idle time before a Ping, 0: off; three lost ones end the session
+  Duration drain = seconds(12);         // for running calls after SIGTERM, 0: none
+  Duration call_default = seconds(30);  // for a call without a deadline
+  Duration call_max = seconds(3600);    // the longest deadline that a call may ask for
   bool operator==(const Timeouts&) const = default;
 };
 
 struct Config {
-  std::vector<net::Address> listen;  // shared listeners, VMs told apart by CID; those from systemd come on top
+  std::vector<net::Address> listen;  // shared listeners, which recognise VMs by CID; systemd may pass more
   std::string admin_socket = "/run/hostcall/admin.sock";
   std::string admin_group = "hostcall";  // empty: root only
   std::string runtime_directory = "/run/hostcall";
@@ -37,13 +37,13 @@ struct Config {
   std::string policy_directory = config_directory() + "/policy.d";
   std::string log_level = "info";         // error, warning, notice, info, debug
   std::uint32_t max_connections = 16384;  // of all VMs together
-  Duration busy_poll{};                   // looking for input before sleeping; 0: none
+  Duration busy_poll{};                   // how long to poll for input before sleeping; 0: off
   Limits limits;
   Timeouts timeouts;
 
-  // The sockets that hostcalld opens for itself, listeners for guests apart.
+  // The sockets that hostcalld opens for itself, without the guests' listeners.
   std::vector<OwnSocket> own_sockets() const { return {{"the admin socket", admin_socket}}; }
-  // Everything is optional in the file. Throws ConfigError, also where the file is missing.
+  // Every member of the file is optional, but the file is not. Throws ConfigError.
   static Config read(const std::string& path);
 };
 

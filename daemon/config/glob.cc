@@ -1,5 +1,5 @@
-// The positions of the text that the glob can have reached so far are kept as a set, so that no pattern takes more
-// steps than its length times the text's.
+// Keeps the set of positions in the text that the glob can have reached, so that no pattern takes more steps than its
+// length times the text's.
 #include "daemon/config/glob.h"
 
 #include <algorithm>
@@ -14,7 +14,7 @@ constexpr std::size_t kMaxGlob = 1024;
 struct Token {
   enum class Kind { kByte, kAnyByte, kClass, kRun, kRunWithSlash, kMalformed } kind = Kind::kMalformed;
   char byte = 0;            // kByte
-  std::string_view ranges;  // kClass: what is between the brackets, without '!'
+  std::string_view ranges;  // kClass: the text between the brackets, without '!'
   bool negated = false;     // kClass
 
   bool is_run() const { return kind == Kind::kRun || kind == Kind::kRunWithSlash; }
@@ -40,11 +40,11 @@ bool has_reversed_range(std::string_view ranges) {
   return false;
 }
 
-// `glob` begins behind the '['.
+// `glob` starts after the '['.
 Token take_class(std::string_view& glob) {
   Token token;
   if ((token.negated = glob.starts_with('!'))) glob.remove_prefix(1);
-  // A ']' that comes first stands for itself, as in the shell.
+  // A leading ']' stands for itself, as in the shell.
   const auto end = glob.find(']', 1);
   if (end == std::string_view::npos) return token;
   token.ranges = glob.substr(0, end);
@@ -53,7 +53,7 @@ Token take_class(std::string_view& glob) {
   return token;
 }
 
-// Takes the first token off a glob that is not empty.
+// Removes the first token from a non-empty glob and returns it.
 Token take_token(std::string_view& glob) {
   char c = glob.front();
   glob.remove_prefix(1);
@@ -82,7 +82,7 @@ bool matches_byte(const Token& token, char c) {
   }
 }
 
-// Which positions of a text a glob can have reached.
+// The positions of a text that a glob can have reached.
 class Positions {
  public:
   explicit Positions(std::string_view text) : text_(text), reached_(text.size() + 1, 0) { reached_[0] = 1; }
@@ -92,7 +92,7 @@ class Positions {
   void advance(const Token& token) { token.is_run() ? extend(token) : step(token); }
 
  private:
-  // Each position moves on by one byte that the token matches, or is gone.
+  // Moves each position on by one byte if the token matches it, or drops the position.
   void step(const Token& token) {
     for (std::size_t i = std::min(last_ + 1, text_.size()); i > first_; --i)
       reached_[i] = reached_[i - 1] != 0 && matches_byte(token, text_[i - 1]);
@@ -101,7 +101,7 @@ class Positions {
     while (first_ <= last_ && reached_[first_] == 0) ++first_;
   }
 
-  // Each position spreads to the right, at a kRun up to the next '/'.
+  // Spreads each position to the right; for a kRun, up to the next '/'.
   void extend(const Token& token) {
     bool reaching = false;
     for (std::size_t i = first_; i <= text_.size(); ++i) {
@@ -114,7 +114,7 @@ class Positions {
 
   std::string_view text_;
   std::vector<char> reached_;
-  std::size_t first_ = 0;  // bounds of what is reached
+  std::size_t first_ = 0;  // bounds of the reached positions
   std::size_t last_ = 0;
 };
 
@@ -123,7 +123,7 @@ bool is_plain(char c) { return c != '*' && c != '?' && c != '[' && c != '\\'; }
 }  // namespace
 
 bool glob_matches(std::string_view glob, std::string_view text) {
-  // What nearly every glob begins with decides nearly every case, without memory being taken.
+  // Fast path: the literal start of nearly every glob decides nearly every case, without allocating.
   while (!glob.empty() && is_plain(glob.front())) {
     if (text.empty() || text.front() != glob.front()) return false;
     glob.remove_prefix(1);

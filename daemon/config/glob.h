@@ -1,4 +1,4 @@
-// Globs: how a policy rule names resources, paths with '/' between their parts.
+// Globs: how policy rules name resources, which are paths with '/' between their parts.
 #pragma once
 
 #include <string_view>
@@ -7,10 +7,11 @@
 
 namespace hostcall::daemon {
 
-// Whether a glob matches: * any run without '/', ** any run, ? one byte but '/', [a-z] and [!a-z] classes, which never
-// match '/', \ escapes. Linear in the product of both lengths; never exponential. A malformed glob matches nothing.
+// Whether a glob matches: * any run without '/', ** any run, ? one byte except '/', [a-z] and [!a-z] classes, which
+// never match '/', \ escapes. Linear in the product of both lengths, never exponential. A malformed glob matches
+// nothing.
 bool glob_matches(std::string_view glob, std::string_view text);
-// Refuses a glob that is malformed.
+// Refuses a malformed glob.
 Done check_glob(std::string_view glob);
 
 }  // namespace hostcall::daemon

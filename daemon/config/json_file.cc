@@ -26,8 +26,8 @@ std::string joined(std::initializer_list<std::string_view> words) {
   return text;
 }
 
-// Feeds the parser and knows the line of the last character that it took: exact for every token, also for a number,
-// which ends with the character behind it, as a line break still belongs to the line that it ends.
+// Feeds the parser and knows the line of the last character that it took. This is exact for every token, even for a
+// number, which ends with the character after it, because a line break belongs to the line that it ends.
 class LineCountingIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -60,7 +60,7 @@ class LineCountingIterator {
   Counter* counter_;
 };
 
-// The library's message without its own name and count of lines.
+// The library's message without its prefix and its own line number.
 std::string plain_reason(std::string_view message) {
   if (const auto at = message.find("] "); at != std::string_view::npos) message.remove_prefix(at + 2);
   constexpr std::string_view kColumn = ", column ";
@@ -101,7 +101,7 @@ struct JsonValue::Document {
   Node root;
 };
 
-// Takes the parser's events and builds the tree.
+// Builds the tree from the parser's events.
 class JsonValue::Builder {
  public:
   Builder(std::string_view file, Node& root, const LineCountingIterator::Counter& counter)
@@ -140,8 +140,8 @@ class JsonValue::Builder {
 
   [[noreturn]] void fail(std::string_view reason) const { throw ConfigError(file_, counter_.line, reason); }
 
-  // Where the next value belongs. A list grows only while none of its elements is open, so that the pointers in
-  // scopes_ stay good.
+  // Where the next value belongs. A list grows only while none of its elements is open, so the pointers in scopes_ stay
+  // valid.
   Node& next_slot() {
     if (slot_ != nullptr) return *std::exchange(slot_, nullptr);
     if (scopes_.empty()) {
@@ -176,7 +176,7 @@ class JsonValue::Builder {
   std::string_view file_;
   Node& root_;
   const LineCountingIterator::Counter& counter_;
-  Node* slot_ = nullptr;  // the member whose key was read last
+  Node* slot_ = nullptr;  // of the member whose key was read last
   std::vector<Scope> scopes_;
 };
 
@@ -184,7 +184,7 @@ JsonValue::JsonValue(std::shared_ptr<const Document> document, const Node& node)
     : document_(std::move(document)), node_(&node) {}
 
 JsonValue JsonValue::parse(std::string_view file, std::string_view text) {
-  // The parser takes a NUL for the end and would not look at what follows.
+  // The parser takes a NUL for the end and would ignore what follows.
   if (const auto nul = text.find('\0'); nul != std::string_view::npos)
     throw ConfigError(file, static_cast<unsigned>(1 + std::count(text.begin(), text.begin() + nul, '\n')),
                       "not valid JSON: a NUL byte");

@@ -1,5 +1,5 @@
-// JSON text with comments, read so that every complaint can name file, line and reason. The only
-// way configuration, VM and policy files are read.
+// Reads JSON with comments, so that every error names file, line and reason. Configuration, VM and policy files are
+// read only this way.
 #pragma once
 
 #include <cstdint>
@@ -16,52 +16,52 @@
 namespace hostcall::daemon {
 
 inline constexpr std::size_t kMaxFileBytes = 16 * 1024 * 1024;
-// Objects and lists inside each other.
+// Nested objects and lists.
 inline constexpr std::size_t kMaxJsonDepth = 32;
 
 // "/etc/hostcall/policy.d/10-web.json:7: unknown key "alow"; known are …"
 class ConfigError : public std::runtime_error {
  public:
-  // Line 0: the complaint is about the file as a whole. A reason that quotes the file is cut at kMaxToldText.
+  // Line 0: the error concerns the whole file. A reason that quotes the file is cut at kMaxToldText.
   ConfigError(std::string_view file, unsigned line, std::string_view reason);
   explicit ConfigError(const std::string& text) : std::runtime_error(text) {}
 };
 
-// Throws ConfigError for the place if the check failed.
+// Throws ConfigError with this place if the check failed.
 void require(const Done& checked, std::string_view file, unsigned line);
 
-// A value of a document, with the place it stands at. Cheap to copy; keeps the document alive.
+// A value in a document, with its place. Cheap to copy; keeps the document alive.
 class JsonValue {
  public:
-  // Parses the text of `file` (the name is for messages): JSON in UTF-8, // and /* comments */ allowed, no key twice in
-  // an object. Throws ConfigError.
+  // Parses the text of `file` (the name is for messages): JSON in UTF-8, // and /* comments */ allowed, no duplicate
+  // keys. Throws ConfigError.
   static JsonValue parse(std::string_view file, std::string_view text);
   // Reads and parses a regular file of at most kMaxFileBytes; throws ConfigError.
   static JsonValue read(const std::string& path);
 
   const std::string& file() const;
-  // Of a member, the line of its key.
+  // For a member, the line of its key.
   unsigned line() const;
-  // Always throws ConfigError for this place.
+  // Always throws ConfigError with this place.
   [[noreturn]] void fail(std::string_view reason) const;
-  // The same if the check failed.
+  // Throws the same if the check failed.
   void require(const Done& checked) const { daemon::require(checked, file(), line()); }
 
-  // Throws unless this is an object all of whose keys are in the list.
+  // Throws unless this is an object with no keys outside the list.
   void allow_keys(std::initializer_list<std::string_view> keys) const;
-  // Whether this is an object with a member of the name.
+  // Whether this is an object with this member.
   bool has(std::string_view key) const;
-  // The member; throws if this is no object or has none of the name.
+  // The member. Throws if this is not an object or lacks the member.
   JsonValue at(std::string_view key) const;
-  // In the order of the file.
+  // In file order.
   std::vector<std::pair<std::string, JsonValue>> members() const;
   std::vector<JsonValue> elements() const;
 
-  // The value in the form asked for; throws ConfigError where it has another.
+  // The value as the given type; throws ConfigError if it has another.
   std::string string() const;
   bool boolean() const;
   double number() const;
-  // Both bounds are allowed values.
+  // The bounds are inclusive.
   std::uint64_t integer(std::uint64_t min, std::uint64_t max) const;
   std::vector<std::string> strings() const;
 
@@ -71,7 +71,7 @@ class JsonValue {
   struct Document;
   class Builder;
   JsonValue(std::shared_ptr<const Document> document, const Node& node);
-  // The value as a T; throws, saying that `expected` was.
+  // The value as a T. Otherwise throws an error that `expected` was expected.
   template <class T>
   const T& as(std::string_view expected) const;
   const Node* find(std::string_view key) const;
@@ -80,8 +80,8 @@ class JsonValue {
   const Node* node_;
 };
 
-// The paths of a directory's *.json files in C-locale order, hidden ones left out; empty if the directory is
-// missing. Throws ConfigError if it can't be read.
+// The paths of a directory's *.json files in C-locale order, without hidden ones; empty if the directory is missing.
+// Throws ConfigError if it can't be read.
 std::vector<std::string> json_files(const std::string& directory);
 
 }  // namespace hostcall::daemon

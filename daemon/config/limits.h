@@ -1,5 +1,5 @@
-// Limits: every resource that a guest can make the daemon hold, with its default and bounds. One table
-// serves configuration, accounting, ListServices and the command lines, so that no two of them disagree.
+// Limits: every resource that a guest can make the daemon hold, with default and bounds. One table serves
+// configuration, accounting, ListServices and the command lines, so that they can't disagree.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace hostcall::daemon {
 
 class JsonValue;
 
-// Per VM. Defaults from the product's documentation.
+// One VM's limits, with their defaults.
 struct Limits {
   std::uint64_t connections = 16;
   std::uint64_t streams = 256;
@@ -44,17 +44,17 @@ struct LimitInfo {
 
 // Sorted by name.
 std::span<const LimitInfo> all_limits();
-// Null: there is no such limit.
+// Null if there is no such limit.
 const LimitInfo* find_limit(std::string_view name);
-// Values by limit name, as a file or an administrator gives them.
+// Values by limit name, from a file or an administrator.
 using LimitValues = std::map<std::string, std::uint64_t>;
-// Reads {"connections": 8, …}; throws ConfigError for an unknown name or a value out of bounds.
+// Reads {"connections": 8, …}. Throws ConfigError for an unknown name or a value out of bounds.
 LimitValues read_limits(const JsonValue& object);
-// Refuses an unknown name, and a value out of bounds.
+// Refuses an unknown name or a value out of bounds.
 Done check_limit_values(const LimitValues& values);
-// The defaults with the values in their place.
+// The defaults, over which the values take precedence.
 Limits with_values(const Limits& defaults, const LimitValues& values);
-// Refuses a set in which two limits contradict each other. The bounds of each are not looked at.
+// Refuses limits that contradict each other. Does not check the bounds of each.
 Done check_limits(const Limits& limits);
 
 }  // namespace hostcall::daemon

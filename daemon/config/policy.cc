@@ -15,7 +15,7 @@ constexpr std::string_view kAny = "*";
 constexpr char kPrivilegedPort[] = "privileged-port";
 constexpr double kMaxRate = 1e9;
 constexpr std::size_t kMaxName = 256;
-constexpr std::size_t kMaxResource = 128;  // bytes of it in messages
+constexpr std::size_t kMaxResource = 128;  // the most bytes of a resource in messages
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_letter_or_digit(char c) { return is_letter(c) || (c >= '0' && c <= '9'); }
@@ -46,7 +46,7 @@ bool is_vm_pattern(std::string_view text) {
 
 // --- a file's text to rules ---
 
-// The strings of a list that must not be empty, each checked.
+// The strings of a list, which must not be empty. Checks each.
 template <class Check>
 std::vector<std::string> read_list(const JsonValue& list, std::string_view form, Check check) {
   std::vector<std::string> texts;

@@ -1,5 +1,5 @@
-// Policy: which VM may make which call. First match wins; nothing matched = deny. Immutable
-// once parsed: a reload makes a new one.
+// Policy: which VM may make which call. The first match wins; no match denies. Immutable once parsed: a reload makes a
+// new one.
 //
 // A file of policy.d: {"rules": [{"vms": ["web1", "tag:web", "*"], "calls": ["hostcall.v1.Host/Info"],
 //   "resources": ["/self/*"], "require": ["privileged-port"], "action": "allow", "rate": 10, "burst": 20}]}
@@ -24,13 +24,13 @@ struct Rule {
   bool require_privileged_port = false;
   bool allow = false;
   double rate = 0;   // calls per second for each VM; 0: not limited
-  double burst = 0;  // at least 1 where rate is set
-  std::string file;  // where it stands
+  double burst = 0;  // at least 1 if rate is set
+  std::string file;  // the rule's place
   unsigned line = 0;
   std::uint32_t index = 0;  // position among all rules, from 0
 };
 
-// What is decided about.
+// The call that policy decides.
 struct CallQuery {
   std::string_view method;    // "hostcall.v1.Host/Info"
   std::string_view resource;  // empty: the call has none
@@ -39,16 +39,16 @@ struct CallQuery {
 
 struct Verdict {
   bool allowed = false;
-  const Rule* rule = nullptr;  // null: nothing matched
-  // The first rule that would have allowed the call, had its `require` been met; only set in a denial.
+  const Rule* rule = nullptr;  // null: no rule matched
+  // Set only in a denial: the first rule that would have allowed the call if it had met the rule's `require`.
   const Rule* unmet = nullptr;
 };
 
-// The rules that can match one VM's calls to one method, in order: what is looked up once and kept, so that
-// deciding a call does not walk all rules.
+// The rules that can match one VM's calls to one method, in order. Looked up once and cached, so that deciding a call
+// does not scan all rules.
 class MethodPolicy {
  public:
-  // For a method without resources and a VM that always meets `require` the first rule decides.
+  // Fast path: for a method without resources and a VM that always meets `require`, the first rule decides.
   Verdict decide(const CallQuery& query) const {
     return sole_ ? Verdict{.allowed = sole_->allow, .rule = sole_} : decide_in_order(query);
   }
@@ -59,7 +59,7 @@ class MethodPolicy {
   Verdict decide_in_order(const CallQuery& query) const;
 
   const Rule* sole_ = nullptr;      // the first rule if it always matches: then there is no other
-  std::vector<const Rule*> rules_;  // up to and with the first that always matches
+  std::vector<const Rule*> rules_;  // up to and including the first that always matches
 };
 
 class Policy {
@@ -75,7 +75,7 @@ class Policy {
   const std::vector<Rule>& rules() const { return rules_; }
   std::size_t files() const { return files_; }
 
-  // Pointers into this Policy, which must outlive them.
+  // Points into this Policy, which must outlive it.
   MethodPolicy for_method(const VmRecord& vm, std::string_view method) const;
   Verdict decide(const VmRecord& vm, const CallQuery& query) const {
     return for_method(vm, query.method).decide(query);
@@ -87,8 +87,8 @@ class Policy {
   std::size_t files_ = 0;
 };
 
-// The one text that a denied guest, the audit record and `policy explain` show: what was decided, by which file
-// and line, and for a denial what the administrator can do.
+// The text that a denied guest, the audit record and `policy explain` show: the verdict, the file and line that
+// decided, and for a denial what the administrator can do.
 std::string verdict_text(const VmRecord& vm, const CallQuery& query, const Verdict& verdict);
 
 }  // namespace hostcall::daemon

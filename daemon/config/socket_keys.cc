@@ -9,10 +9,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// As many as the kernel follows.
+// The same number as the kernel follows.
 constexpr int kMaxLinks = 40;
 
-// The path behind the symbolic links that it ends in.
+// Follows the symbolic links at the end of a path.
 fs::path behind_links(fs::path path) {
   std::error_code error;
   for (int i = 0; i < kMaxLinks && fs::is_symlink(fs::symlink_status(path, error)); ++i) {

@@ -1,4 +1,4 @@
-// Which socket a path names, so that two spellings of one socket are recognised.
+// Finds which socket a path names, to recognise two spellings of one socket.
 #pragma once
 
 #include <map>
@@ -6,7 +6,7 @@
 
 namespace hostcall::daemon {
 
-// A socket that hostcalld opens for itself: no VM may have it.
+// A socket that hostcalld opens for itself. No VM may use it.
 struct OwnSocket {
   std::string name;  // "the admin socket", for messages
   std::string path;
@@ -14,13 +14,13 @@ struct OwnSocket {
 
 class SocketKeys {
  public:
-  // Equal for two paths that name the same socket as the file system stands now: the device and inode of the directory
-  // and the name in it, after symbolic links. A directory that is missing counts by its name below the nearest one
-  // that is there. An abstract name ("@…") is its own key.
+  // Equal for two paths that now name the same socket: device and inode of the directory, and the name in it, after
+  // symbolic links. For a missing directory, uses its name below the nearest existing one. An abstract name ("@…") is
+  // its own key.
   std::string key_of(const std::string& path);
 
  private:
-  std::map<std::string, std::string> directories_;  // looked up once each
+  std::map<std::string, std::string> directories_;  // each looked up once
 };
 
 }  // namespace hostcall::daemon

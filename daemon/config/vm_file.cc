@@ -11,10 +11,10 @@
 namespace hostcall::daemon {
 namespace {
 
-// Keys stay in the order in which they are written here.
+// Keeps keys in the order in which the code adds them.
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint64_t kMaxUid = std::numeric_limits<uid_t>::max() - 1;  // the last is "no uid"
+constexpr std::uint64_t kMaxUid = std::numeric_limits<uid_t>::max() - 1;  // the largest uid_t means "no uid"
 constexpr std::uint64_t kMaxRegistration = std::numeric_limits<std::int64_t>::max();
 constexpr mode_t kFileMode = 0600;
 constexpr char kOwnHeader[] = "// Written by hostcalld; use hostcallctl vm add and hostcallctl vm remove.\n";
@@ -55,7 +55,7 @@ RuntimeState read_runtime(const JsonValue& root) {
   return state;
 }
 
-// Runs `read`; a complaint about one of our own files gets a hint, as nobody has written it by hand.
+// Runs `read`. Adds a hint to an error in one of our own files, because nobody wrote it by hand.
 template <class Read>
 auto with_hint(const std::string& path, std::string_view hint, Read read) {
   try {

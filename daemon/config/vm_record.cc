@@ -22,7 +22,7 @@ bool is_uuid(std::string_view text) {
                             [](char c, char form) { return form == 'x' ? is_lower_hex(c) : c == form; });
 }
 
-// One path for one socket: otherwise two records could mean the same one and not clash.
+// Requires one spelling per socket. Otherwise two records could name the same socket without a clash.
 bool is_canonical(std::string_view path) {
   if (path.ends_with('/')) return false;
   for (std::size_t at = 1; at <= path.size();) {

@@ -1,4 +1,4 @@
-// VmRecord: a virtual machine as the administrator describes it, in a file of vms.d or by `hostcallctl vm add`.
+// VmRecord: an administrator's description of a virtual machine, from a file in vms.d or `hostcallctl vm add`.
 #pragma once
 
 #include <sys/types.h>
@@ -16,22 +16,22 @@ namespace hostcall::daemon {
 struct VmRecord {
   std::string name;               // [a-z0-9][a-z0-9_.-]{0,63}
   std::string uuid;               // lower case; empty: none
-  std::vector<std::string> tags;  // at most kMaxTags, each of the form of a name
+  std::vector<std::string> tags;  // at most kMaxTags, each in the form of a name
   std::uint32_t cid = 0;          // above 2; 0: not recognised by CID
   std::string unix_path;          // own listener, absolute and without "..", or "@abstract"; empty: none
-  std::optional<uid_t> vmm_uid;   // what SO_PEERCRED must say on unix_path
-  LimitValues limits;             // overrides by limit name, within the limit's bounds
+  std::optional<uid_t> vmm_uid;   // the uid that SO_PEERCRED must report on unix_path
+  LimitValues limits;             // by limit name, within its bounds; take precedence over the defaults
 
   bool operator==(const VmRecord&) const = default;
 };
 
 inline constexpr std::size_t kMaxTags = 32;
 
-// Whether text is [a-z0-9][a-z0-9_.-]{0,63}: names of VMs, tags.
+// Whether the text is [a-z0-9][a-z0-9_.-]{0,63}, the form of VM names and tags.
 bool is_name(std::string_view text);
-// The error says what is wrong with the record, and how it should be.
+// The error says what is wrong with the record and what is expected.
 Done check_record(const VmRecord& record);
-// The configured limits with the record's own in their place.
+// The configured limits, over which the record's own take precedence.
 Limits limits_of(const VmRecord& record, const Limits& defaults);
 
 }  // namespace hostcall::daemon

@@ -3,7 +3,7 @@
 namespace hostcall::daemon {
 namespace {
 
-// Records per caller: enough for every honest mistake.
+// Records per caller: enough for any honest mistake.
 constexpr double kRecordsPerSecond = 20;
 constexpr double kRecordsBurst = 200;
 // Unknown callers share one gate beyond this many.
@@ -58,7 +58,7 @@ void Audit::violation(const Caller& caller, std::string_view text, TimePoint now
 void Audit::report(const std::string& caller, Gate& gate) {
   const auto count = std::to_string(std::exchange(gate.held_back, 0));
   journal_.write(Level::kWarning, Event::kRecordsLost,
-                 count + " further records about " + caller + " were held back: it makes too many",
+                 count + " more records about " + caller + " were dropped: it causes too many",
                  {{"VM", caller}, {"COUNT", count}});
 }
 

@@ -1,6 +1,6 @@
-// Audit: what the operator must learn about callers: denied calls, reached limits, refused callers, broken protocol.
-// Each caller has a budget of records; what is over it is counted, and the count reported, so that a hostile guest can
-// neither flood the journal nor hide in it.
+// Audit: journals what the operator must know about callers: denied calls, reached limits, refused callers, protocol
+// violations. Each caller has a budget of records; the audit counts the rest and reports the count, so that a hostile
+// guest can neither flood the journal nor hide in it.
 #pragma once
 
 #include <map>
@@ -18,14 +18,14 @@ class Audit {
  public:
   explicit Audit(Journal& journal) : journal_(journal) {}
 
-  // `call` is the method's name, `text` what the guest is told.
+  // `call`: the method's name. `text`: the text that the guest gets.
   void call_denied(const Caller& caller, std::string_view call, const Verdict& verdict, std::string_view text,
                    TimePoint now);
   void limit_reached(const Caller& caller, std::string_view text, TimePoint now);
   void caller_refused(const Caller& caller, std::string_view text, TimePoint now);
   void violation(const Caller& caller, std::string_view text, TimePoint now);
 
-  // Reports what was held back and forgets callers that are quiet. Call every few seconds.
+  // Reports the numbers of dropped records and forgets quiet callers. Call every few seconds.
   void flush(TimePoint now);
 
  private:

@@ -10,27 +10,27 @@
 
 namespace hostcall::daemon {
 
-// Which services a listener offers.
+// Whom a listener serves.
 enum class Audience : std::uint8_t { kGuest, kAdmin };
 
 struct Caller {
-  VmRef vm;  // null for an administrator, and for a caller that is refused
+  VmRef vm;  // null for administrators and refused callers
   net::Peer peer;
   Audience audience = Audience::kGuest;
-  std::shared_ptr<const std::string> listener;  // address of the one that it reached, its text shared; not null
+  std::shared_ptr<const std::string> listener;  // the address that it connected to, as shared text; not null
 
-  // Evidence of root in the guest: only there a source port below 1024 can be had.
+  // Evidence of root in the guest: only root gets a source port below 1024.
   bool privileged_port() const {
     return peer.family == net::Address::Family::kVsock && peer.port < net::kPrivilegedPorts;
   }
-  // A charge on the VM, still empty.
+  // An empty charge on the VM.
   Charge charge(Resource resource) const { return vm ? Charge(vm->quota, resource) : Charge(); }
   // For logs and lists: the VM's name, "@admin", or "@unknown".
   std::string name() const {
     if (vm) return vm->record.name;
     return audience == Audience::kAdmin ? "@admin" : "@unknown";
   }
-  // "VM "web1"", as messages begin.
+  // "VM "web1"", with which messages start.
   std::string title() const { return "VM \"" + name() + "\""; }
   // "vsock:42:1023", or "unix:/path (uid 1000)".
   std::string peer_text() const {

@@ -1,4 +1,4 @@
-// A VM's limits with what is left of each: for the guest, and for the operator.
+// A VM's limits and how much is left of each, for the guest and the operator.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,10 @@ namespace hostcall::daemon {
 struct LimitLeft {
   const LimitInfo& info;
   std::uint64_t limit;
-  std::uint64_t left;  // the whole limit where nothing uses it up
+  std::uint64_t left;  // the whole limit if nothing uses it
 };
 
-// Sorted by name. `stored`: what the VM has in the store.
+// Sorted by name. `stored`: the VM's usage of the store.
 std::vector<LimitLeft> limits_left(const Vm& vm, const store::Usage& stored, TimePoint now);
 
 }  // namespace hostcall::daemon

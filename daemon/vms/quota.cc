@@ -15,7 +15,7 @@ namespace {
 constexpr std::array<const char*, kResources> kNames = {"connections", "streams", "memory_bytes", "outbound_bytes",
                                                         "store_watches"};
 
-// What rounding may have taken from a token that is there.
+// Tolerance for rounding errors in the count of tokens.
 constexpr double kRounding = 1e-9;
 
 }  // namespace

@@ -1,6 +1,6 @@
-// Accounting of what a VM makes the daemon hold: charge before the thing is kept, give back when it goes. A Charge is
-// the only way to use a quota up, so that a balance other than zero at the end is a bug. In the header, because each
-// call is charged several times.
+// Accounts for what a VM makes the daemon hold: charge before keeping something, release when it goes. Only a Charge
+// can use a quota, so a balance other than zero at the end is a bug. Inline, because each call is charged several
+// times.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace hostcall::daemon {
 enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound, kWatches };
 inline constexpr std::size_t kResources = 5;
 
-// Must outlive its charges; aborts if not.
+// Must outlive its charges, otherwise aborts.
 class Quota {
  public:
   explicit Quota(const Limits& limits) { set_limits(limits); }
@@ -25,7 +25,7 @@ class Quota {
   Quota& operator=(const Quota&) = delete;
 
   const Limits& limits() const { return limits_; }
-  // New limits hold for new charges; what is over them already stays until it is given back.
+  // New limits apply to new charges. Existing charges above them stay until released.
   void set_limits(const Limits& limits);
   std::uint64_t used(Resource resource) const { return used_[static_cast<std::size_t>(resource)]; }
   std::uint64_t limit(Resource resource) const { return bounds_[static_cast<std::size_t>(resource)]; }
@@ -46,23 +46,23 @@ class Quota {
   [[noreturn, gnu::cold]] static void die(const char* what, Resource resource, std::uint64_t amount);
 
   Limits limits_;
-  std::array<std::uint64_t, kResources> bounds_{};  // those of them that a Charge may use up
+  std::array<std::uint64_t, kResources> bounds_{};  // the limits that a Charge can use
   std::array<std::uint64_t, kResources> used_{};
 };
 
-// An amount that is held; empty when nothing is. Without a quota it counts for nobody and is never refused:
-// administrators, and callers that are refused anyway.
+// Holds an amount of a quota, or nothing. Without a quota it counts for nobody and never refuses: for administrators
+// and refused callers.
 class Charge {
  public:
   Charge() = default;
-  // An empty charge on the quota, to be grown.
+  // An empty charge on the quota.
   Charge(Quota& quota, Resource resource) : quota_(&quota), resource_(resource) {}
   Charge(Charge&& other) noexcept
       : quota_(other.quota_), amount_(std::exchange(other.amount_, 0)), resource_(other.resource_) {}
   Charge& operator=(Charge&& other) noexcept;
   ~Charge() { reset(); }
 
-  // False: the limit would be passed, and nothing is changed.
+  // False: this would exceed the limit; nothing changes.
   [[nodiscard]] bool try_grow(std::uint64_t amount) {
     if (quota_ != nullptr && !quota_->take(resource_, amount)) return false;
     amount_ += amount;
@@ -74,7 +74,7 @@ class Charge {
     if (quota_ != nullptr) quota_->give(resource_, amount);
     amount_ -= amount;
   }
-  // Sets the amount; what is above the limit is taken all the same, and false returned: for bytes that exist already.
+  // Sets the amount, even above the limit, because the bytes exist already. False: it is above the limit.
   bool set(std::uint64_t amount) {
     if (amount <= amount_) {
       shrink(amount_ - amount);
@@ -95,7 +95,7 @@ class Charge {
   Resource resource_ = Resource::kMemory;
 };
 
-// A rate with a burst: `burst` tokens (1 or more) at the start, `rate` (above 0) more per second.
+// A rate with a burst: starts with `burst` tokens (1 or more) and gains `rate` (above 0) per second.
 class TokenBucket {
  public:
   TokenBucket(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}

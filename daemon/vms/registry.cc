@@ -11,18 +11,18 @@ std::string place(const FileRecord& record) { return record.file + ":" + std::to
 
 std::string vm_text(const VmRecord& record) { return "VM \"" + record.name + "\""; }
 
-// Who has which name, CID and socket.
+// The owners of names, CIDs and sockets.
 class Claims {
  public:
   explicit Claims(const std::vector<OwnSocket>& own) {
     for (const auto& socket : own)
       sockets_.try_emplace(keys_.key_of(socket.path), Claim{socket.path, "hostcalld itself, as " + socket.name});
   }
-  // The error says what of the record is taken and by whom; what comes after that is not claimed.
+  // The error says what is taken and by whom. Claims nothing after that.
   Done claim(const VmRecord& record, const std::string& origin) {
     return claim_each(record, vm_text(record) + " (" + origin + ")").within(vm_text(record));
   }
-  // For a VM that is in force: whoever has something keeps it. Two paths may have come to name one socket since.
+  // For a registered VM: an earlier owner keeps its claim. Two paths may name one socket by now.
   void keep(const Vm& vm) { static_cast<void>(claim(vm.record, vm.origin)); }
 
  private:
@@ -59,7 +59,7 @@ void claim_files(Claims& claims, const std::vector<FileRecord>& records) {
   for (const auto& record : records) require(claims.claim(record.record, place(record)), record.file, record.line);
 }
 
-// Refuses a record whose own limits and the defaults contradict each other.
+// Refuses a record whose limits contradict the defaults.
 Done check_together(const VmRecord& record, const Limits& defaults) {
   return check_limits(limits_of(record, defaults)).within(vm_text(record));
 }
@@ -241,7 +241,7 @@ Done Registry::save(const Table& table, bool with_state) const {
         {.registration = vm->registration, .run_time = vm->origin == Vm::kRunTime, .record = vm->record});
     if (vm->origin == Vm::kPersistent) persistent.push_back(vm->record);
   }
-  // In this order a failure between the two has no effect: a number without a VM is ignored.
+  // In this order, a failure between the two has no effect, because a number without a VM is ignored.
   HOSTCALL_TRY(runtime.write(paths_.runtime_file));
   return with_state ? write_state(paths_.state_file, persistent) : done();
 }
@@ -263,7 +263,7 @@ VmRef Registry::find(std::string_view name) const {
 
 VmRef Registry::find_by_cid(std::uint32_t local_cid, std::uint32_t peer_cid) const {
   if (local_cid != net::kCidHost) return nullptr;
-  // Reserved CIDs are in no record.
+  // No record has a reserved CID.
   const auto at = by_cid_.find(peer_cid);
   return at == by_cid_.end() ? nullptr : at->second;
 }

@@ -1,5 +1,5 @@
-// Registry: the VMs of this host and how each is recognised. Records come from vms.d and, at run time, from the
-// admin service; run-time ones outlive the daemon (runtime directory) or the host's boot (state directory).
+// Registry: this host's VMs and how to recognise each. Records come from vms.d and, at run time, from the admin
+// service. Run-time records outlive the daemon (runtime directory) or the host's boot (state directory).
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@
 
 namespace hostcall::daemon {
 
-// A registered VM. Sessions share it and outlast its removal by a moment.
+// A registered VM. Its sessions share it and briefly outlive its removal.
 struct Vm {
   Vm(VmRecord vm_record, std::string vm_origin, std::uint64_t number, const Limits& limits);
 
@@ -31,8 +31,8 @@ struct Vm {
 
   const VmRecord record;
   std::string origin;                // "file:line", kRunTime or kPersistent
-  const std::uint64_t registration;  // grows with every registration on this host since it booted
-  std::string boot_id;               // of the newest Hello; empty: none yet
+  const std::uint64_t registration;  // grows with every registration since the host booted
+  std::string boot_id;               // from the latest Hello; empty: none yet
   Quota quota;
   TokenBucket connect_rate;
   TokenBucket store_write_rate;
@@ -43,55 +43,55 @@ struct Vm {
 using VmRef = std::shared_ptr<Vm>;
 
 struct RegistryPaths {
-  std::string runtime_file;            // survives the daemon, not the host
-  std::string state_file;              // survives the host
-  std::vector<OwnSocket> own_sockets;  // no VM's
+  std::string runtime_file;            // survives the daemon, but not a reboot of the host
+  std::string state_file;              // survives a reboot of the host
+  std::vector<OwnSocket> own_sockets;  // no VM may use these
 };
 
 class Registry {
  public:
-  // Reads the run-time records back; throws ConfigError when a file is broken. replace_files() must follow before any
-  // add() or remove(): until then the registration numbers of the file records are only remembered.
+  // Reads the run-time records; throws ConfigError if a file is broken. Call replace_files() before any add() or
+  // remove(): until then the file records' registration numbers are only remembered.
   Registry(RegistryPaths paths, const Limits& defaults);
   Registry(Registry&&) = default;
 
   using FileRecord = daemon::FileRecord;
-  // Reads every *.json of vms.d: {"vms": [record, …]} or a single record; throws ConfigError, also for two records
-  // that clash, and for one that has a socket of hostcalld's own.
+  // Reads every *.json of vms.d: {"vms": [record, …]} or a single record. Throws ConfigError, also if two records clash
+  // or one names a socket of hostcalld's own.
   static std::vector<FileRecord> read_directory(const std::string& directory, const std::vector<OwnSocket>& own = {});
 
-  // What changed; the caller ends the sessions of `removed` and opens and closes listeners.
+  // The caller ends the sessions of `removed`, and opens and closes listeners.
   struct Change {
     std::vector<VmRef> added, removed;
   };
-  // Puts the file records in the place of the earlier ones, all or nothing. A record that is the same keeps its Vm
-  // (with new limits); one that differs is a new registration. Throws ConfigError if one clashes with another or with
-  // a run-time record, if limits contradict each other, or if the runtime file can't be written.
+  // Replaces the earlier file records, all or nothing. An unchanged record keeps its Vm (with new limits); a changed
+  // one is a new registration. Throws ConfigError if records clash, if limits contradict each other, or if the runtime
+  // file can't be written.
   Change replace_files(const std::vector<FileRecord>& records, const Limits& defaults);
 
-  // Refuses a bad record, and one whose name, CID or socket is taken; the text says by whom. The record is on disk on
-  // return.
+  // Refuses an invalid record, and one whose name, CID or socket is taken; the text says by whom. On return the record
+  // is on disk.
   struct Refusal {
     enum class Kind { kInvalid, kTaken, kNotFound, kFromFile, kStorage } kind = Kind::kInvalid;
     std::string text;
   };
   struct [[nodiscard]] Outcome {
     VmRef vm;         // null: refused
-    Refusal refusal;  // then why
+    Refusal refusal;  // the reason, if refused
   };
   Outcome add(const VmRecord& record, bool persistent);
-  // Takes a run-time record out.
+  // Removes a run-time record.
   Outcome remove(const std::string& name);
 
   VmRef find(std::string_view name) const;
-  // Only (local CID 2, peer CID > 2) is a guest of this host. Null: unknown.
+  // Only (local CID 2, peer CID > 2) is a guest of this host. Null if unknown.
   VmRef find_by_cid(std::uint32_t local_cid, std::uint32_t peer_cid) const;
   VmRef find_by_path(std::string_view path) const;
   // Sorted by name.
   const std::map<std::string, VmRef, std::less<>>& all() const { return by_name_; }
 
-  // Why a peer is refused and what to do about it; for peers that find_by_* does not know, and for one on the listener
-  // of `vm` whose uid is not vmm_uid.
+  // Why a peer is refused and what to do: for peers that find_by_* does not know, and for one on the listener of `vm`
+  // whose uid is not vmm_uid.
   static std::string refusal_text(const net::Peer& peer, const net::Address& listener, const Vm* vm = nullptr);
 
  private:
@@ -101,9 +101,9 @@ class Registry {
   VmRef make(const VmRecord& record, std::string origin, const Limits& defaults);
   VmRef keep_or_make(const FileRecord& record, const Limits& defaults);
   void check_files(const std::vector<FileRecord>& records, const Limits& defaults) const;
-  // Nothing: the record may be added.
+  // Nothing if the record may be added.
   std::optional<Refusal> refuse_new(const VmRecord& record) const;
-  // Writes what `table` means to disk, with the state file if it changes too.
+  // Writes `table` to disk, including the state file if that changes too.
   Done save(const Table& table, bool with_state) const;
   void commit(Table table);
 

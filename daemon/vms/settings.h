@@ -1,5 +1,4 @@
-// Settings: everything that the administrator's files say, read in one go, so that a reload can take all of it or
-// nothing.
+// Settings: the contents of all of the administrator's files, read together, so that a reload can take all or nothing.
 #pragma once
 
 #include <string>
@@ -16,7 +15,7 @@ struct Settings {
   std::vector<Registry::FileRecord> vms;
   Policy policy;
 
-  // Throws ConfigError naming file, line and reason.
+  // Throws ConfigError with file, line and reason.
   static Settings read(const std::string& config_file) {
     Settings settings;
     settings.config = Config::read(config_file);

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/support/refusal.h"
+#include "tests/support/seed.h"
 
 namespace hostcall::daemon {
 namespace {
