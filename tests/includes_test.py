@@ -20,7 +20,7 @@ LAYERS = {
     "proto/net": ("proto/base",),
     "proto/wire": ("proto/base", "proto/net"),
     "proto": ("proto/base",),
-    "proto/plugin": (),
+    "proto/plugin": ("proto/base",),
     "daemon/loop": ("proto/base", "proto/net"),
     "daemon/store": ("proto/base", "proto/wire/status.h"),
     "daemon/config": ("proto/base", "proto/net", "proto/wire/frame.h", "daemon/loop"),

@@ -89,7 +89,7 @@ Table::Table(std::initializer_list<std::string> heading) {
 }
 
 void Table::add(std::vector<std::string> cells) {
-  for (auto& cell : cells) cell = printable(cell);
+  for (auto& cell : cells) cell = escape_message(cell);
   rows_.push_back(std::move(cells));
 }
 

@@ -29,7 +29,7 @@ std::string wrap_paragraphs(std::string_view text, std::size_t width);
 // Columns that help and findings are wrapped to.
 inline constexpr std::size_t kTerminalWidth = 80;
 
-// Rows in aligned columns. Cells are made printable.
+// Rows in aligned columns. Makes cells harmless; a backslash stays, because some values are escaped already.
 class Table {
  public:
   Table() = default;

@@ -2,11 +2,13 @@
 
 #include <sys/epoll.h>
 
+#include "proto/base/standard_fds.h"
+
 namespace hostcall::client {
 
 int PollSet::fd() {
   if (!active()) {
-    own_ = UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC));
+    own_ = above_standard_fds(UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC)));
     set_ = own_.get();
   }
   return own_.get();

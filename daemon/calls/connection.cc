@@ -290,6 +290,7 @@ void Connection::close() {
   set_state(State::kClosed);
   tick_.cancel();
   calls_.reactor.remove(fd_.get());
+  session_.drop_calls();
   connections_.closed(*this);
 }
 

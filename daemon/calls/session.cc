@@ -276,6 +276,15 @@ void Session::drain_calls() {
     if (!call->over()) call->handler().on_drain();
 }
 
+void Session::drop_calls() {
+  while (!open_.empty()) {
+    auto& call = *open_.back();
+    auto& stream = call.stream();
+    remove(call);
+    endpoint_.forget(stream);
+  }
+}
+
 void Session::end_calls(const Status& status) {
   while (!open_.empty()) open_.back()->finish(status);
 }
@@ -294,13 +303,14 @@ void Session::answer_hello(wire::Stream& stream, std::string_view payload) {
   v1::HelloRequest request;
   if (!parse_message(payload, request)) return answer(stream, unparseable(v1::Session::Hello::kFullName));
   if (const auto objection = object_to_hello(request); !objection.ok()) return answer(stream, objection);
-  state_ = State::kExtended;
-  client_ = escape(request.client_name() + " " + request.client_version());
   const wire::Extension extension{.features = request.features() & wire::kAllFeatures,
                                   .stream_window = kStreamWindow,
                                   .connection_window = kConnectionWindow};
   v1::HelloResponse response;
   fill_agreement(extension, response);
+  if (!output_has_room(response.ByteSizeLong())) return answer(stream, no_room_for(response.ByteSizeLong()));
+  state_ = State::kExtended;
+  client_ = escape(request.client_name() + " " + request.client_version());
   if (caller_.vm) note_boot_id(request);
   answer(stream, {}, payload_of(response));
   endpoint_.enable(extension);

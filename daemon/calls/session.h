@@ -67,6 +67,9 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   void stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
   // Tells the open calls that the daemon is stopping.
   void drain_calls();
+  // Forgets the open calls, because the connection is gone. Their handlers die before it does, and so before the VM
+  // that they are charged to.
+  void drop_calls();
   // Ends all open calls with the status.
   void end_calls(const Status& status);
 

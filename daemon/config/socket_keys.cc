@@ -12,17 +12,6 @@ namespace fs = std::filesystem;
 // The same number as the kernel follows.
 constexpr int kMaxLinks = 40;
 
-// Follows the symbolic links at the end of a path.
-fs::path behind_links(fs::path path) {
-  std::error_code error;
-  for (int i = 0; i < kMaxLinks && fs::is_symlink(fs::symlink_status(path, error)); ++i) {
-    const auto target = fs::read_symlink(path, error);
-    if (error) break;
-    path = path.parent_path() / target;  // an absolute target replaces it
-  }
-  return path;
-}
-
 std::string directory_key(const fs::path& directory) {
   std::error_code error;
   auto place = fs::weakly_canonical(directory, error);
@@ -39,9 +28,20 @@ std::string directory_key(const fs::path& directory) {
 
 }  // namespace
 
+std::string behind_links(const std::string& path) {
+  std::error_code error;
+  fs::path place(path);
+  for (int i = 0; i < kMaxLinks && fs::is_symlink(fs::symlink_status(place, error)); ++i) {
+    const auto target = fs::read_symlink(place, error);
+    if (error) break;
+    place = place.parent_path() / target;  // an absolute target replaces it
+  }
+  return place.string();
+}
+
 std::string SocketKeys::key_of(const std::string& path) {
   if (path.starts_with('@')) return path;
-  const auto socket = behind_links(path);
+  const fs::path socket(path);
   const auto [at, is_new] = directories_.try_emplace(socket.parent_path().string());
   if (is_new) at->second = directory_key(socket.parent_path());
   return at->second + "/" + socket.filename().string();

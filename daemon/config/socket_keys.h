@@ -12,11 +12,14 @@ struct OwnSocket {
   std::string path;
 };
 
+// The path behind the symbolic links that it ends in.
+std::string behind_links(const std::string& path);
+
 class SocketKeys {
  public:
-  // Equal for two paths that now name the same socket: device and inode of the directory, and the name in it, after
-  // symbolic links. For a missing directory, uses its name below the nearest existing one. An abstract name ("@…") is
-  // its own key.
+  // Equal for two paths at which bind() would make the same socket now: device and inode of the directory, and the name
+  // in it. A symbolic link at the end counts as a name, as bind() does not follow it. For a missing directory, uses its
+  // name below the nearest existing one. An abstract name ("@…") is its own key.
   std::string key_of(const std::string& path);
 
  private:

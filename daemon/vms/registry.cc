@@ -11,19 +11,30 @@ std::string place(const FileRecord& record) { return record.file + ":" + std::to
 
 std::string vm_text(const VmRecord& record) { return "VM \"" + record.name + "\""; }
 
-// The owners of names, CIDs and sockets.
+// The owners of names, CIDs and sockets. Records that are in force already, and those of files, clash by the text of
+// their paths: what a path names can change under them, by whoever may write to its directory, and must not keep the
+// other VMs from their host. A record that is added is compared by what its path names now. The daemon's own sockets
+// are compared so for all.
 class Claims {
  public:
   explicit Claims(const std::vector<OwnSocket>& own) {
     for (const auto& socket : own)
-      sockets_.try_emplace(keys_.key_of(socket.path), Claim{socket.path, "hostcalld itself, as " + socket.name});
+      own_.try_emplace(keys_.key_of(socket.path), Claim{socket.path, "hostcalld itself, as " + socket.name});
   }
   // The error says what is taken and by whom. Claims nothing after that.
   Done claim(const VmRecord& record, const std::string& origin) {
     return claim_each(record, vm_text(record) + " (" + origin + ")").within(vm_text(record));
   }
-  // For a registered VM: an earlier owner keeps its claim. Two paths may name one socket by now.
+  // For a registered VM: an earlier owner keeps its claim.
   void keep(const Vm& vm) { static_cast<void>(claim(vm.record, vm.origin)); }
+  // For a record to be added, after those that are registered.
+  Done claim_new(const VmRecord& record) {
+    HOSTCALL_TRY(claim(record, {}));
+    if (record.unix_path.empty()) return done();
+    for (const auto& path : {record.unix_path, behind_links(record.unix_path)})
+      HOSTCALL_TRY(find_alias(record, path).within(vm_text(record)));
+    return done();
+  }
 
  private:
   struct Claim {
@@ -43,16 +54,27 @@ class Claims {
     return Error{0, what + " is taken by " + at->second};
   }
   Done take_socket(const std::string& path, const std::string& owner) {
-    const auto [at, is_new] = sockets_.try_emplace(keys_.key_of(path), Claim{path, owner});
-    if (is_new) return done();
-    const auto& taken = at->second;
-    return Error{0, "unix_path " + path + " is taken by " + taken.owner +
-                        (taken.path == path ? "" : ", which calls the same socket " + taken.path)};
+    if (const auto own = own_.find(keys_.key_of(path)); own != own_.end()) return taken(path, own->second);
+    const auto [at, is_new] = sockets_.try_emplace(path, owner);
+    return is_new ? done() : taken(path, {path, at->second});
+  }
+  // The record has claimed its own path already.
+  Done find_alias(const VmRecord& record, const std::string& path) {
+    const auto key = keys_.key_of(path);
+    if (const auto own = own_.find(key); own != own_.end()) return taken(record.unix_path, own->second);
+    for (const auto& [other, owner] : sockets_)
+      if (other != record.unix_path && keys_.key_of(other) == key) return taken(record.unix_path, {other, owner});
+    return done();
+  }
+  static Done taken(const std::string& path, const Claim& by) {
+    return Error{0, "unix_path " + path + " is taken by " + by.owner +
+                        (by.path == path ? "" : ", which calls the same socket " + by.path)};
   }
 
   std::map<std::string, std::string> owners_;
+  std::map<std::string, std::string> sockets_;  // owners by path
   SocketKeys keys_;
-  std::map<std::string, Claim> sockets_;  // by key
+  std::map<std::string, Claim> own_;  // by key
 };
 
 void claim_files(Claims& claims, const std::vector<FileRecord>& records) {
@@ -122,7 +144,9 @@ Registry::Registry(RegistryPaths paths, const Limits& defaults) : paths_(std::mo
   Claims claims(paths_.own_sockets);
   Table table;
   const auto take = [&](const VmRecord& record, std::string_view origin, const std::string& file, unsigned line) {
-    require(claims.claim(record, file), file, line);
+    if (const auto claimed = claims.claim(record, file); !claimed.ok())
+      throw ConfigError(file, line,
+                        claimed.error().message() + "; hostcalld wrote this file itself: remove the record");
     table.emplace(record.name, make(record, std::string(origin), defaults_));
   };
   for (const auto& entry : runtime.entries)
@@ -200,7 +224,7 @@ std::optional<Registry::Refusal> Registry::refuse_new(const VmRecord& record) co
     return Refusal{Kind::kInvalid, checked.error().message()};
   Claims claims(paths_.own_sockets);
   for (const auto& [name, vm] : by_name_) claims.keep(*vm);
-  if (const auto claimed = claims.claim(record, {}); !claimed.ok())
+  if (const auto claimed = claims.claim_new(record); !claimed.ok())
     return Refusal{Kind::kTaken, claimed.error().message()};
   return std::nullopt;
 }

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "proto/base/standard_fds.h"
+
 namespace {
 
 namespace pb = google::protobuf;
@@ -73,6 +75,7 @@ class Generator : public pb::compiler::CodeGenerator {
 }  // namespace
 
 int main(int argc, char** argv) {
+  hostcall::open_standard_fds();
   const Generator generator;
   return pb::compiler::PluginMain(argc, argv, &generator);
 }

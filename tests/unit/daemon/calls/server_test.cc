@@ -120,6 +120,38 @@ TEST(Server, AVmIsAddedAndRemovedAtRunTime) {
   EXPECT_THAT(rig->log(), AllOf(HasSubstr("VM \"new1\" registered"), HasSubstr("VM \"new1\" removed")));
 }
 
+// The last connection, the record and a call that is charged to the VM all go in one turn: the charge goes first.
+TEST(Server, ACallNeverOutlivesItsVm) {
+  const auto rig = started();
+  VmRecord record;
+  record.name = "new1";
+  record.unix_path = rig->path_of("new1");
+  ASSERT_TRUE(rig->server.vm_added(*rig->registry.add(record, false).vm).ok());
+  auto peer = rig->peer("new1");
+  peer->hello();
+  const auto call = peer->start("hostcall.v1.Diagnostics/Sink", "", wire::Shape::kClientStream, milliseconds(20));
+  v1::Chunk chunk;
+  chunk.set_data("kept, and charged");
+  EXPECT_TRUE(peer->send(call, chunk));
+  rig->settle();
+  EXPECT_GT(rig->vm("new1").quota.used(Resource::kMemory), 0u);
+  class Removal {
+   public:
+    explicit Removal(Rig& at) : rig_(at), timer_(at.reactor, Callback::to<&Removal::remove>(this)) {
+      timer_.set(at.reactor.now() + milliseconds(10));
+    }
+
+   private:
+    void remove() { rig_.server.vm_removed(*rig_.registry.remove("new1").vm); }
+    Rig& rig_;
+    Timer timer_;
+  } removal(*rig);
+  peer.reset();
+  rig->advance(milliseconds(30), milliseconds(30));
+  EXPECT_EQ(rig->registry.find("new1"), nullptr);
+  EXPECT_THAT(sessions(*rig), testing::IsEmpty());
+}
+
 TEST(Server, AListenerThatCannotBeOpenedIsReportedAndTriedAgain) {
   const auto rig = started();
   const auto place = rig->directory / "later";

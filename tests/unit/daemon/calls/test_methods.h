@@ -44,10 +44,13 @@ class TestSource final : public CallHandler {
   std::uint64_t left_;
 };
 
+// Keeps what it counts, charged to the VM.
 class TestSink final : public CallHandler {
  public:
+  explicit TestSink(const Caller& caller) : held_(caller.charge(Resource::kMemory)) {}
   void on_message(std::string_view message) override {
     ++messages_;
+    if (!held_.try_grow(message.size())) return call().finish({Code::kResourceExhausted, "no memory"});
     call().consumed(message.size());
   }
   void on_remote_closed() override {
@@ -58,6 +61,7 @@ class TestSink final : public CallHandler {
 
  private:
   std::uint64_t messages_ = 0;
+  Charge held_;
 };
 
 inline void register_test_methods(Router& router) {
@@ -88,10 +92,11 @@ inline void register_test_methods(Router& router) {
                               handler = std::make_unique<TestSource>(request.total_bytes());
                               return {};
                             });
-  router.handled<D::Sink>(Audience::kGuest, [](const CallContext&, const v1::Chunk&, Handler& handler) -> Status {
-    handler = std::make_unique<TestSink>();
-    return {};
-  });
+  router.handled<D::Sink>(Audience::kGuest,
+                          [](const CallContext& context, const v1::Chunk&, Handler& handler) -> Status {
+                            handler = std::make_unique<TestSink>(context.caller);
+                            return {};
+                          });
 }
 
 inline std::string ping_frame(std::uint32_t stream, const v1::PingRequest& request) {

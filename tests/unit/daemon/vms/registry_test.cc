@@ -212,6 +212,7 @@ TEST_F(RegistryTest, ASocketOfTheDaemonsOwnIsNoVms) {
     if (path != "run/admin.sock") {
       EXPECT_THAT(refused.refusal.text, HasSubstr("which calls the same socket " + dir_ / "run/admin.sock"));
     }
+    if (path == "elsewhere.sock") continue;  // bind() refuses it, for this VM alone
     EXPECT_THAT(error_of([&] { registry.replace_files({in_file(by_path("evil", dir_ / path), 7)}, {}); }),
                 HasSubstr("vms.json:7: VM \"evil\": unix_path " + dir_ / path + " is taken by hostcalld itself"));
   }
@@ -236,6 +237,20 @@ TEST_F(RegistryTest, VmsWhosePathsCameToNameOneSocketKeepNobodyElseOut) {
   const auto refused = registry.add(by_path("e", dir_ / "two/s"), false);
   EXPECT_EQ(refused.refusal.kind, Kind::kTaken);
   EXPECT_THAT(refused.refusal.text, HasSubstr("is taken by VM \"a\" (run time), which calls the same socket"));
+}
+
+// A VMM may write to its directory: what it makes of its own socket's path is no other VM's trouble.
+TEST_F(RegistryTest, ALinkInTheWayOfOneVmStopsNoReload) {
+  const auto one = dir_ / "one.sock", two = dir_ / "two.sock";
+  const std::vector<OwnSocket> own = {{"the admin socket", dir_ / "admin.sock"}};
+  Registry registry({.runtime_file = runtime_file_, .state_file = state_file_, .own_sockets = own}, {});
+  for (const auto* target : {"one.sock", "admin.sock", "two.sock"}) {
+    std::filesystem::remove(two);
+    std::filesystem::create_symlink(target, two);
+    registry.replace_files({in_file(by_path("web1", one)), in_file(by_path("db1", two), 2)}, {});
+    EXPECT_NE(registry.find("db1"), nullptr) << target;
+  }
+  EXPECT_EQ(registry.add(by_path("late", dir_ / "one.sock"), false).vm, nullptr);
 }
 
 TEST_F(RegistryTest, RemovesRunTimeRecordsOnly) {
