@@ -1,5 +1,5 @@
-// Precompiled where a target has enough sources to make up for it: headers of the standard library that most of them
-// include. None of the project's, so that a change here compiles little again. A source still includes what it uses.
+// clang precompiles this for targets with many sources: the standard headers that most of them include. It holds no
+// header of ours, so that a change recompiles no more than before. Sources still include what they use.
 #include <algorithm>
 #include <array>
 #include <charconv>
