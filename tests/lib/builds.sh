@@ -1,21 +1,24 @@
 # shellcheck shell=bash
-# The builds of ../run, each in a directory of its own. Sourced by it.
+# The two builds of ../run, each in its own directory. ../run sources this file.
 
-# The very build that is installed into the virtual machines, with the benchmarks if it says true.
-build_gcc() {
-  local bench=$1
-  CC=gcc CXX=g++ configure build-gcc --prefix=/usr --sysconfdir=/etc -Dguest_kit=true -Dbench="$bench" &&
-    ninja -C build-gcc
+# build_gcc BENCH: builds everything, the benchmarks only if BENCH is true.
+build_gcc() { configure_gcc "$1" && ninja -C build-gcc; }
+
+# The same build is installed into the virtual machines.
+configure_gcc() {
+  CC=gcc CXX=g++ configure build-gcc --prefix=/usr --sysconfdir=/etc -Dguest_kit=true -Dbench="$1"
 }
 
-# One build for three purposes: clang's warnings, both sanitizers, and libFuzzer, which only clang has. A program that is
-# linked with a sanitizer finds its run-time symbols late, hence b_lundef. build_clang [TARGET...]
-build_clang() {
-  CC=clang CXX=clang++ configure build-clang -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true &&
-    ninja -C build-clang "$@"
+# build_clang [TARGET...]
+build_clang() { configure_clang && ninja -C build-clang "$@"; }
+
+# One build for three purposes: clang's warnings, both sanitizers, and libFuzzer, which only clang has. Programs find a
+# sanitizer's symbols only at run time, hence b_lundef.
+configure_clang() {
+  CC=clang CXX=clang++ configure build-clang -Db_sanitize=address,undefined -Db_lundef=false -Dfuzz=true
 }
 
-# Debug information is lines only: a backtrace needs no more, and compiling takes a fifth longer with all of it.
+# Debug information holds lines only: a backtrace needs no more, and full information takes a quarter longer to compile.
 configure() {
   local directory=$1 again=()
   shift

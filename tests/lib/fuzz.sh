@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# fuzz: runs the fuzzers of build-clang. Sourced by ../run, which sets $logs.
+# fuzz: runs the fuzzers of build-clang. ../run sources this file and sets $logs (a directory).
 
-logs=${logs:?is to be set before this is sourced}
+logs=${logs:?must be set before this file is sourced}
 
-# fuzz SECONDS, of which each target has its share. What it finds is left in $logs, to be added to tests/fuzz/corpus with
+# fuzz SECONDS: each target gets a share of the time and leaves its findings in $logs. Add them to tests/fuzz/corpus with
 # the fix.
 fuzz() {
   local seconds=$1 targets target name good=0 bad=0
@@ -16,14 +16,14 @@ fuzz() {
       good=$((good + 1))
     else
       bad=$((bad + 1))
-      echo "FAILED: $name; try it again with: $target $logs/$name-*"
+      echo "FAILED: $name; reproduce with: $target $logs/$name-*"
     fi
   done
   echo "$good passed, $bad failed"
   [ "$bad" = 0 ]
 }
 
-# New inputs are kept beside the build for the next run. The fuzzer says its seed, and chooses one where 0 is given.
+# Keeps new inputs beside the build for the next run. The fuzzer prints its seed; 0 makes it choose one.
 fuzz_one() {
   local target=$1 name=$2 seconds=$3 found=build-clang/fuzz-corpus/$2
   mkdir -p "$found"

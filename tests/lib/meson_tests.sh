@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# run_meson_tests: the tests of a build of ../run. Sourced by it.
+# run_meson_tests: runs the tests of a build. ../run sources this file.
 
-# run_meson_tests BUILD [OPTION OF meson test...]: builds what these tests need, if it is not there, and runs them. A test
-# that crashes leaves the results of an earlier run where meson would read them, so they go first.
+# run_meson_tests BUILD [OPTION OF meson test...]: builds what the tests need, and runs them. First removes old results,
+# because meson would read those of an earlier run for a test that crashes.
 run_meson_tests() {
   local build=$1 code=0
   shift
@@ -13,7 +13,7 @@ run_meson_tests() {
   return "$code"
 }
 
-# The first finding ends the program. Without sanitizers these say nothing.
+# Makes the first finding end the program. Without sanitizers this has no effect.
 strict_sanitizers() {
   export ASAN_OPTIONS=abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1
   export UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1

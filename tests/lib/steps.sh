@@ -5,7 +5,7 @@
 logs=${logs:?must be set before this file is sourced}
 passed=0 failed=0 skipped=0
 failed_logs=()
-step_times=() # of each: its seconds, those of processors, its name
+step_times=() # per step: seconds, processor seconds, name
 
 # step NAME SECONDS COMMAND [ARGUMENT...]: runs the command or function with its output in a file. If the last line of
 # output is "N passed, N failed[, N skipped]", counts those tests; any other failure counts as one failed test.
@@ -53,7 +53,7 @@ run_limited() {
   return "$code"
 }
 
-# What has ended of this shell's children has taken so many seconds of processors, in whole: /proc says it in ticks.
+# Prints the processor seconds of all ended children of this shell. /proc counts them in ticks.
 processor_seconds() {
   local fields
   read -ra fields <"/proc/$$/stat"
@@ -99,7 +99,7 @@ show_failures() {
   done
 }
 
-# Where the time went, the longest first.
+# Prints the time of each step, longest first.
 show_times() {
   [ ${#step_times[@]} -gt 0 ] || return 0
   printf '\n%-34s %9s %12s\n' step seconds processors

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# check_style: what tools say of the sources' format and of the scripts. Sourced by ../run.
+# check_style: runs the formatters and shellcheck over all sources. ../run sources this file.
 
 check_style() {
   local good=0 bad=0 cxx go scripts
@@ -25,7 +25,7 @@ style() {
   fi
 }
 
-# For programs that tell by words instead of an exit code.
+# For programs that report by output instead of an exit code.
 no_output() {
   local output
   output=$("$@") || return 1
@@ -34,7 +34,7 @@ no_output() {
   return 1
 }
 
-# sources FIND-EXPRESSION: files of the project, tracked or about to be.
+# sources FIND-EXPRESSION: lists the project's files, tracked or not.
 sources() {
   find . \( -path './build*' -o -name '.git' \) -prune -o -type f \( "$@" \) -print | sort
 }
