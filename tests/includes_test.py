@@ -54,6 +54,8 @@ RESERVED = (
     (r"<systemd/.*", (r"daemon/loop/(reactor|listener|journal)[^/]*", r"tests/bench/sd_bus/.*"),
      "systemd belongs to daemon/loop, and sd-bus to the benchmark that compares with it"),
     (r"<sqlite3\.h", (r"daemon/store/sqlite\.(h|cc)", r"tests/unit/daemon/store/.*"), "SQLite belongs to its wrapper in the store"),
+    (r"<google/protobuf/(?!message_lite\.h|io/(coded|zero_copy)_stream\.h).*", (r"(?!client/include/).*",),
+     "installed headers use protobuf's public interface only"),
     (r'[<"]nlohmann/.*', JSON_FILES, "JSON belongs to files that read configuration and to the command lines"),
 )
 
@@ -154,6 +156,9 @@ SELF_CHECK = (
     ("client/cli/a.cc", '"client/hostcall/guest_verbs.h"', True),
     ("client/hostcall/a.cc", '"client/hostcallctl/host_verbs.h"', True),
     ("client/hostcall/main.cc", "<nlohmann/json.hpp>", False),
+    ("client/include/hostcall/a.h", "<google/protobuf/message_lite.h>", False),
+    ("client/include/hostcall/a.h", "<google/protobuf/io/coded_stream.h>", False),
+    ("client/include/hostcall/a.h", "<google/protobuf/generated_message_util.h>", True),
     ("client/new/a.cc", '"proto/base/result.h"', True),
     ("tests/unit/client/a.cc", "<sys/epoll.h>", False),
     ("tests/bench/sd_bus/names.h", "<systemd/sd-bus.h>", False),

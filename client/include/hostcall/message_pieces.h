@@ -1,5 +1,6 @@
-// MessagePieces: a serialised message as pieces of memory, for hostcall_stream_sendv(). Large fields of bytes stay
-// where the message has them; what is around them is written here. Part of stream.h; include client.h instead.
+// MessagePieces: a serialised message in pieces of memory, for hostcall_stream_sendv(). Large bytes fields stay in the
+// message; everything around them is serialised here. An output stream that accepts aliases, by protobuf's public
+// interface. Part of stream.h; include client.h instead.
 #pragma once
 
 #include <google/protobuf/io/coded_stream.h>
@@ -20,25 +21,25 @@ namespace hostcall::detail {
 
 class MessagePieces final : private google::protobuf::io::ZeroCopyOutputStream {
  public:
-  // A message below this size is copied sooner than taken to pieces.
+  // Copying a smaller message costs less than taking it to pieces.
   static constexpr std::size_t kWorthwhileBytes = 16 * 1024;
 
-  // `size`: what message.ByteSizeLong() has just returned.
+  // `size`: message.ByteSizeLong().
   MessagePieces(const google::protobuf::MessageLite& message, std::size_t size) : size_(size) {
     google::protobuf::io::CodedOutputStream out(static_cast<ZeroCopyOutputStream*>(this));
     out.EnableAliasing(true);
-    message.SerializeWithCachedSizes(&out);
+    message.SerializePartialToCodedStream(&out);
   }
   MessagePieces(const MessagePieces&) = delete;
   MessagePieces& operator=(const MessagePieces&) = delete;
 
-  // In order, `size` bytes together. Valid while this object lives and the message is not changed.
+  // In order, `size` bytes in total. Valid while this object lives and the message does not change.
   std::span<const iovec> view() const { return std::span(pieces_).first(count_); }
 
  private:
   static constexpr std::size_t kFirstBytes = 256;
   static constexpr std::size_t kMaxPieces = HOSTCALL_MAX_PIECES;
-  // A field in place needs a piece, and so does what is in front of it; two are kept for what is written behind it.
+  // A field in place takes a piece, and so do the bytes in front of it; two more are reserved for the bytes behind it.
   static constexpr std::size_t kLastInPlace = kMaxPieces - 4;
 
   bool Next(void** data, int* size) override {
@@ -67,7 +68,7 @@ class MessagePieces final : private google::protobuf::io::ZeroCopyOutputStream {
     return true;
   }
 
-  // Room for all that is still to come.
+  // Allocates room for all remaining bytes.
   void begin_rest() {
     const std::size_t room = size_ > done_ ? size_ - done_ : 1;
     rest_ = std::make_unique_for_overwrite<char[]>(room);
@@ -83,7 +84,7 @@ class MessagePieces final : private google::protobuf::io::ZeroCopyOutputStream {
         return;
       }
     }
-    // Only read, although iovec has no const.
+    // iovec has no const; nobody writes there.
     pieces_[count_++] = {const_cast<char*>(data), bytes};
   }
   void copy(const char* data, std::size_t bytes) {
@@ -100,12 +101,12 @@ class MessagePieces final : private google::protobuf::io::ZeroCopyOutputStream {
   }
 
   std::size_t size_;
-  std::size_t done_ = 0;  // bytes in pieces
+  std::size_t done_ = 0;  // bytes in the pieces so far
   std::array<iovec, kMaxPieces> pieces_;
   std::size_t count_ = 0;
   char first_[kFirstBytes];
   std::unique_ptr<char[]> rest_;
-  char* at_ = first_;  // what is written next goes here
+  char* at_ = first_;  // where the next byte is written
   char* end_ = first_ + kFirstBytes;
 };
 

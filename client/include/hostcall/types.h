@@ -175,10 +175,9 @@ inline hostcall_payload payload_of(std::string_view bytes) { return hostcall_byt
 
 // The library serialises the message straight into its output.
 inline hostcall_payload payload_of(const google::protobuf::MessageLite& message) {
-  return {&message, message.ByteSizeLong(), [](const void* source, std::size_t, char* out) {
-            // ByteSizeLong() has just cached the sizes.
-            static_cast<const google::protobuf::MessageLite*>(source)->SerializeWithCachedSizesToArray(
-                reinterpret_cast<std::uint8_t*>(out));
+  return {&message, message.ByteSizeLong(), [](const void* source, std::size_t size, char* out) {
+            static_cast<const google::protobuf::MessageLite*>(source)->SerializePartialToArray(out,
+                                                                                               static_cast<int>(size));
           }};
 }
 
