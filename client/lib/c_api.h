@@ -9,6 +9,7 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "client/lib/channel.h"
 #include "client/lib/started_calls.h"
@@ -24,9 +25,7 @@ struct hostcall_client {
 namespace hostcall::client {
 
 // Stores a status of this library's own in `result`, which may be null, and returns its code.
-int fail(hostcall_result* result, hostcall_code code, std::string text) noexcept;
-// The same for what is rare: no string is made in the function that finds the error, where it would cost every call.
-[[gnu::cold]] int refuse(hostcall_result* result, hostcall_code code, const char* text) noexcept;
+int fail(hostcall_result* result, hostcall_code code, std::string_view text);
 
 // Runs `body` and turns an exception into a status: none may cross the C boundary.
 template <class Body>
@@ -34,9 +33,9 @@ int guarded(hostcall_result* result, Body body) noexcept {
   try {
     return body();
   } catch (const std::bad_alloc&) {
-    return refuse(result, HOSTCALL_RESOURCE_EXHAUSTED, "");
+    return fail(result, HOSTCALL_RESOURCE_EXHAUSTED, {});
   } catch (const std::exception& error) {
-    return refuse(result, HOSTCALL_INTERNAL, error.what());
+    return fail(result, HOSTCALL_INTERNAL, error.what());
   }
 }
 

@@ -1,4 +1,6 @@
 // hostcall.h: unary calls, and reading the arguments that all calls take.
+#include <memory>
+
 #include "client/lib/c_api.h"
 
 namespace hostcall::client {
@@ -60,14 +62,8 @@ int call(Channel& channel, const CallArguments& arguments, hostcall_result& resu
   Call call(result);
   const auto now = Clock::now();
   if (const auto* error = read_call(channel.options(), arguments, now, call.spec))
-    return refuse(&result, HOSTCALL_INVALID_ARGUMENT, error);
+    return fail(&result, HOSTCALL_INVALID_ARGUMENT, error);
   return run_call(channel, call, now);
-}
-
-// The caller wants nothing else. Rare, and not inlined: each call would have the frame of a result.
-[[gnu::noinline]] int call_for_code(Channel& channel, const CallArguments& arguments) {
-  hostcall_result unwanted;
-  return call(channel, arguments, unwanted);
 }
 
 }  // namespace
@@ -75,9 +71,10 @@ int call(Channel& channel, const CallArguments& arguments, hostcall_result& resu
 int hostcall_call(hostcall_client* client, const char* method, hostcall_payload request,
                   const hostcall_call_options* options, hostcall_result* result) {
   return guarded(result, [&]() -> int {
-    if (client == nullptr) return refuse(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
+    if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
     if (result != nullptr) return call(client->channel, {method, request, options}, *result);
-    return call_for_code(client->channel, {method, request, options});
+    const auto unwanted = std::make_unique<hostcall_result>();
+    return hostcall_call(client, method, request, options, unwanted.get());
   });
 }
 

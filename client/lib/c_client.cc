@@ -101,7 +101,7 @@ int hostcall_client_new(const hostcall_options* options, hostcall_client** clien
     if (client == nullptr) return fail(result, HOSTCALL_INVALID_ARGUMENT, "client is null");
     *client = nullptr;
     ChannelOptions read;
-    if (auto error = read_options(options, read)) return fail(result, HOSTCALL_INVALID_ARGUMENT, std::move(*error));
+    if (auto error = read_options(options, read)) return fail(result, HOSTCALL_INVALID_ARGUMENT, *error);
     *client = new hostcall_client(std::move(read));
     return fail(result, HOSTCALL_OK, {});
   });

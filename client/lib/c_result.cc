@@ -23,16 +23,12 @@ static_assert(HOSTCALL_UNAVAILABLE == static_cast<int>(Code::kUnavailable));
 static_assert(HOSTCALL_DATA_LOSS == static_cast<int>(Code::kDataLoss));
 static_assert(HOSTCALL_UNAUTHENTICATED == static_cast<int>(Code::kUnauthenticated));
 
-int hostcall::client::fail(hostcall_result* result, hostcall_code code, std::string text) noexcept {
+int hostcall::client::fail(hostcall_result* result, hostcall_code code, std::string_view text) {
   if (result == nullptr) return code;
   result->clear();
   result->status.code = static_cast<Code>(code);
-  result->status.message = std::move(text);
+  result->status.message = text;
   return code;
-}
-
-int hostcall::client::refuse(hostcall_result* result, hostcall_code code, const char* text) noexcept {
-  return fail(result, code, text);
 }
 
 const char* hostcall_code_name(int code) {

@@ -155,8 +155,8 @@ int hostcall_stream_recv(hostcall_stream* stream, const void** data, std::size_t
 }
 
 int hostcall_stream_finish(hostcall_stream* stream, hostcall_result* result) {
-  if (stream == nullptr) return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "stream is null");
   return guarded(result, [&]() -> int {
+    if (stream == nullptr) return client::fail(result, HOSTCALL_INVALID_ARGUMENT, "stream is null");
     auto& call = stream->call;
     if (auto* channel = channel_of(*stream)) channel->close_send(call);
     block(*stream, [&] {

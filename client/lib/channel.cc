@@ -58,11 +58,9 @@ void Channel::begin(Call& call, TimePoint now) {
   calls_.push_back(&call);
   call.spec.wait_for_ready |= options_.wait_for_ready;
   check_stale(now);
-  if (may_start_at_once(call)) {
-    start(call, now);
-    return expect_limit(call.spec.deadline);
-  }
-  begin_slow(call, now);
+  if (!may_start_at_once(call)) return begin_slow(call, now);
+  start(call, now);
+  expect_limit(call.spec.deadline);
 }
 
 // Slow path: the call has to wait for a link or for room on it, is refused, or only connects.
@@ -77,7 +75,7 @@ void Channel::begin_slow(Call& call, TimePoint now) {
 }
 
 // The condition of the fast path: a ready link with room, an empty queue, a call that certainly fits.
-bool Channel::may_start_at_once(const Call& call) const {
+inline bool Channel::may_start_at_once(const Call& call) const {
   return state_ == State::kReady && waiting_.empty() && current_->has_room() && !call.spec.service.empty() &&
          surely_fits(call.spec, current_->agreement().max_message_bytes);
 }

@@ -63,7 +63,9 @@ class Channel final : private LinkEvents {
   // Does all work that does not block, then runs observers.
   void process(TimePoint now);
   // Sends pending output.
-  void flush(TimePoint now);
+  void flush(TimePoint now) {
+    if (dirty_ || poll_set_.active() || !is_steady() || current_->has_output()) flush_slow(now);
+  }
   // When process() is due even if no descriptor is ready; in the past: now.
   TimePoint next_timeout() const;
   // Stays the same for the channel's life. Readable when process() has work.
@@ -89,7 +91,7 @@ class Channel final : private LinkEvents {
   void on_writable(Call& call) override;
 
   // --- calls: channel.cc ---
-  [[gnu::cold]] void begin_slow(Call& call, TimePoint now);
+  void begin_slow(Call& call, TimePoint now);
   std::optional<wire::Status> refuse(const Call& call) const;
   bool may_start_at_once(const Call& call) const;
   void start_waiting(TimePoint now) {
@@ -113,6 +115,7 @@ class Channel final : private LinkEvents {
 
   // --- links: channel_links.cc ---
   void set_state(State state);
+  void flush_slow(TimePoint now);
   void connect_if_needed(TimePoint now) {
     if (state_ == State::kIdle || state_ == State::kBackoff) connect_if_needed_slow(now);
   }

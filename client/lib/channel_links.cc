@@ -54,7 +54,8 @@ void Channel::after_reading(TimePoint now) {
   flush(now);
 }
 
-void Channel::flush(TimePoint now) {
+// Slow path: there is output or a dirty state, a link has changed, or an event loop watches.
+void Channel::flush_slow(TimePoint now) {
   dirty_ = false;
   for_each_link([&](Link& link) { link.flush(now); });
   settle(now);

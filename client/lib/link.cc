@@ -135,7 +135,7 @@ bool Link::deliver(const Result<net::Received>& received, TimePoint now) {
   return buffer_.was_filled(received.value().bytes);
 }
 
-// The rare ends of deliver(): false, and not a part of it, because their texts would cost every call a larger frame.
+// How deliver() ends when the link is lost: all return false.
 
 bool Link::broke(const Error& error) {
   lose({"the connection broke: " + error.message(), true});

@@ -77,10 +77,7 @@ class Link final : private wire::EndpointEvents, private wire::DirectSender {
 
   // --- bytes ---
   // The poll() events to wait for.
-  short wanted_events() const {
-    const bool writable = !endpoint_.output().empty();
-    return static_cast<short>((may_read() ? POLLIN : 0) | (writable ? POLLOUT : 0));
-  }
+  short wanted_events() const { return static_cast<short>((may_read() ? POLLIN : 0) | (has_output() ? POLLOUT : 0)); }
   // False while more bytes of messages wait in inboxes than may be kept.
   bool may_read() const { return events_.unread() < unread_limit_; }
   // Receives what the socket has, up to a bound and while may_read(), and delivers its events. Records a loss.
@@ -91,9 +88,10 @@ class Link final : private wire::EndpointEvents, private wire::DirectSender {
   // read() in two steps: look() receives without waiting; true: take() has something to deliver.
   bool look();
   void take(TimePoint now) { read_on(awaited_, now); }
+  bool has_output() const { return !endpoint_.output().empty(); }
   // Sends as much output as the socket takes.
   void flush(TimePoint now) {
-    if (!endpoint_.output().empty()) send_output(now);
+    if (has_output()) send_output(now);
   }
 
   // --- heartbeat ---
@@ -144,15 +142,15 @@ class Link final : private wire::EndpointEvents, private wire::DirectSender {
   void take_hello(const wire::ResponseView& response);
   void enter(Agreement agreement);
   void end_ok(Call& call, std::string_view payload);
-  [[gnu::cold]] void end_failed(Call& call, const wire::ResponseView& response);
+  void end_failed(Call& call, const wire::ResponseView& response);
   void detach(Call& call);
   bool receive_once(TimePoint now);
   void read_on(const Result<net::Received>& received, TimePoint now);
   bool prepare_to_wait();
   bool deliver(const Result<net::Received>& received, TimePoint now);
-  [[gnu::cold]] bool broke(const Error& error);
-  [[gnu::cold]] bool ended();
-  [[gnu::cold]] bool violated(TimePoint now);
+  bool broke(const Error& error);
+  bool ended();
+  bool violated(TimePoint now);
   void send_output(TimePoint now);
   void write_failed(const Error& error, TimePoint now);
   void beat_slow(TimePoint now);

@@ -168,11 +168,11 @@ class Endpoint {
   void settle_connection_credit(std::int64_t cost);
   void wake_blocked();
   bool may_send(const Stream& stream) const;
-  [[gnu::cold]] void violate(Violation::Kind kind, std::string text);
-  [[gnu::cold]] void violate(Violation::Kind kind, const char* what, const FrameHeader& frame);
-  [[gnu::cold]] void refuse_type(const FrameHeader& header);
-  [[gnu::cold]] void refuse_flags(const FrameHeader& header);
-  [[gnu::cold]] void refuse_id(std::uint32_t id);
+  void violate(Violation::Kind kind, std::string text);
+  void violate(Violation::Kind kind, const char* what, const FrameHeader& frame);
+  void refuse_type(const FrameHeader& header);
+  void refuse_flags(const FrameHeader& header);
+  void refuse_id(std::uint32_t id);
   bool require_extension(Feature feature, const FrameHeader& header);
 
   // Writes a frame whose data `fill(char*)` writes in place.

@@ -58,8 +58,7 @@ void Endpoint::handle(const Frame& frame) {
   refuse_type(frame.header);
 }
 
-// Texts are put together away from the functions that every frame passes through: they would cost there even if
-// nothing is wrong.
+// Everything that ends the connection.
 
 void Endpoint::violate(Violation::Kind kind, const char* what, const FrameHeader& frame) {
   violate(kind, std::string(what) + ": " + frame_name(frame));

@@ -19,7 +19,7 @@ class FieldReader {
 
   // Fast path: reads the field if it comes next and has at most 127 bytes; otherwise leaves it to next(). Nearly all
   // fields of a call come like this, in the order of their numbers.
-  [[gnu::always_inline]] void short_bytes(std::uint32_t number, std::string_view& value) {
+  void short_bytes(std::uint32_t number, std::string_view& value) {
     if (end_ - at_ < 2 || at_[0] != static_cast<char>(number << 3 | kLengthDelimited)) return;
     const auto length = static_cast<std::int8_t>(at_[1]);
     if (length < 0 || length > end_ - at_ - 2) return;
@@ -27,7 +27,7 @@ class FieldReader {
     at_ += 2 + length;
   }
   // Fast path: the same for a number of any length.
-  [[gnu::always_inline]] void number(std::uint32_t number, std::uint64_t& value) {
+  void number(std::uint32_t number, std::uint64_t& value) {
     if (at_ == end_ || *at_ != static_cast<char>(number << 3 | kVarint)) return;
     const char* field = at_++;
     if (!read_varint(value)) at_ = field;  // next() reports that it is malformed
@@ -133,8 +133,8 @@ bool parse_status(std::string_view data, ResponseView& response) {
   return field.ok();
 }
 
-// What does not come as nearly all calls do. Apart from the rest, and with a copy of the reader, so that the compiler
-// has registers for it there.
+// Slow path: fields that are long, repeated or out of order. Not inlined, and with a copy of the reader: otherwise a
+// unary call takes 10 instructions more on the server and 14 more on the client (0.4 and 0.5 %).
 
 [[gnu::noinline]] bool parse_request_slow(FieldReader field, RequestView& request) {
   while (field.next()) {

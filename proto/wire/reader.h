@@ -81,10 +81,10 @@ class FrameReader {
   std::optional<Frame> complete(const FrameHeader& header, const char* frame);
   bool check_crc(std::string_view frame);
   bool check_length(const FrameHeader& header) { return header.length <= kMaxDataBytes || refuse_length(header); }
-  [[gnu::cold]] bool refuse_length(const FrameHeader& header);
-  [[gnu::cold]] void refuse_protocol();
+  bool refuse_length(const FrameHeader& header);
+  void refuse_protocol();
   void drop_partial();
-  [[gnu::cold]] void fail(Violation::Kind kind, std::string text);
+  void fail(Violation::Kind kind, std::string text);
 
   std::string_view input_;
   Buffer partial_;           // an incomplete frame, from its header on
