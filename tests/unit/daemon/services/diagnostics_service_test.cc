@@ -120,6 +120,7 @@ TEST_F(DiagnosticsTest, EchoesAStreamInOrderAndIgnoresDelays) {
   for (const auto* text : {"a", "b", "c"}) {
     ASSERT_TRUE(caller->send(stream, echo_request(text, 60'001)));
     EXPECT_EQ(receive<EchoStream>(*caller, stream)->payload(), text);
+    EXPECT_EQ(used("web1", Resource::kMemory), 0u) << "what was sent is not held any more";
   }
   caller->close_send(stream);
   EXPECT_TRUE(finish<EchoStream>(*caller, stream).status.ok());
