@@ -126,7 +126,7 @@ TEST(ChannelHostile, WindowsOfNothingAreRefused) {
   const auto payload = agreement.SerializeAsString();
   std::string response(wire::response_size({}, payload.size()), '\0');
   wire::write_response({}, std::string_view(payload), response.data());
-  EXPECT_THAT(text_after_hello(response), HasSubstr("initial windows"));
+  EXPECT_THAT(text_after_hello(response), HasSubstr("initial window outside"));
 }
 
 TEST(ChannelHostile, PingsAreAnsweredWhenProcessed) {

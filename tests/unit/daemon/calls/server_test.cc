@@ -264,7 +264,7 @@ TEST(Server, RecordsThatWereHeldBackAreCounted) {
   for (int i = 0; i < 300; ++i) EXPECT_EQ(peer->call(kPing).status.code, Code::kPermissionDenied);
   rig->log();
   rig->advance(seconds(6), seconds(1));
-  EXPECT_THAT(rig->log(), HasSubstr("further records about web1 were held back"));
+  EXPECT_THAT(rig->log(), HasSubstr("more records about web1 were dropped"));
 }
 
 }  // namespace

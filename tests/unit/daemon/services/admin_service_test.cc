@@ -115,7 +115,7 @@ TEST_F(AdminServiceTest, ExplainsOnlyWhatThereIs) {
   request.set_vm("web1");
   for (const auto* method : {"hostcall.v1.Host/Nope", "", "hostcall.v1.Admin/Reload", "Host\n"}) {
     request.set_method(method);
-    expect_refused(call<PolicyExplain>(*host_, request).status, Code::kUnimplemented, "guests can call no method \"");
+    expect_refused(call<PolicyExplain>(*host_, request).status, Code::kUnimplemented, "guests can't call \"");
   }
 }
 

@@ -249,7 +249,7 @@ TEST_F(AdminPurgeTest, SaysWhenTheDiskHasFailed) {
     engine_.purges.back().done(verdict);
     settle();
     expect_refused(finish<VmRemove>(*host, stream).status, Code::kUnavailable,
-                   "VM \"gone\" is removed, but its keys are not: the store's disk has failed");
+                   "VM \"gone\" was removed, but its keys were not: the store's disk has failed");
   }
 }
 

@@ -88,7 +88,7 @@ TEST_F(HostServiceTest, WithoutAFileThereAreNoMetrics) {
     const auto path = rig_.directory / ("root/proc/" + std::string(file));
     std::filesystem::rename(path, path + ".away");
     const auto status = call<Metrics>(*caller).status;
-    expect_refused(status, Code::kUnavailable, "the host can't read its metrics: open " + path);
+    expect_refused(status, Code::kUnavailable, "the host can't read its metrics: " + path);
     EXPECT_THAT(status.message, testing::HasSubstr("No such file"));
     std::filesystem::rename(path + ".away", path);
     EXPECT_TRUE(call<Metrics>(*caller).status.ok());

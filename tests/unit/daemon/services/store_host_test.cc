@@ -94,13 +94,13 @@ TEST_F(StoreDiskTest, AFullDiskIsToldOnceAndItsEndToo) {
   const auto refused = call<Put>(*caller, put_request("/self/k", "2")).status;
   expect_refused(refused, Code::kResourceExhausted, "nothing was written: the host's disk is full");
   EXPECT_EQ(refused.retry_after, seconds(1));
-  EXPECT_THAT(rig_.log(), HasSubstr("the store takes no writes: "));
+  EXPECT_THAT(rig_.log(), HasSubstr("the store refuses writes: "));
   EXPECT_FALSE(call<Put>(*caller, put_request("/self/k", "3")).status.ok());
-  EXPECT_THAT(rig_.log(), Not(HasSubstr("the store takes no writes"))) << "it is known";
+  EXPECT_THAT(rig_.log(), Not(HasSubstr("the store refuses writes"))) << "it is known";
   EXPECT_EQ(must<v1::Store::Get>(*caller, test::get_request("/self/k")).item().value(), "1");
   disk_.fail("nothing");
   EXPECT_TRUE(call<Put>(*caller, put_request("/self/k", "4")).status.ok());
-  EXPECT_THAT(rig_.log(), HasSubstr("the store takes writes again"));
+  EXPECT_THAT(rig_.log(), HasSubstr("the store accepts writes again"));
 }
 
 TEST_F(StoreDiskTest, AFailedSyncMakesTheStoreReadOnly) {
@@ -108,7 +108,7 @@ TEST_F(StoreDiskTest, AFailedSyncMakesTheStoreReadOnly) {
   EXPECT_TRUE(call<Put>(*caller, put_request("/self/k", "1")).status.ok());
   disk_.fail("sync");
   expect_refused(call<Put>(*caller, put_request("/self/k", "2")).status, Code::kUnavailable, "the outcome is unknown");
-  EXPECT_THAT(rig_.log(), HasSubstr("the store is read-only until hostcalld is started again: "));
+  EXPECT_THAT(rig_.log(), HasSubstr("the store is read-only until hostcalld is restarted: "));
   disk_.fail("nothing");
   expect_refused(call<Put>(*caller, put_request("/self/k", "3")).status, Code::kUnavailable,
                  "nothing was written: the store is read-only since its disk failed");

@@ -133,7 +133,7 @@ TEST_F(StoreMessages, ALifetimeNeedsItsHolder) {
   request.set_key("/shared/k");
   request.set_lifetime(v1::LIFETIME_BOOT);
   EXPECT_TRUE(put(web, request).ok());
-  expect_refused(put(caller_of(""), request), Code::kFailedPrecondition, "VM \"web1\" has not told its boot id");
+  expect_refused(put(caller_of(""), request), Code::kFailedPrecondition, "VM \"web1\" has sent no boot id");
   expect_refused(put(admin(), request), Code::kFailedPrecondition, "only a VM boots");
   request.set_lifetime(v1::LIFETIME_SESSION);
   EXPECT_TRUE(put(caller_of(""), request).ok());

@@ -207,11 +207,11 @@ TEST_F(StoreWatchLimitsTest, BehindTheHistoryItEnds) {
   }
   EXPECT_EQ(message.compact_revision(), compacted);
   expect_over(*caller, stream, Code::kOutOfRange,
-              "changes up to revision " + std::to_string(compacted) + " are compacted");
+              "changes up to revision " + std::to_string(compacted) + ", which this watch needs, are compacted");
   const auto late = start<Watch>(*caller, watch_request("/self/", compacted));
   EXPECT_EQ(next(*caller, late).revision(), compacted - 1);
   EXPECT_EQ(next(*caller, late).compact_revision(), compacted);
-  expect_over(*caller, late, Code::kOutOfRange, "begin again with a snapshot");
+  expect_over(*caller, late, Code::kOutOfRange, "start again with a snapshot");
 }
 
 }  // namespace

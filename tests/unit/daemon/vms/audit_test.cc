@@ -55,7 +55,7 @@ TEST_F(AuditTest, CountsWhatIsOverACallersBudget) {
   EXPECT_NE(written().find("denied text"), std::string::npos) << "another's flood does not hide it";
   audit_->flush(kStart + seconds(5));
   const auto report = written();
-  EXPECT_NE(report.find("800 further records"), std::string::npos) << report;
+  EXPECT_NE(report.find("800 more records"), std::string::npos) << report;
   EXPECT_NE(report.find("noisy1"), std::string::npos) << report;
   audit_->flush(kStart + seconds(5));
   EXPECT_EQ(written(), "") << "reported once";

@@ -236,7 +236,7 @@ TEST_F(RegistryTest, VmsWhosePathsCameToNameOneSocketKeepNobodyElseOut) {
   EXPECT_THAT(names(registry.replace_files({in_file(by_cid("d", 42))}, {}).added), ElementsAre("d"));
   const auto refused = registry.add(by_path("e", dir_ / "two/s"), false);
   EXPECT_EQ(refused.refusal.kind, Kind::kTaken);
-  EXPECT_THAT(refused.refusal.text, HasSubstr("is taken by VM \"a\" (run time), which calls the same socket"));
+  EXPECT_THAT(refused.refusal.text, HasSubstr("is taken by VM \"b\" (run time)"));
 }
 
 // A VMM may write to its directory: what it makes of its own socket's path is no other VM's trouble.
@@ -354,8 +354,8 @@ TEST_F(RegistryTest, AFileRecordThatGoesAndComesBackIsNew) {
 
 TEST_F(RegistryTest, ABrokenFileOfItsOwnStopsTheStart) {
   dir_.write("state.json", "{\"vms\": [\n{\"name\": \"a\", \"cid\": 40},\n{\"name\": \"b\", \"cid\": 40}]}");
-  EXPECT_EQ(error_of([&] { start(); }),
-            state_file_ + ":3: VM \"b\": CID 40 is taken by VM \"a\" (" + state_file_ + ")");
+  EXPECT_EQ(error_of([&] { start(); }), state_file_ + ":3: VM \"b\": CID 40 is taken by VM \"a\" (" + state_file_ +
+                                            "); hostcalld wrote this file itself: remove the record");
   dir_.write("run.json", "?");
   EXPECT_THAT(error_of([&] { start(); }), HasSubstr("hostcalld wrote this file itself: remove it"));
 }
