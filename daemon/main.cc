@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
     return run(options);
   } catch (const std::exception& error) {
     // stderr may have no reader, and signals may be blocked.
-    hostcall::try_write(STDERR_FILENO, "hostcalld: " + hostcall::bounded_text(error.what(), kMaxLastWords) + '\n');
+    hostcall::try_to_say("hostcalld: " + hostcall::bounded_text(error.what(), kMaxLastWords) + '\n');
     return 1;
   }
 }

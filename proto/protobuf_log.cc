@@ -1,7 +1,6 @@
 #include "proto/protobuf_log.h"
 
 #include <google/protobuf/stubs/logging.h>
-#include <unistd.h>
 
 #include <string>
 
@@ -16,7 +15,7 @@ constexpr std::size_t kMaxLine = 1024;
 void on_message(google::protobuf::LogLevel level, const char* file, int line, const std::string& text) {
   if (level != google::protobuf::LOGLEVEL_FATAL) return;
   const auto what = std::string("libprotobuf: ") + file + ":" + std::to_string(line) + ": " + text;
-  try_write(STDERR_FILENO, bounded_text(what, kMaxLine) + "\n");
+  try_to_say(bounded_text(what, kMaxLine) + "\n");
 }
 
 }  // namespace

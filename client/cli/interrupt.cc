@@ -7,15 +7,18 @@
 
 #include <algorithm>
 
+#include "client/cli/exit_code.h"
 #include "client/cli/wait.h"
+#include "proto/base/result.h"
 
 namespace hostcall::cli {
 
 Interrupt::Interrupt() {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals_, &before_);
   fd_ = UniqueFd::adopt(::signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd_) throw Failure{ExitCode::kUnreachable, Error::from_errno("signalfd").message()};
+  sigprocmask(SIG_BLOCK, &signals_, &before_);
 }
 
 Interrupt::~Interrupt() {

@@ -13,6 +13,7 @@ namespace hostcall::cli {
 // While it lives, SIGINT is blocked; one that came is dropped at the end.
 class Interrupt {
  public:
+  // Throws Failure.
   Interrupt();
   ~Interrupt();
   Interrupt(const Interrupt&) = delete;

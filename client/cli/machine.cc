@@ -14,9 +14,9 @@ constexpr std::size_t kMaxBytes = 1024 * 1024;
 
 }  // namespace
 
-std::optional<struct stat> Machine::status(const std::string& path) const {
+Result<struct stat> Machine::status(const std::string& path) const {
   struct stat status {};
-  if (::stat(at(path).c_str(), &status) != 0) return std::nullopt;
+  if (::stat(at(path).c_str(), &status) != 0) return Error::from_errno(path);
   return status;
 }
 

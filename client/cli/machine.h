@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "proto/base/result.h"
+
 namespace hostcall::cli {
 
 class Machine {
@@ -17,9 +19,9 @@ class Machine {
 
   // Where a path of the system really is.
   std::string at(const std::string& path) const { return root_ + path; }
-  bool exists(const std::string& path) const { return status(path).has_value(); }
-  // Follows symbolic links. Nothing: it can not be looked at, errno says why.
-  std::optional<struct stat> status(const std::string& path) const;
+  bool exists(const std::string& path) const { return status(path).ok(); }
+  // Follows symbolic links.
+  Result<struct stat> status(const std::string& path) const;
   // The file's text without white space at its ends. Nothing: it can not be read.
   std::optional<std::string> read(const std::string& path) const;
   // Sorted names in a directory; empty where there is none.

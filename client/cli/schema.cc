@@ -79,15 +79,15 @@ std::optional<std::string> Schema::to_json(std::string_view type, std::string_vi
   return json;
 }
 
-std::optional<std::string> Schema::from_json(std::string_view type, std::string_view json, std::string& error) const {
+Result<std::string> Schema::from_json(std::string_view type, std::string_view json) const {
   std::string bytes;
   const auto status =
       pb::util::JsonToBinaryString(types_.get(), type_url(type), pb::StringPiece(json.data(), json.size()), &bytes);
   if (status.ok()) return bytes;
   // "PATH: what is wrong", where the path of the document itself is empty.
-  error = std::string(status.message());
-  if (error.starts_with(": ")) error.erase(0, 2);
-  return std::nullopt;
+  std::string what(status.message());
+  if (what.starts_with(": ")) what.erase(0, 2);
+  return Error{0, std::move(what)};
 }
 
 }  // namespace hostcall::cli

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/base/result.h"
+
 namespace hostcall::cli {
 
 // kLine: one line. kPretty: indented, for people.
@@ -36,8 +38,8 @@ class Schema {
   // Protobuf's JSON with every field, also those at their default, so that keys are stable. Nothing: the bytes
   // are no message of that type.
   std::optional<std::string> to_json(std::string_view type, std::string_view bytes, JsonStyle style) const;
-  // The message's bytes; `error` says what is wrong with the JSON.
-  std::optional<std::string> from_json(std::string_view type, std::string_view json, std::string& error) const;
+  // The message's bytes; the error says what is wrong with the JSON.
+  Result<std::string> from_json(std::string_view type, std::string_view json) const;
 
  private:
   Schema();

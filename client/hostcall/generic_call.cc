@@ -102,9 +102,10 @@ void GenericCall::load_schema() {
 }
 
 std::string GenericCall::request_of(const std::string& json) const {
-  std::string error;
-  auto bytes = schema_->from_json(method_->input_type()->full_name(), json, error);
-  if (!bytes) throw usage("the JSON is not a " + method_->input_type()->full_name() + ": " + escape_message(error));
+  auto bytes = schema_->from_json(method_->input_type()->full_name(), json);
+  if (!bytes.ok())
+    throw usage("the JSON is not a " + method_->input_type()->full_name() + ": " +
+                escape_message(bytes.error().message()));
   return *std::move(bytes);
 }
 

@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
-#include <cstring>
 
 #include "client/cli/duration.h"
 #include "client/cli/text.h"
@@ -59,16 +58,17 @@ Finding check_host_clock(Invocation& invocation) {
 
 }  // namespace
 
-int try_vsock_socket() {
+Done try_vsock_socket() {
   const auto fd = UniqueFd::adopt(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return fd ? 0 : errno;
+  if (!fd) return Error::from_errno("no AF_VSOCK socket can be made");
+  return done();
 }
 
-Finding check_vsock_family(int error) {
+Finding check_vsock_family(const Done& tried) {
   constexpr auto kCheck = "vsock.family";
-  if (error == 0) return ok(kCheck, "the kernel has AF_VSOCK");
-  return fail(kCheck, std::string("no AF_VSOCK socket can be made: ") + std::strerror(error),
-              error == EAFNOSUPPORT
+  if (tried.ok()) return ok(kCheck, "the kernel has AF_VSOCK");
+  return fail(kCheck, tried.error().message(),
+              tried.error().code == EAFNOSUPPORT
                   ? "modprobe vmw_vsock_virtio_transport; in a container, let its seccomp profile allow AF_VSOCK"
                   : "check RestrictAddressFamilies= of the unit and the seccomp profile of the container");
 }

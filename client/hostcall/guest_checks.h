@@ -5,13 +5,15 @@
 #include "client/cli/invocation.h"
 #include "client/cli/machine.h"
 #include "hostcall/v1/host.pb.h"
+#include "proto/base/result.h"
 #include "proto/net/address.h"
 
 namespace hostcall::cli::guest {
 
-// Whether the kernel creates AF_VSOCK sockets; `error` is the errno of an attempt, 0 for success.
-Finding check_vsock_family(int error);
-int try_vsock_socket();
+// Creates an AF_VSOCK socket and drops it.
+Done try_vsock_socket();
+// Whether the kernel creates them, by the result of the attempt.
+Finding check_vsock_family(const Done& tried);
 // Whether this machine has a virtio vsock device and a driver for it.
 Finding check_vsock_device(const Machine& machine);
 // Whether the address can be the host's, as far as this side can tell.

@@ -1,7 +1,6 @@
 // Checks the Unix listeners of VMs, which VMMs must be able to open, and finds stale socket files.
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "client/cli/text.h"
 #include "client/hostcallctl/checks.h"
@@ -27,9 +26,8 @@ Finding check_listener(const Machine& machine, const v1::VmRecord& record) {
   const auto check = "listener." + record.name();
   const auto& path = record.unix_path();
   const auto status = machine.status(path);
-  if (!status)
-    return fail(check, path + ": " + std::strerror(errno) + "; the VMM of " + record.name() + " can't connect",
-                kAdvice);
+  if (!status.ok())
+    return fail(check, status.error().message() + "; the VMM of " + record.name() + " can't connect", kAdvice);
   if (!S_ISSOCK(status->st_mode))
     return fail(check, path + " is not a socket", "remove the file; " + std::string(kAdvice));
   if (!record.has_vmm_uid() || may_write(*status, record.vmm_uid())) return ok(check, path);
@@ -55,7 +53,7 @@ class StaleFiles {
     for (const auto& name : machine_.list(directory)) {
       const auto path = directory + "/" + name;
       const auto status = machine_.status(path);
-      if (!status) continue;
+      if (!status.ok()) continue;
       if (S_ISDIR(status->st_mode)) look(path);
       if (S_ISSOCK(status->st_mode) && !is_known(path) && is_stale(machine_.at(path))) stale_.push_back(path);
     }

@@ -37,7 +37,7 @@ std::string octal(unsigned mode) {
 Finding check_device(const Machine& machine, bool needed) {
   constexpr auto kCheck = "vsock.device";
   const auto status = machine.status(kDevice);
-  if (!status) return missing(needed, kCheck, std::string(kDevice) + " does not exist", "modprobe vhost_vsock");
+  if (!status.ok()) return missing(needed, kCheck, std::string(kDevice) + " does not exist", "modprobe vhost_vsock");
   const auto text =
       std::string(kDevice) + " has mode " + octal(status->st_mode) + ", group " + std::to_string(status->st_gid);
   // World-writable: every local user can start a VM with any free CID and impersonate that guest.

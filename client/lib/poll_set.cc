@@ -2,13 +2,17 @@
 
 #include <sys/epoll.h>
 
+#include <utility>
+
 #include "proto/base/standard_fds.h"
 
 namespace hostcall::client {
 
 int PollSet::fd() {
   if (!active()) {
-    own_ = above_standard_fds(UniqueFd::adopt(::epoll_create1(EPOLL_CLOEXEC)));
+    auto own = adopt_above_standard_fds(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+    if (!own.ok()) return -1;
+    own_ = std::move(*own);
     set_ = own_.get();
   }
   return own_.get();

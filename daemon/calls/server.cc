@@ -69,7 +69,7 @@ void Server::start() {
     share_admin_socket();
   open_vm_listeners();
   housekeeping_.set(parts_.reactor.now() + kHousekeeping);
-  parts_.journal.write(Level::kInfo, Event::kStarted, "hostcalld " HOSTCALL_VERSION " started",
+  parts_.journal.write(Level::kInfo, MessageId::kStarted, "hostcalld " HOSTCALL_VERSION " started",
                        {{"EPOCH", calls_.daemon_epoch}});
   warn_of_unknown_calls();
   update_status();
@@ -80,7 +80,7 @@ void Server::share_admin_socket() {
   const auto& config = parts_.config;
   if (admin_group_ == ::getegid()) return;
   if (::chown(config.admin_socket.c_str(), static_cast<uid_t>(-1), admin_group_) == 0) return;
-  parts_.journal.write(Level::kNotice, Event::kSystemError,
+  parts_.journal.write(Level::kNotice, MessageId::kSystemError,
                        Error::from_errno("only root and this user can use the admin socket: chown " +
                                          config.admin_socket + " to group " + config.admin_group)
                            .message());
@@ -114,7 +114,7 @@ Done Server::open_vm_listener(const Vm& vm) {
   if (opened.ok()) return opened;
   Error error{0, "VM \"" + vm.record.name + "\" has no listener: " + opened.error().message() +
                      "; fix it and reload (hostcallctl policy reload)"};
-  parts_.journal.write(Level::kError, Event::kSystemError, error.what,
+  parts_.journal.write(Level::kError, MessageId::kSystemError, error.what,
                        {{"VM", vm.record.name}, {"LISTENER", vm.record.unix_path}});
   return error;
 }
@@ -155,7 +155,8 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
   auto connection = std::make_unique<Connection>(ConnectionEnvironment{calls_, *this}, std::move(fd), std::move(caller),
                                                  id, std::move(refusal), std::move(place));
   auto& started = *connection;
-  if (started.session().state() != Session::State::kRefused) write_session(Event::kSessionOpened, started, "opened");
+  if (started.session().state() != Session::State::kRefused)
+    write_session(MessageId::kSessionOpened, started, "opened");
   connections_.emplace(id, std::move(connection));
   parts_.stats.connections_open = connections_.size();
   started.start();
@@ -212,7 +213,7 @@ Status Server::admit(const Caller& caller, Charge& place) {
 }
 
 void Server::accept_failed(const Error& error, const Listener& listener) {
-  parts_.journal.write(Level::kError, Event::kSystemError,
+  parts_.journal.write(Level::kError, MessageId::kSystemError,
                        "accept on " + listener.address().to_string() + ": " + error.message() +
                            " (raise LimitNOFILE= of hostcalld.service if descriptors ran out)");
 }
@@ -234,7 +235,7 @@ void Server::closed(Connection& connection) {
   if (connection.session().state() == Session::State::kRefused)
     --refused_;
   else
-    write_session(Event::kSessionClosed, connection, "closed");
+    write_session(MessageId::kSessionClosed, connection, "closed");
   const auto id = connection.session().session_id();
   parts_.lifetimes.session_ended(id);
   const auto it = connections_.find(id);
@@ -245,11 +246,11 @@ void Server::closed(Connection& connection) {
 }
 
 // At level debug, because a script in a guest opens a session for every call.
-void Server::write_session(Event event, const Connection& connection, std::string_view what) {
+void Server::write_session(MessageId message, const Connection& connection, std::string_view what) {
   if (!parts_.journal.writes(Level::kDebug)) return;
   const auto id = std::to_string(connection.session().session_id());
   const auto& caller = connection.caller();
-  parts_.journal.write(Level::kDebug, event,
+  parts_.journal.write(Level::kDebug, message,
                        "session " + id + " of " + caller.title() + " " + std::string(what) + ", " +
                            std::to_string(connection.session().calls()) + " calls",
                        {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
@@ -269,8 +270,8 @@ void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_v
 
 Done Server::vm_added(const Vm& vm) {
   auto opened = open_vm_listener(vm);
-  parts_.journal.write(Level::kInfo, Event::kVmAdded, "VM \"" + vm.record.name + "\" registered (" + vm.origin + ")",
-                       {{"VM", vm.record.name}});
+  parts_.journal.write(Level::kInfo, MessageId::kVmAdded,
+                       "VM \"" + vm.record.name + "\" registered (" + vm.origin + ")", {{"VM", vm.record.name}});
   update_status();
   return opened;
 }
@@ -279,7 +280,7 @@ std::size_t Server::vm_removed(const Vm& vm) {
   const auto sessions = vm.quota.used(Resource::kConnections);
   close_vm_listener(vm);
   end_sessions(vm, wire::GoawayReason::kRemoved, "the VM was removed or registered again", nullptr);
-  parts_.journal.write(Level::kInfo, Event::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
+  parts_.journal.write(Level::kInfo, MessageId::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
                        {{"VM", vm.record.name}});
   update_status();
   return sessions;
@@ -295,11 +296,11 @@ Done Server::reload() {
   try {
     take_over(Settings::read(config_file_));
     ++parts_.stats.reloads;
-    parts_.journal.write(Level::kInfo, Event::kReloaded, "reloaded configuration, VM records and policy");
+    parts_.journal.write(Level::kInfo, MessageId::kReloaded, "reloaded configuration, VM records and policy");
   } catch (const ConfigError& error) {
     outcome = Error{0, error.what()};
     ++parts_.stats.reloads_failed;
-    parts_.journal.write(Level::kError, Event::kReloadFailed,
+    parts_.journal.write(Level::kError, MessageId::kReloadFailed,
                          std::string("reload failed, the old configuration stays in force: ") + error.what());
   }
   Reactor::notify_systemd("READY=1");
@@ -313,7 +314,7 @@ void Server::take_over(Settings settings) {
   const auto change = parts_.registry.replace_files(settings.vms, settings.config.limits);
   parts_.access.replace(std::move(settings.policy));
   if (settings.config.listen != config.listen || settings.config.admin_socket != config.admin_socket)
-    parts_.journal.write(Level::kWarning, Event::kReloaded,
+    parts_.journal.write(Level::kWarning, MessageId::kReloaded,
                          "changes to listen and admin_socket need a restart of hostcalld; this reload ignores them");
   settings.config.listen = config.listen;
   settings.config.admin_socket = config.admin_socket;
@@ -332,7 +333,7 @@ void Server::warn_of_unknown_calls() {
   for (const auto& rule : parts_.access.policy().rules())
     for (const auto& call : rule.calls)
       if (!parts_.router.serves(call))
-        parts_.journal.write(Level::kWarning, Event::kSystemError,
+        parts_.journal.write(Level::kWarning, MessageId::kSystemError,
                              rule.file + ":" + std::to_string(rule.line) + ": no method is named \"" + call +
                                  "\", so the rule never matches it",
                              {{"RULE", rule.file + ":" + std::to_string(rule.line)}, {"CALL", call}});
@@ -342,7 +343,7 @@ void Server::shut_down() {
   if (stopping_) return;
   stopping_ = true;
   Reactor::notify_systemd("STOPPING=1\nSTATUS=Waiting for running calls");
-  parts_.journal.write(Level::kInfo, Event::kStopping, "stopping: running calls may finish");
+  parts_.journal.write(Level::kInfo, MessageId::kStopping, "stopping: running calls may finish");
   for (const auto& [text, listener] : listeners_) listener->stop();
   for (const auto& [id, connection] : connections_) connection->drain("hostcalld is stopping");
   drain_timer_.set(parts_.reactor.now() + parts_.config.timeouts.drain);

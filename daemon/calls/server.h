@@ -73,7 +73,7 @@ class Server final : public ServerControl, private Connections, private Acceptor
   void warn_of_unknown_calls();
   void update_status();
   void housekeeping();
-  void write_session(Event event, const Connection& connection, std::string_view what);
+  void write_session(MessageId message, const Connection& connection, std::string_view what);
   void finish_if_idle();
   void drain_over();
 

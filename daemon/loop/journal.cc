@@ -49,25 +49,25 @@ std::optional<Level> level_of(std::string_view name) {
   return std::nullopt;
 }
 
-const char* Journal::message_id(Event event) {
-  switch (event) {
-    case Event::kStarted: return "30828324e940c41cf0e6db7911aea68b";
-    case Event::kStopping: return "7dec05c967cf269beb5f27fb61e22ee2";
-    case Event::kReloaded: return "c24af97fea19c41291cb54803beaa92a";
-    case Event::kReloadFailed: return "2fc233846928b75d8dfa5e3f97a641a4";
-    case Event::kVmAdded: return "85f33a08dac37a11de768296fced318a";
-    case Event::kVmRemoved: return "6573cd6b894820cbb873cb869641573c";
-    case Event::kSessionOpened: return "b4c5524e0674c9effb06c0ea0b60486e";
-    case Event::kSessionClosed: return "e585a4d52ff4eb328b26d430c471c9d5";
-    case Event::kCallerRefused: return "7354012834d1c12f66798745d19ce4c6";
-    case Event::kCallDenied: return "8a7475741dfeb6f1a4785fedfc0f44da";
-    case Event::kLimitReached: return "96192e0984da36a62b1fb2da1767360c";
-    case Event::kViolation: return "2e82c0a3d911fd7a28d3920a25b3e527";
-    case Event::kRecordsLost: return "b44866a9bb0f8b7818dca4769275c88b";
-    case Event::kStoreDiskFull: return "5b1fb3c06d0a4f4f9d8d6c1f3a9e7b21";
-    case Event::kStoreRecovered: return "c2f7a4de83b94f0b8e5d17a6b0934c5f";
-    case Event::kStoreFailed: return "9e0d6b7a41c84a3c97f25b8e1d60fa34";
-    case Event::kSystemError: return "d35607566bc2911b0a5b4bef2e318c5e";
+const char* Journal::message_id(MessageId id) {
+  switch (id) {
+    case MessageId::kStarted: return "30828324e940c41cf0e6db7911aea68b";
+    case MessageId::kStopping: return "7dec05c967cf269beb5f27fb61e22ee2";
+    case MessageId::kReloaded: return "c24af97fea19c41291cb54803beaa92a";
+    case MessageId::kReloadFailed: return "2fc233846928b75d8dfa5e3f97a641a4";
+    case MessageId::kVmAdded: return "85f33a08dac37a11de768296fced318a";
+    case MessageId::kVmRemoved: return "6573cd6b894820cbb873cb869641573c";
+    case MessageId::kSessionOpened: return "b4c5524e0674c9effb06c0ea0b60486e";
+    case MessageId::kSessionClosed: return "e585a4d52ff4eb328b26d430c471c9d5";
+    case MessageId::kCallerRefused: return "7354012834d1c12f66798745d19ce4c6";
+    case MessageId::kCallDenied: return "8a7475741dfeb6f1a4785fedfc0f44da";
+    case MessageId::kLimitReached: return "96192e0984da36a62b1fb2da1767360c";
+    case MessageId::kViolation: return "2e82c0a3d911fd7a28d3920a25b3e527";
+    case MessageId::kRecordsLost: return "b44866a9bb0f8b7818dca4769275c88b";
+    case MessageId::kStoreDiskFull: return "5b1fb3c06d0a4f4f9d8d6c1f3a9e7b21";
+    case MessageId::kStoreRecovered: return "c2f7a4de83b94f0b8e5d17a6b0934c5f";
+    case MessageId::kStoreFailed: return "9e0d6b7a41c84a3c97f25b8e1d60fa34";
+    case MessageId::kSystemError: return "d35607566bc2911b0a5b4bef2e318c5e";
   }
   std::abort();
 }
@@ -86,30 +86,31 @@ Journal::Journal(const Options& options)
   if (options.to_journal) socket_ = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 
-void Journal::write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
+void Journal::write(Level level, MessageId id, std::string_view message, std::initializer_list<Field> fields) {
   if (!writes(level)) return;
   report_lost();
-  if (!send(level, event, message, fields)) ++lost_;
+  if (!send(level, id, message, fields)) ++lost_;
 }
 
 void Journal::report_lost() {
   if (lost_ == lost_reported_) return;
   const auto count = std::to_string(lost_ - lost_reported_);
-  if (send(Level::kWarning, Event::kRecordsLost,
+  if (send(Level::kWarning, MessageId::kRecordsLost,
            count + " log records were lost: the log's reader was too slow or absent", {{"LOST", count}}))
     lost_reported_ = lost_;
 }
 
-bool Journal::send(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
-  return socket_ ? send_to_journal(level, event, message, fields) : send_to_stderr(level, message);
+bool Journal::send(Level level, MessageId id, std::string_view message, std::initializer_list<Field> fields) {
+  return socket_ ? send_to_journal(level, id, message, fields) : send_to_stderr(level, message);
 }
 
 // journald's native protocol. Escaped values contain no line break, so the form with a length is not needed.
-bool Journal::send_to_journal(Level level, Event event, std::string_view message, std::initializer_list<Field> fields) {
+bool Journal::send_to_journal(Level level, MessageId id, std::string_view message,
+                              std::initializer_list<Field> fields) {
   std::string record;
   append_field(record, "MESSAGE", escape_message(message, kMaxMessage));
   append_field(record, "PRIORITY", level_text(level));
-  append_field(record, "MESSAGE_ID", message_id(event));
+  append_field(record, "MESSAGE_ID", message_id(id));
   append_field(record, "SYSLOG_IDENTIFIER", "hostcalld");
   append_field(record, "SYSLOG_FACILITY", kFacility);
   for (const auto& field : fields)

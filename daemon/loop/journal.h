@@ -22,7 +22,7 @@ std::optional<Level> level_of(std::string_view name);
 inline constexpr std::string_view kLevelNames = "error, warning, notice, info, debug";
 
 // Kinds of records. Each has its own MESSAGE_ID, which journal.cc and the message catalogue list.
-enum class Event : std::uint8_t {
+enum class MessageId : std::uint8_t {
   kStarted,
   kStopping,
   kReloaded,
@@ -61,20 +61,21 @@ class Journal {
   // Whether records of this level are written. Ask before building an expensive record.
   bool writes(Level level) const { return level <= level_; }
   // `message` and the values may contain guest text: both are escaped. A message quotes its values with in_quotes().
-  void write(Level level, Event event, std::string_view message, std::initializer_list<Field> fields = {});
+  void write(Level level, MessageId id, std::string_view message, std::initializer_list<Field> fields = {});
   // Records lost since the start.
   std::uint64_t lost() const { return lost_; }
 
   // Whether stderr is journald's stream ($JOURNAL_STREAM), so that fields can be sent.
   static bool journal_is_stderr();
   // 32 hexadecimal digits, null-terminated.
-  static const char* message_id(Event event);
+  static const char* message_id(MessageId id);
 
  private:
   // False: the record was not written.
-  bool send(Level level, Event event, std::string_view message, std::initializer_list<Field> fields);
-  bool send_to_journal(Level level, Event event, std::string_view message, std::initializer_list<Field> fields);
-  bool send_to_stderr(Level level, std::string_view message);
+  [[nodiscard]] bool send(Level level, MessageId id, std::string_view message, std::initializer_list<Field> fields);
+  [[nodiscard]] bool send_to_journal(Level level, MessageId id, std::string_view message,
+                                     std::initializer_list<Field> fields);
+  [[nodiscard]] bool send_to_stderr(Level level, std::string_view message);
 
   void report_lost();
 

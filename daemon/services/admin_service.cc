@@ -87,12 +87,12 @@ class Purge final : public CallHandler {
 
  private:
   void start() override {
-    engine_.purge(vm_, [here = std::weak_ptr<Purge*>(here_)](store::Verdict verdict) {
-      if (const auto self = here.lock()) (*self)->answer(verdict);
+    engine_.purge(vm_, [here = std::weak_ptr<Purge*>(here_)](store::OutcomeCode code) {
+      if (const auto self = here.lock()) (*self)->answer(code);
     });
   }
-  void answer(store::Verdict verdict) {
-    if (verdict == store::Verdict::kDone) return call().reply(response_);
+  void answer(store::OutcomeCode code) {
+    if (code == store::OutcomeCode::kDone) return call().reply(response_);
     call().finish(
         {Code::kUnavailable, "VM \"" + vm_ + "\" was removed, but its keys were not: the store's disk has failed"});
   }

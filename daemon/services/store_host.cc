@@ -11,15 +11,16 @@ StoreHost::StoreHost(Reactor& reactor, Journal& journal, const std::string& dire
 }
 
 void StoreHost::on_disk_full(const std::string& what) {
-  journal_.write(Level::kError, Event::kStoreDiskFull, "the store refuses writes: " + what);
+  journal_.write(Level::kError, MessageId::kStoreDiskFull, "the store refuses writes: " + what);
 }
 
 void StoreHost::on_disk_recovered() {
-  journal_.write(Level::kNotice, Event::kStoreRecovered, "the store accepts writes again");
+  journal_.write(Level::kNotice, MessageId::kStoreRecovered, "the store accepts writes again");
 }
 
 void StoreHost::on_disk_failed(const std::string& what) {
-  journal_.write(Level::kAlert, Event::kStoreFailed, "the store is read-only until hostcalld is restarted: " + what);
+  journal_.write(Level::kAlert, MessageId::kStoreFailed,
+                 "the store is read-only until hostcalld is restarted: " + what);
 }
 
 }  // namespace hostcall::daemon

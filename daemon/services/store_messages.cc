@@ -124,20 +124,20 @@ Status read_compare(const StoreNames& names, const v1::Compare& request, store::
 }
 
 Status status_of(const Caller& caller, const store::Outcome& outcome) {
-  using store::Verdict;
+  using store::OutcomeCode;
   const auto limits = caller.vm ? caller.vm->quota.limits() : Limits{};
-  switch (outcome.verdict) {
-    case Verdict::kDone: return {};
-    case Verdict::kInvalid:
-    case Verdict::kKeyReused: return invalid(outcome.reason);
-    case Verdict::kKeysLimit: return over_limit(caller, "store_keys", limits.store_keys, "delete keys first");
-    case Verdict::kBytesLimit: return over_limit(caller, "store_bytes", limits.store_bytes, "delete keys first");
-    case Verdict::kDiskFull:
+  switch (outcome.code) {
+    case OutcomeCode::kDone: return {};
+    case OutcomeCode::kInvalid:
+    case OutcomeCode::kKeyReused: return invalid(outcome.reason);
+    case OutcomeCode::kKeysLimit: return over_limit(caller, "store_keys", limits.store_keys, "delete keys first");
+    case OutcomeCode::kBytesLimit: return over_limit(caller, "store_bytes", limits.store_bytes, "delete keys first");
+    case OutcomeCode::kDiskFull:
       return {Code::kResourceExhausted, "nothing was written: " + outcome.reason + "; make room on the host",
               kDiskRetry};
-    case Verdict::kDiskFailed:
+    case OutcomeCode::kDiskFailed:
       return {Code::kUnavailable, "the outcome is unknown: " + outcome.reason + "; see the host's journal"};
-    case Verdict::kReadOnly:
+    case OutcomeCode::kReadOnly:
       return {Code::kUnavailable, "nothing was written: " + outcome.reason + "; see the host's journal"};
   }
   return {Code::kInternal, outcome.reason};

@@ -255,7 +255,7 @@ Status StoreService::txn(const CallContext& context, const v1::TxnRequest& reque
   if (store::may_write(transaction))
     return submit<v1::TxnResponse>(context, request, std::move(transaction), fill, handler);
   const auto outcome = engine_.read(transaction);
-  if (outcome.verdict != store::Verdict::kDone) return status_of(context.caller, outcome);
+  if (outcome.code != store::OutcomeCode::kDone) return status_of(context.caller, outcome);
   fill(outcome, response);
   return {};
 }

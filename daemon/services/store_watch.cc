@@ -72,7 +72,7 @@ bool StoreWatch::fill(const store::Delivery& delivery) {
 void StoreWatch::end_compacted(store::Revision compact_revision) {
   message_.Clear();
   message_.set_compact_revision(compact_revision);
-  call().send(message_);
+  if (call().send(message_) != wire::SendOutcome::kSent) return;  // on_writable() tries again
   call().finish({Code::kOutOfRange, "the changes up to revision " + std::to_string(compact_revision) +
                                         ", which this watch needs, are compacted; start again with a snapshot"});
 }

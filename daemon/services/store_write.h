@@ -35,7 +35,7 @@ class StoreWrite final : public CallHandler {
     ticket_ = engine_.submit(std::move(transaction_), [this](const store::Outcome& outcome) { answer(outcome); });
   }
   void answer(const store::Outcome& outcome) {
-    if (outcome.verdict != store::Verdict::kDone) return call().finish(status_of(caller_, outcome));
+    if (outcome.code != store::OutcomeCode::kDone) return call().finish(status_of(caller_, outcome));
     Response response;
     if (outcome.replayed)
       parse_message(outcome.answer, response);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/store/answers.h"
+#include "daemon/store/kept_answers.h"
 #include "daemon/store/record.h"
 
 namespace hostcall::daemon::store {
@@ -13,10 +13,10 @@ namespace hostcall::daemon::store {
 struct Batch {
   // In the order of revisions.
   std::vector<Event> events;
-  std::vector<AnswerRef> answers;
+  std::vector<KeptAnswerRef> answers;
   // Owners whose answers go, all of them, before `answers` come.
   std::vector<std::string> forgotten_owners;
-  // Answers that the memory has forgotten already.
+  // KeptAnswers that the memory has forgotten already.
   std::vector<std::int64_t> stale_answers;
   // History up to this revision goes from the disk; the memory has dropped it already.
   Revision compact_revision = 0;

@@ -5,9 +5,9 @@
 namespace hostcall::daemon::store {
 namespace {
 
-Outcome repeat(const Answer& answer, const Idempotency& idempotency) {
+Outcome repeat(const KeptAnswer& answer, const Idempotency& idempotency) {
   if (answer.fingerprint != idempotency.fingerprint)
-    return refused(Verdict::kKeyReused, "the idempotency key stands for another request");
+    return refused(OutcomeCode::kKeyReused, "the idempotency key stands for another request");
   Outcome outcome;
   outcome.answer = answer.bytes;
   outcome.replayed = true;
@@ -16,7 +16,7 @@ Outcome repeat(const Answer& answer, const Idempotency& idempotency) {
 
 }  // namespace
 
-AnswerRef BatchMaker::find_answer(const Idempotency& idempotency) const {
+KeptAnswerRef BatchMaker::find_answer(const Idempotency& idempotency) const {
   const auto at = answers_by_key_.find({idempotency.owner, idempotency.key});
   return at == answers_by_key_.end() ? model_.answers().find(idempotency.owner, idempotency.key) : at->second;
 }
@@ -31,18 +31,19 @@ Outcome BatchMaker::add(const Transaction& transaction) {
 Outcome BatchMaker::evaluate_new(const Transaction& transaction) {
   auto draft = Draft::on(draft_);
   auto outcome = evaluate(transaction, draft);
-  if (outcome.verdict != Verdict::kDone) return outcome;
+  if (outcome.code != OutcomeCode::kDone) return outcome;
   if (read_only_ && (!draft.events().empty() || transaction.idempotency))
-    return refused(Verdict::kReadOnly, "the store is read-only since its disk failed");
+    return refused(OutcomeCode::kReadOnly, "the store is read-only since its disk failed");
   if (transaction.idempotency) {
     // Kept even if nothing has changed: that, too, is what a repetition must be told.
     const auto& [owner, key, fingerprint, encode] = *transaction.idempotency;
     outcome.answer = encode(outcome);
     if (outcome.answer.size() > kMaxAnswerBytes)
-      return refused(Verdict::kInvalid, "the answer has " + std::to_string(outcome.answer.size()) +
-                                            " bytes, but with an idempotency key at most " +
-                                            std::to_string(kMaxAnswerBytes) + " are allowed");
-    answers_.push_back(std::make_shared<const Answer>(Answer{next_number_++, owner, key, fingerprint, outcome.answer}));
+      return refused(OutcomeCode::kInvalid, "the answer has " + std::to_string(outcome.answer.size()) +
+                                                " bytes, but with an idempotency key at most " +
+                                                std::to_string(kMaxAnswerBytes) + " are allowed");
+    answers_.push_back(
+        std::make_shared<const KeptAnswer>(KeptAnswer{next_number_++, owner, key, fingerprint, outcome.answer}));
     answers_by_key_[{owner, key}] = answers_.back();
     bytes_ += outcome.answer.size();
   }

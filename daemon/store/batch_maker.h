@@ -39,12 +39,12 @@ class BatchMaker {
 
  private:
   Outcome evaluate_new(const Transaction& transaction);
-  AnswerRef find_answer(const Idempotency& idempotency) const;
+  KeptAnswerRef find_answer(const Idempotency& idempotency) const;
   void count_bytes(std::size_t first_event);
   const Model& model_;
   Draft draft_;
-  std::vector<AnswerRef> answers_;
-  std::map<std::pair<std::string, std::string>, AnswerRef> answers_by_key_;
+  std::vector<KeptAnswerRef> answers_;
+  std::map<std::pair<std::string, std::string>, KeptAnswerRef> answers_by_key_;
   std::vector<std::string> forgotten_owners_;
   std::int64_t next_number_;
   std::size_t added_ = 0;

@@ -37,7 +37,7 @@ std::int64_t number_of(Lifetime lifetime) { return static_cast<std::int64_t>(lif
 }  // namespace
 
 struct Database::Statements {
-  explicit Statements(Connection& connection)
+  explicit Statements(SqliteHandle& connection)
       : begin(connection, "BEGIN IMMEDIATE"),
         commit(connection, "COMMIT"),
         put(connection, "INSERT OR REPLACE INTO kv VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
@@ -69,7 +69,7 @@ Database::~Database() {
 }
 
 void Database::open() {
-  connection_ = std::make_unique<Connection>(path_);
+  connection_ = std::make_unique<SqliteHandle>(path_);
   // Before anything is read, so that no shared memory file comes into being.
   connection_->run("PRAGMA locking_mode=EXCLUSIVE");
   check_version(*connection_, path_, schema_steps());
@@ -161,9 +161,9 @@ void Database::load_history(Model& model) {
 void Database::load_answers(Model& model) {
   Statement row(*connection_, kSelectAnswers);
   while (row.step())
-    model.restore_answer(
-        std::make_shared<const Answer>(Answer{row.integer(0), std::string(row.bytes(1)), std::string(row.bytes(2)),
-                                              std::string(row.bytes(3)), std::string(row.bytes(4))}));
+    model.restore_answer(std::make_shared<const KeptAnswer>(
+        KeptAnswer{row.integer(0), std::string(row.bytes(1)), std::string(row.bytes(2)), std::string(row.bytes(3)),
+                   std::string(row.bytes(4))}));
 }
 
 WriteResult Database::write(const Batch& batch) {

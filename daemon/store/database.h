@@ -45,7 +45,7 @@ class Database {
 
   const std::string path_;
   const std::string synchronous_;
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<SqliteHandle> connection_;
   std::unique_ptr<Statements> statements_;
   bool failed_ = false;
 };

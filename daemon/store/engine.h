@@ -87,7 +87,7 @@ class Engine {
   virtual void end_boots(const std::string& vm, const std::string& current_boot_id) = 0;
   // Deletes all keys below /vm/NAME/, and forgets the answers to its idempotency keys. `done` (may be empty): kDone,
   // or kDiskFailed or kReadOnly.
-  virtual void purge(const std::string& vm, std::function<void(Verdict)> done) = 0;
+  virtual void purge(const std::string& vm, std::function<void(OutcomeCode)> done) = 0;
 
   // To be watched for reading; process() when it is readable.
   virtual int fd() const = 0;

@@ -118,12 +118,12 @@ std::optional<Outcome> over_limits(const Transaction& transaction, const Usage& 
   if (!transaction.limits) return std::nullopt;
   const auto& limits = *transaction.limits;
   if (after.keys > limits.keys && after.keys > before.keys)
-    return refused(Verdict::kKeysLimit, "would have " + std::to_string(after.keys) + " keys, but at most " +
-                                            std::to_string(limits.keys) + " are allowed");
+    return refused(OutcomeCode::kKeysLimit, "would have " + std::to_string(after.keys) + " keys, but at most " +
+                                                std::to_string(limits.keys) + " are allowed");
   if (after.bytes > limits.bytes && after.bytes > before.bytes)
-    return refused(Verdict::kBytesLimit, "would have " + std::to_string(after.bytes) +
-                                             " bytes of keys and values, but at most " + std::to_string(limits.bytes) +
-                                             " are allowed");
+    return refused(OutcomeCode::kBytesLimit, "would have " + std::to_string(after.bytes) +
+                                                 " bytes of keys and values, but at most " +
+                                                 std::to_string(limits.bytes) + " are allowed");
   return std::nullopt;
 }
 
@@ -157,16 +157,16 @@ Ref make_tombstone(std::string_view key, Revision revision) {
 
 Outcome evaluate(const Transaction& transaction, Draft& draft) {
   if (auto checked = check(transaction); !checked.ok())
-    return refused(Verdict::kInvalid, std::move(checked).error().what);
+    return refused(OutcomeCode::kInvalid, std::move(checked).error().what);
   Outcome outcome;
   outcome.succeeded = all_hold(transaction.compare, draft);
   const auto before = draft.usage(transaction.writer);
   for (const auto& operation : outcome.succeeded ? transaction.then : transaction.otherwise)
     perform(transaction, operation, draft, outcome);
   if (changed_bytes(draft) > kMaxChangedBytes)
-    return refused(Verdict::kInvalid, std::to_string(changed_bytes(draft)) +
-                                          " bytes of values written and replaced, but at most " +
-                                          std::to_string(kMaxChangedBytes) + " are allowed");
+    return refused(OutcomeCode::kInvalid, std::to_string(changed_bytes(draft)) +
+                                              " bytes of values written and replaced, but at most " +
+                                              std::to_string(kMaxChangedBytes) + " are allowed");
   if (auto refusal = over_limits(transaction, before, draft.usage(transaction.writer))) return *refusal;
   outcome.revision = draft.revision() + (draft.events().empty() ? 0 : 1);
   return outcome;

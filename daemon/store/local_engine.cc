@@ -14,8 +14,8 @@ namespace {
 // How long a sweep waits for room on the disk before it tries again.
 constexpr seconds kRetry{1};
 
-Verdict verdict_of(WriteResult::Kind kind) {
-  return kind == WriteResult::Kind::kFull ? Verdict::kDiskFull : Verdict::kDiskFailed;
+OutcomeCode verdict_of(WriteResult::Kind kind) {
+  return kind == WriteResult::Kind::kFull ? OutcomeCode::kDiskFull : OutcomeCode::kDiskFailed;
 }
 
 std::string reason_of(WriteResult::Kind kind) {
@@ -114,14 +114,14 @@ void LocalEngine::end_boots(const std::string& vm, const std::string& current_bo
   enqueue_sweep({.kind = Sweep::Kind::kBoots, .text = vm, .except = boot_holder(vm, current_boot_id)});
 }
 
-void LocalEngine::purge(const std::string& vm, std::function<void(Verdict)> done) {
+void LocalEngine::purge(const std::string& vm, std::function<void(OutcomeCode)> done) {
   enqueue_sweep({.kind = Sweep::Kind::kVm, .text = vm, .done = std::move(done)});
 }
 
 void LocalEngine::enqueue_sweep(Sweep sweep) {
   auto waiting = std::make_shared<Waiting>();
   waiting->on_outcome = [done = std::move(sweep.done)](const Outcome& outcome) {
-    if (done) done(outcome.verdict);
+    if (done) done(outcome.code);
   };
   waiting->sweep = std::move(sweep);
   enqueue(std::move(waiting));
@@ -161,7 +161,7 @@ std::vector<LocalEngine::Settled> LocalEngine::begin_batch() {
     if (waiting->dropped) continue;
     waiting->evaluated = true;
     if (waiting->sweep && read_only_) {
-      batch.settled.push_back({std::move(waiting), {.verdict = Verdict::kReadOnly}});
+      batch.settled.push_back({std::move(waiting), {.code = OutcomeCode::kReadOnly}});
     } else if (waiting->sweep) {
       if (maker.add(*waiting->sweep))
         batch.settled.push_back({std::move(waiting), {}});
@@ -210,7 +210,7 @@ std::vector<LocalEngine::Settled> LocalEngine::fail_batch(InFlight failed, Write
     if (waiting->sweep && kind == WriteResult::Kind::kFull)
       defer(std::move(waiting));
     else
-      settled.push_back({std::move(waiting), {.verdict = verdict_of(kind), .reason = reason_of(kind)}});
+      settled.push_back({std::move(waiting), {.code = verdict_of(kind), .reason = reason_of(kind)}});
   };
   for (auto& one : failed.settled) settle(std::move(one.waiting));
   for (auto& sweep : failed.unfinished) settle(std::move(sweep));

@@ -46,7 +46,7 @@ class LocalEngine final : public Engine {
   std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher) override;
   void end_session(const std::string& session_holder) override;
   void end_boots(const std::string& vm, const std::string& current_boot_id) override;
-  void purge(const std::string& vm, std::function<void(Verdict)> done) override;
+  void purge(const std::string& vm, std::function<void(OutcomeCode)> done) override;
   int fd() const override { return writer_.fd(); }
   void process() override;
   EngineStats stats() const override;

@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/store/answers.h"
 #include "daemon/store/batch.h"
 #include "daemon/store/history.h"
+#include "daemon/store/kept_answers.h"
 #include "daemon/store/key.h"
 #include "daemon/store/record.h"
 #include "daemon/store/state.h"
@@ -44,7 +44,7 @@ class Model final : public State {
   // Keys that end with a boot or a session.
   const HolderIndex& holders() const { return holders_; }
   const History& history() const { return history_; }
-  const Answers& answers() const { return answers_; }
+  const KeptAnswers& answers() const { return answers_; }
   // Keys and values of all records.
   std::uint64_t bytes() const { return bytes_; }
 
@@ -56,7 +56,7 @@ class Model final : public State {
   // For loading, before anything is applied: keys in their order, events and answers in theirs, then the rest.
   void restore(const Ref& record);
   void restore_event(const Event& event) { history_.append(event); }
-  void restore_answer(const AnswerRef& answer) { answers_.add(answer); }
+  void restore_answer(const KeptAnswerRef& answer) { answers_.add(answer); }
   void finish_restore(Revision revision, Revision compact_revision);
 
  private:
@@ -65,7 +65,7 @@ class Model final : public State {
   Index index_;
   HolderIndex holders_;
   History history_;
-  Answers answers_;
+  KeptAnswers answers_;
   std::map<std::string, Usage, std::less<>> usage_;
   std::uint64_t bytes_ = 0;
   Revision revision_ = 0;

@@ -39,7 +39,7 @@ constexpr std::string_view kMagic("SQLite format 3\0", 16);
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what + ": " + std::strerror(errno)); }
 
 void fill(const std::string& path) {
-  Connection connection(path);
+  SqliteHandle connection(path);
   connection.run("PRAGMA application_id=" + std::to_string(kApplicationId));
   migrate(connection, kSteps);
 }
@@ -99,7 +99,7 @@ bool store_file_exists(const std::string& path) {
   return true;
 }
 
-void check_version(Connection& connection, const std::string& path, SchemaSteps steps) {
+void check_version(SqliteHandle& connection, const std::string& path, SchemaSteps steps) {
   if (connection.integer("PRAGMA application_id") != kApplicationId)
     throw DamageError(path, "it is a database of another application");
   const auto version = connection.integer("PRAGMA user_version");
@@ -110,7 +110,7 @@ void check_version(Connection& connection, const std::string& path, SchemaSteps 
                              "; install the version of hostcall that wrote it, or a newer one");
 }
 
-void migrate(Connection& connection, SchemaSteps steps) {
+void migrate(SqliteHandle& connection, SchemaSteps steps) {
   for (auto version = connection.integer("PRAGMA user_version"); version < static_cast<std::int64_t>(steps.size());
        ++version) {
     connection.run("BEGIN IMMEDIATE");

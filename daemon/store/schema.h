@@ -33,8 +33,8 @@ void create_store_file(const std::string& path);
 [[nodiscard]] bool store_file_exists(const std::string& path);
 
 // Throws DamageError when the database is not ours, and std::runtime_error when it is of a newer version.
-void check_version(Connection& connection, const std::string& path, SchemaSteps steps);
+void check_version(SqliteHandle& connection, const std::string& path, SchemaSteps steps);
 // Does the steps that are missing, each in a transaction of its own.
-void migrate(Connection& connection, SchemaSteps steps);
+void migrate(SqliteHandle& connection, SchemaSteps steps);
 
 }  // namespace hostcall::daemon::store

@@ -31,7 +31,7 @@ SqliteError::SqliteError(sqlite3* connection, int code)
       damage_(is_damaged(code)),
       busy_((code & 0xFF) == SQLITE_BUSY) {}
 
-Connection::Connection(const std::string& path) {
+SqliteHandle::SqliteHandle(const std::string& path) {
   // One thread at a time uses it.
   const int code = sqlite3_open_v2(path.c_str(), &connection_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
@@ -43,28 +43,28 @@ Connection::Connection(const std::string& path) {
   sqlite3_db_config(connection_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
 }
 
-Connection::~Connection() { sqlite3_close(connection_); }
+SqliteHandle::~SqliteHandle() { sqlite3_close(connection_); }
 
-void Connection::run(const std::string& sql) {
+void SqliteHandle::run(const std::string& sql) {
   if (const int code = sqlite3_exec(connection_, sql.c_str(), nullptr, nullptr, nullptr); code != SQLITE_OK)
     throw SqliteError(connection_, code);
 }
 
-std::int64_t Connection::integer(const std::string& sql) {
+std::int64_t SqliteHandle::integer(const std::string& sql) {
   Statement statement(*this, sql);
   return statement.step() ? statement.integer(0) : 0;
 }
 
-std::string Connection::text(const std::string& sql) {
+std::string SqliteHandle::text(const std::string& sql) {
   Statement statement(*this, sql);
   return statement.step() ? std::string(statement.bytes(0)) : std::string();
 }
 
-bool Connection::in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
+bool SqliteHandle::in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
 
-void Connection::keep_log_at_close() { sqlite3_db_config(connection_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
+void SqliteHandle::keep_log_at_close() { sqlite3_db_config(connection_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
 
-Statement::Statement(Connection& connection, std::string_view sql) : connection_(connection.get()) {
+Statement::Statement(SqliteHandle& connection, std::string_view sql) : connection_(connection.get()) {
   check(sqlite3_prepare_v3(connection_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                            &statement_, nullptr));
 }

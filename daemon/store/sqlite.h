@@ -29,14 +29,14 @@ class SqliteError : public std::runtime_error {
   bool busy_;
 };
 
-class Connection {
+class SqliteHandle {
  public:
   // Opens a file that exists, for reading and writing.
-  explicit Connection(const std::string& path);
+  explicit SqliteHandle(const std::string& path);
   // Statements must be gone.
-  ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+  ~SqliteHandle();
+  SqliteHandle(const SqliteHandle&) = delete;
+  SqliteHandle& operator=(const SqliteHandle&) = delete;
 
   // Statements without parameters and results that matter.
   void run(const std::string& sql);
@@ -56,7 +56,7 @@ class Connection {
 // A prepared statement. Blobs and texts are bound without a copy: they must live until the row is stepped over.
 class Statement {
  public:
-  Statement(Connection& connection, std::string_view sql);
+  Statement(SqliteHandle& connection, std::string_view sql);
   ~Statement();
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;

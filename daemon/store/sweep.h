@@ -22,7 +22,7 @@ struct Sweep {
   std::string text;
   std::string except;
   // Called when it is over: kDone, kDiskFailed or kReadOnly. May be empty.
-  std::function<void(Verdict)> done;
+  std::function<void(OutcomeCode)> done;
 };
 
 // Deletes at most 128 keys with at most 512 KiB of values (but one at least) of those that the state `batch` on top of

@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxChangedBytes = 512 * 1024;
 inline constexpr std::size_t kMaxIdempotencyKey = 64;
 // Of the answers that are remembered for one owner of idempotency keys; one alone may have no more.
 inline constexpr std::size_t kMaxAnswerBytes = 256 * 1024;
-// Answers that are remembered for one owner.
+// KeptAnswers that are remembered for one owner.
 inline constexpr std::size_t kMaxAnswers = 1024;
 
 // What must hold between what the key has and what is given.
@@ -45,7 +45,7 @@ struct Operation {
   Lifetime lifetime = Lifetime::kPersistent;  // of a put
 };
 
-enum class Verdict : std::uint8_t {
+enum class OutcomeCode : std::uint8_t {
   kDone,
   kInvalid,     // too many steps, too many bytes, two writes of one key, no such key can be
   kKeysLimit,   // the writer's limits: nothing was done
@@ -63,7 +63,7 @@ struct OperationResult {
 };
 
 struct Outcome {
-  Verdict verdict = Verdict::kDone;
+  OutcomeCode code = OutcomeCode::kDone;
   // Why not kDone, to be shown.
   std::string reason;
   // Whether all comparisons held.
@@ -77,9 +77,7 @@ struct Outcome {
   bool replayed = false;
 };
 
-inline Outcome refused(Verdict verdict, std::string reason) {
-  return {.verdict = verdict, .reason = std::move(reason)};
-}
+inline Outcome refused(OutcomeCode code, std::string reason) { return {.code = code, .reason = std::move(reason)}; }
 
 struct Idempotency {
   // Whose keys these are: the VM; any text that no VM has for the host.

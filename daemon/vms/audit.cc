@@ -31,33 +31,34 @@ void Audit::call_denied(const Caller& caller, std::string_view call, const Verdi
   if (!may_write(caller, now)) return;
   const auto rule =
       verdict.rule == nullptr ? std::string("none") : verdict.rule->file + ":" + std::to_string(verdict.rule->line);
-  journal_.write(Level::kNotice, Event::kCallDenied, text,
+  journal_.write(Level::kNotice, MessageId::kCallDenied, text,
                  {{"VM", caller.name()}, {"CALL", call}, {"RULE", rule}, {"PEER", caller.peer_text()}});
 }
 
 void Audit::limit_reached(const Caller& caller, std::string_view text, TimePoint now) {
   if (!may_write(caller, now)) return;
-  journal_.write(Level::kWarning, Event::kLimitReached, text, {{"VM", caller.name()}, {"PEER", caller.peer_text()}});
+  journal_.write(Level::kWarning, MessageId::kLimitReached, text,
+                 {{"VM", caller.name()}, {"PEER", caller.peer_text()}});
 }
 
 void Audit::caller_refused(const Caller& caller, std::string_view text, TimePoint now) {
   if (!may_write(caller, now)) return;
   journal_.write(
-      Level::kWarning, Event::kCallerRefused,
+      Level::kWarning, MessageId::kCallerRefused,
       "refused a connection from " + caller.peer_text() + " to " + *caller.listener + ": " + std::string(text),
       {{"VM", caller.name()}, {"PEER", caller.peer_text()}, {"LISTENER", *caller.listener}});
 }
 
 void Audit::violation(const Caller& caller, std::string_view text, TimePoint now) {
   if (!may_write(caller, now)) return;
-  journal_.write(Level::kWarning, Event::kViolation,
+  journal_.write(Level::kWarning, MessageId::kViolation,
                  caller.title() + " broke the protocol, connection closed: " + std::string(text),
                  {{"VM", caller.name()}, {"PEER", caller.peer_text()}});
 }
 
 void Audit::report(const std::string& caller, Gate& gate) {
   const auto count = std::to_string(std::exchange(gate.held_back, 0));
-  journal_.write(Level::kWarning, Event::kRecordsLost,
+  journal_.write(Level::kWarning, MessageId::kRecordsLost,
                  count + " more records about " + caller + " were dropped: it causes too many",
                  {{"VM", caller}, {"COUNT", count}});
 }

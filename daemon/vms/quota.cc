@@ -1,7 +1,5 @@
 #include "daemon/vms/quota.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -26,9 +24,8 @@ Quota::~Quota() {
 }
 
 void Quota::die(const char* what, Resource resource, std::uint64_t amount) {
-  try_write(STDERR_FILENO, std::string("hostcalld: bug in the accounting of ") +
-                               kNames[static_cast<std::size_t>(resource)] + ": " + what + " (" +
-                               std::to_string(amount) + ")\n");
+  try_to_say(std::string("hostcalld: bug in the accounting of ") + kNames[static_cast<std::size_t>(resource)] + ": " +
+             what + " (" + std::to_string(amount) + ")\n");
   std::abort();
 }
 

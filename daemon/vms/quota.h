@@ -33,7 +33,7 @@ class Quota {
 
  private:
   friend class Charge;
-  bool take(Resource resource, std::uint64_t amount) {
+  [[nodiscard]] bool take(Resource resource, std::uint64_t amount) {
     if (amount > left(resource)) return false;
     take_anyway(resource, amount);
     return true;
@@ -74,17 +74,11 @@ class Charge {
     if (quota_ != nullptr) quota_->give(resource_, amount);
     amount_ -= amount;
   }
-  // Sets the amount, even above the limit, because the bytes exist already. False: it is above the limit.
-  bool set(std::uint64_t amount) {
-    if (amount <= amount_) {
-      shrink(amount_ - amount);
-      return true;
-    }
-    const auto more = amount - amount_;
-    if (try_grow(more)) return true;
-    quota_->take_anyway(resource_, more);
+  // Sets the amount, even above the limit, because the bytes exist already.
+  void set(std::uint64_t amount) {
+    if (amount <= amount_) return shrink(amount_ - amount);
+    if (quota_ != nullptr) quota_->take_anyway(resource_, amount - amount_);
     amount_ = amount;
-    return false;
   }
   void reset() { shrink(amount_); }
   std::uint64_t amount() const { return amount_; }
@@ -101,7 +95,7 @@ class TokenBucket {
   TokenBucket(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}
   // Takes so many tokens, all or none. Zero: granted; otherwise the time until they are there. More than the burst are
   // granted when it is unused; the rest is owed, and those who come next wait for it.
-  Duration take(TimePoint now, double amount = 1);
+  [[nodiscard]] Duration take(TimePoint now, double amount = 1);
   // Tokens there now.
   double left(TimePoint now) const { return std::max(0.0, balance(now)); }
 

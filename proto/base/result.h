@@ -33,7 +33,9 @@ class [[nodiscard]] Result {
   const T& value() const& { return std::get<0>(data_); }
   T&& value() && { return std::get<0>(std::move(data_)); }
   T* operator->() { return &value(); }
+  const T* operator->() const { return &value(); }
   T& operator*() & { return value(); }
+  const T& operator*() const& { return value(); }
   T&& operator*() && { return std::get<0>(std::move(data_)); }
   const Error& error() const& { return std::get<1>(data_); }
   Error&& error() && { return std::get<1>(std::move(data_)); }

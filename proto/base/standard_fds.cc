@@ -25,9 +25,11 @@ void open_standard_fds() {
   }
 }
 
-UniqueFd above_standard_fds(UniqueFd fd) {
-  if (!fd || fd.get() >= kFirstOther) return fd;
-  return UniqueFd::adopt(::fcntl(fd.get(), F_DUPFD_CLOEXEC, kFirstOther));
+Result<UniqueFd> adopt_above_standard_fds(int fd, std::string_view what) {
+  auto adopted = UniqueFd::adopt(fd);
+  if (adopted && fd < kFirstOther) adopted = UniqueFd::adopt(::fcntl(fd, F_DUPFD_CLOEXEC, kFirstOther));
+  if (!adopted) return Error::from_errno(std::string(what));
+  return adopted;
 }
 
 }  // namespace hostcall

@@ -1,6 +1,9 @@
 // Descriptors 0 to 2: whoever prints writes there whatever they are, so that they must never be anything else's.
 #pragma once
 
+#include <string_view>
+
+#include "proto/base/result.h"
 #include "proto/base/unique_fd.h"
 
 namespace hostcall {
@@ -9,8 +12,8 @@ namespace hostcall {
 // two fails as it would have. The first thing that a program does. Ends the process if the kernel refuses.
 void open_standard_fds();
 
-// The descriptor, or one for the same above 2 if it is below: for libraries, whose programs may have 0 to 2 closed.
-// Empty, with errno, if there is none.
-UniqueFd above_standard_fds(UniqueFd fd);
+// Adopts what a system call has just returned, -1 with errno for a failure that was `what`. A descriptor below 3 is
+// moved above 2: for libraries, whose programs may have 0 to 2 closed.
+Result<UniqueFd> adopt_above_standard_fds(int fd, std::string_view what);
 
 }  // namespace hostcall

@@ -17,4 +17,6 @@ bool try_write(int fd, std::string_view bytes) {
   return ::write(fd, bytes.data(), bytes.size()) >= 0;
 }
 
+void try_to_say(std::string_view text) { static_cast<void>(try_write(STDERR_FILENO, text)); }
+
 }  // namespace hostcall

@@ -71,9 +71,7 @@ Result<Address> from_raw(const RawAddress& raw) {
 
 Result<UniqueFd> open_socket(const Address& address) {
   const int family = address.family == Address::Family::kVsock ? AF_VSOCK : AF_UNIX;
-  auto fd = above_standard_fds(UniqueFd::adopt(::socket(family, kSocketFlags, 0)));
-  if (!fd) return Error::from_errno("socket for " + address.to_string());
-  return fd;
+  return adopt_above_standard_fds(::socket(family, kSocketFlags, 0), "socket for " + address.to_string());
 }
 
 // Whether a connect() to the path is refused, so that nobody listens there.
@@ -152,11 +150,10 @@ Result<Address> listening_address(int fd) {
 
 Result<UniqueFd> accept(int listener) {
   for (;;) {
-    auto fd = above_standard_fds(UniqueFd::adopt(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC)));
-    if (fd) return fd;
+    auto fd = adopt_above_standard_fds(::accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC), "accept");
     // The peer of this connection has gone; the next one may be there.
-    if (errno == EINTR || errno == ECONNABORTED) continue;
-    return Error::from_errno("accept");
+    if (!fd.ok() && (fd.error().code == EINTR || fd.error().code == ECONNABORTED)) continue;
+    return fd;
   }
 }
 

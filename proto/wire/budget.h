@@ -8,7 +8,7 @@ namespace hostcall::wire {
 class Budget {
  public:
   // False: the bytes must not be kept.
-  virtual bool try_charge(std::size_t bytes) = 0;
+  [[nodiscard]] virtual bool try_charge(std::size_t bytes) = 0;
   // Returns charged bytes.
   virtual void release(std::size_t bytes) = 0;
 

@@ -67,10 +67,10 @@ struct Extension {
   std::uint32_t connection_window = 0;
 };
 
-enum class SendOutcome : std::uint8_t {
-  kSent,
-  kBlocked,  // no credit or too much output; on_writable() follows
-  kEnded,    // the stream is cancelled or this side has closed it
+enum class [[nodiscard]] SendOutcome : std::uint8_t{
+    kSent,
+    kBlocked,  // no credit or too much output; on_writable() follows
+    kEnded,    // the stream is cancelled or this side has closed it
 };
 
 class Endpoint {
@@ -81,7 +81,7 @@ class Endpoint {
 
   // --- bytes ---
   // Takes received bytes and delivers their events. False: see violation().
-  bool receive(std::string_view bytes);
+  [[nodiscard]] bool receive(std::string_view bytes);
   // The input that receive() did not take because of pause_output_bytes, a view into the bytes of that call. Pass it
   // again, before later bytes, once output has been sent.
   std::string_view unread() const { return reader_.rest(); }

@@ -1,6 +1,7 @@
 #include "proto/wire/reader.h"
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 
 #include "proto/wire/crc32c.h"
@@ -60,7 +61,7 @@ std::optional<Frame> FrameReader::next_in_place() {
 
 std::optional<Frame> FrameReader::resume_partial() {
   if (partial_.size() < kHeaderBytes) {
-    take_partial(kHeaderBytes);
+    take_header();
     if (partial_.size() < kHeaderBytes) return std::nullopt;
     const auto header = decode_header(partial_.data());
     if (!check_length(header)) return std::nullopt;
@@ -72,6 +73,12 @@ std::optional<Frame> FrameReader::resume_partial() {
   if (partial_.size() < whole) return std::nullopt;
   partial_given_ = true;
   return complete(header, partial_.data());
+}
+
+// Takes as much of a frame's header as there is. Never refused: it is below kUnchargedBytes.
+void FrameReader::take_header() {
+  [[maybe_unused]] const bool taken = take_partial(kHeaderBytes);
+  assert(taken);
 }
 
 // Moves input to partial_ until it holds `want` bytes. False: the budget refused, and nothing was moved.
@@ -99,7 +106,7 @@ bool FrameReader::make_room(std::size_t bytes, std::size_t most) {
 // The input ends inside a frame: keeps its first part.
 std::optional<Frame> FrameReader::keep_rest() {
   if (input_.size() < kHeaderBytes) {
-    take_partial(kHeaderBytes);
+    take_header();
     return std::nullopt;
   }
   const auto header = decode_header(input_.data());

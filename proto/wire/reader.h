@@ -69,8 +69,9 @@ class FrameReader {
   };
 
   std::size_t trailer() const { return crc_ ? kCrcBytes : 0; }
-  bool take_partial(std::size_t want);
-  bool make_room(std::size_t bytes, std::size_t most);
+  void take_header();
+  [[nodiscard]] bool take_partial(std::size_t want);
+  [[nodiscard]] bool make_room(std::size_t bytes, std::size_t most);
   std::optional<Frame> next_slow();
   std::optional<Frame> next_in_place();
   std::optional<Frame> resume_partial();
@@ -79,7 +80,7 @@ class FrameReader {
   std::optional<Frame> resume_refused();
   void pass_over(std::string_view bytes);
   std::optional<Frame> complete(const FrameHeader& header, const char* frame);
-  bool check_crc(std::string_view frame);
+  [[nodiscard]] bool check_crc(std::string_view frame);
   bool check_length(const FrameHeader& header) { return header.length <= kMaxDataBytes || refuse_length(header); }
   bool refuse_length(const FrameHeader& header);
   void refuse_protocol();

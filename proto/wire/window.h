@@ -25,7 +25,7 @@ class SendWindow {
   bool open() const { return credit_ > 0; }
   void pay(std::int64_t cost) { credit_ -= cost; }
   // False: the peer granted more than a window may hold.
-  bool add(std::uint32_t credit) { return (credit_ += credit) <= kMaxCredit; }
+  [[nodiscard]] bool add(std::uint32_t credit) { return (credit_ += credit) <= kMaxCredit; }
 
  private:
   std::int64_t credit_;
@@ -35,7 +35,7 @@ class ReceiveWindow {
  public:
   explicit ReceiveWindow(std::uint32_t credit) : initial_(credit), credit_(credit) {}
   // False: the peer had no credit left.
-  bool take(std::int64_t cost) {
+  [[nodiscard]] bool take(std::int64_t cost) {
     if (credit_ <= 0) return false;
     credit_ -= cost;
     return true;

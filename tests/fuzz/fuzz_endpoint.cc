@@ -162,6 +162,12 @@ wire::Extension extension(std::uint64_t features) {
   return {.features = features & wire::kAllFeatures, .stream_window = 300u, .connection_window = 700u};
 }
 
+bool feed(Endpoint& endpoint, std::string_view bytes) {
+  const bool good = endpoint.receive(bytes);
+  require(good == !endpoint.violation(), "a violation is told");
+  return good;
+}
+
 void hostile(Choices& choices, Role role) {
   test::CountingBudget budget(2'000);
   {
@@ -182,7 +188,7 @@ void hostile(Choices& choices, Role role) {
         default: {
           const auto bytes = choices.take(choices.byte());
           fed += bytes.size();
-          require(side.endpoint.receive(bytes) == !side.endpoint.violation(), "a violation is told");
+          feed(side.endpoint, bytes);
         }
       }
       require(side.endpoint.open_streams() == side.owner.calls.size(),
@@ -222,9 +228,9 @@ void ids(Choices& choices) {
     auto* stream = side.pick(command >> 4);
     switch (command & 3) {
       case 0: stream == nullptr ? void() : side.finish(*stream, command >> 4); break;
-      case 1: side.endpoint.receive(frame(wire::FrameType::kData, id, wire::kRemoteClosed, {})); break;
+      case 1: feed(side.endpoint, frame(wire::FrameType::kData, id, wire::kRemoteClosed, {})); break;
       default:
-        if (side.endpoint.receive(request(id, command >> 4))) newest = std::max(newest, id);
+        if (feed(side.endpoint, request(id, command >> 4))) newest = std::max(newest, id);
     }
     require(side.endpoint.open_streams() == side.owner.calls.size(), "every open call has a stream of its own");
   }

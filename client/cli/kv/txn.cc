@@ -38,10 +38,10 @@ class Txn : public Verb {
  private:
   static v1::TxnRequest parse(const std::string& json) {
     v1::TxnRequest request;
-    std::string error;
-    const auto bytes = Schema::built_in().from_json(request.GetTypeName(), json, error);
-    if (!bytes) throw usage("the JSON is no " + request.GetTypeName() + ": " + escape_message(error));
-    request.ParseFromString(*bytes);
+    const auto bytes = Schema::built_in().from_json(request.GetTypeName(), json);
+    if (!bytes.ok())
+      throw usage("the JSON is no " + request.GetTypeName() + ": " + escape_message(bytes.error().message()));
+    request.ParseFromString(bytes.value());
     return request;
   }
   void name_in_full(v1::TxnRequest& request) const {

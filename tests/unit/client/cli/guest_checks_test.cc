@@ -16,11 +16,11 @@ constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kNow = 1'700'000'000 * kSecond;
 
 TEST(GuestChecks, AKernelWithoutVsockFails) {
-  EXPECT_EQ(check_vsock_family(0).state, State::kOk);
-  const auto finding = check_vsock_family(EAFNOSUPPORT);
+  EXPECT_EQ(check_vsock_family(done()).state, State::kOk);
+  const auto finding = check_vsock_family(Error{EAFNOSUPPORT, "socket"});
   EXPECT_EQ(finding.state, State::kFail);
   EXPECT_NE(finding.advice.find("modprobe"), std::string::npos);
-  EXPECT_EQ(check_vsock_family(EPERM).state, State::kFail);
+  EXPECT_EQ(check_vsock_family(Error{EPERM, "socket"}).state, State::kFail);
 }
 
 TEST(GuestChecks, AVsockDeviceWithItsDriverIsFine) {

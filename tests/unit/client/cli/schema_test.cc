@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hostcall/v1/session.pb.h"
+#include "tests/support/refusal.h"
 
 namespace hostcall::cli {
 namespace {
@@ -61,12 +62,11 @@ TEST(Schema, PrettyIsTheSameInSeveralLines) {
 }
 
 TEST(Schema, JsonBecomesTheMessage) {
-  std::string error;
   const auto bytes = Schema::built_in().from_json(
-      kWhoAmI, R"({"vmName": "web1", "tags": ["a", "b"], "session_id": 7, "registration": "9"})", error);
-  ASSERT_TRUE(bytes) << error;
+      kWhoAmI, R"({"vmName": "web1", "tags": ["a", "b"], "session_id": 7, "registration": "9"})");
+  ASSERT_TRUE(bytes.ok()) << test::refusal_of(bytes);
   v1::WhoAmIResponse message;
-  ASSERT_TRUE(message.ParseFromString(*bytes));
+  ASSERT_TRUE(message.ParseFromString(bytes.value()));
   EXPECT_EQ(message.vm_name(), "web1");
   EXPECT_EQ(message.tags_size(), 2);
   EXPECT_EQ(message.session_id(), 7U);
@@ -74,19 +74,18 @@ TEST(Schema, JsonBecomesTheMessage) {
 }
 
 TEST(Schema, BytesAreBase64) {
-  std::string error;
-  const auto bytes = Schema::built_in().from_json("hostcall.v1.PingRequest", R"({"payload": "aGk="})", error);
-  ASSERT_TRUE(bytes) << error;
+  const auto bytes = Schema::built_in().from_json("hostcall.v1.PingRequest", R"({"payload": "aGk="})");
+  ASSERT_TRUE(bytes.ok()) << test::refusal_of(bytes);
   v1::PingRequest message;
-  ASSERT_TRUE(message.ParseFromString(*bytes));
+  ASSERT_TRUE(message.ParseFromString(bytes.value()));
   EXPECT_EQ(message.payload(), "hi");
 }
 
 TEST(Schema, SaysWhatIsWrongWithTheJson) {
   for (const auto* json : {"", "{", "[1,2]", R"({"vmNane": "web1"})", R"({"cid": "many"})", R"({"cid": -1})"}) {
-    std::string error;
-    EXPECT_FALSE(Schema::built_in().from_json(kWhoAmI, json, error)) << json;
-    EXPECT_FALSE(error.empty()) << json;
+    const auto bytes = Schema::built_in().from_json(kWhoAmI, json);
+    ASSERT_FALSE(bytes.ok()) << json;
+    EXPECT_NE(bytes.error().message(), "") << json;
   }
 }
 

@@ -185,7 +185,7 @@ TEST(ChannelStream, ServerStreamGivesItsMessagesThenTheEnd) {
   auto script = extended_script();
   script.on_call = [](HostConnection& connection, SeenCall& call) {
     EXPECT_TRUE(call.closed);
-    for (const char* message : {"one", "two", ""}) connection.send(call, message);
+    for (const char* message : {"one", "two", ""}) EXPECT_EQ(connection.send(call, message), wire::SendOutcome::kSent);
     connection.close_stream(call);
   };
   Rig rig(script);
@@ -231,7 +231,7 @@ TEST(ChannelStream, ClosingBeforeTheConnectionStandsIsRemembered) {
 TEST(ChannelStream, BidiEchoAndAnErrorAtTheEnd) {
   auto script = extended_script();
   script.on_message = [](HostConnection& connection, SeenCall& call, std::string_view message) {
-    connection.send(call, message);
+    EXPECT_EQ(connection.send(call, message), wire::SendOutcome::kSent);
   };
   script.on_closed = [](HostConnection& connection, SeenCall& call) {
     connection.respond(call, {Code::kAborted, "enough", {}});
@@ -240,10 +240,10 @@ TEST(ChannelStream, BidiEchoAndAnErrorAtTheEnd) {
   rig.connect();
   TestCall stream("a.B/S", {}, Shape::kBidiStream);
   rig.begin(stream);
-  rig.channel->send(stream.call, std::string_view("ping"));
+  EXPECT_EQ(rig.channel->send(stream.call, std::string_view("ping")), wire::SendOutcome::kSent);
   rig.pump();
   EXPECT_THAT(take_all(rig, stream), ElementsAre("ping"));
-  rig.channel->send(stream.call, std::string_view("pong"));
+  EXPECT_EQ(rig.channel->send(stream.call, std::string_view("pong")), wire::SendOutcome::kSent);
   rig.channel->close_send(stream.call);
   rig.pump();
   EXPECT_THAT(take_all(rig, stream), ElementsAre("pong")) << "what came before the error is there";
@@ -293,7 +293,7 @@ TEST(ChannelStream, CreditOfAnEndedStreamGoesBackToTheConnection) {
   const std::string chunk(60 * 1024, 'c');
   auto script = extended_script();
   script.on_call = [&](HostConnection& connection, SeenCall& call) {
-    connection.send(call, chunk);
+    EXPECT_EQ(connection.send(call, chunk), wire::SendOutcome::kSent);
     connection.close_stream(call);
   };
   Rig rig(script);
@@ -313,7 +313,9 @@ TEST(ChannelStream, CreditOfAnEndedStreamGoesBackToTheConnection) {
 TEST(ChannelStream, AWindowFollowsCancelledStreamsToo) {
   const std::string chunk(60 * 1024, 'c');
   auto script = extended_script();
-  script.on_call = [&](HostConnection& connection, SeenCall& call) { connection.send(call, chunk); };
+  script.on_call = [&](HostConnection& connection, SeenCall& call) {
+    EXPECT_EQ(connection.send(call, chunk), wire::SendOutcome::kSent);
+  };
   Rig rig(script);
   rig.connect();
   for (int i = 0; i < 20; ++i) {
@@ -364,7 +366,7 @@ TEST(ChannelStream, APausedConnectionDoesNotWakeTheLoopAgainAndAgain) {
   rig.pump();
   EXPECT_FALSE(readable());
   auto& host = rig.host.connection();
-  for (int i = 0; i < 11; ++i) host.send(*host.find("S"), std::string(1024, 'x'));
+  for (int i = 0; i < 11; ++i) EXPECT_EQ(host.send(*host.find("S"), std::string(1024, 'x')), wire::SendOutcome::kSent);
   host.flush();
   EXPECT_TRUE(readable());
   rig.channel->process(rig.now);

@@ -23,7 +23,7 @@ void serve_call(HostConnection& connection, SeenCall& call) {
   for (int i = 0; i < 10; ++i) {
     v1::Chunk chunk;
     chunk.set_data(std::to_string(i));
-    connection.send(call, chunk.SerializeAsString());
+    if (connection.send(call, chunk.SerializeAsString()) != wire::SendOutcome::kSent) return connection.close();
   }
   connection.close_stream(call);
 }

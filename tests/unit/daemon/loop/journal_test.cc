@@ -23,11 +23,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr Event kAllEvents[] = {
-    Event::kStarted,      Event::kStopping,      Event::kReloaded,      Event::kReloadFailed,  Event::kVmAdded,
-    Event::kVmRemoved,    Event::kSessionOpened, Event::kSessionClosed, Event::kCallerRefused, Event::kCallDenied,
-    Event::kLimitReached, Event::kViolation,     Event::kRecordsLost,   Event::kStoreDiskFull, Event::kStoreRecovered,
-    Event::kStoreFailed,  Event::kSystemError};
+constexpr MessageId kAllMessages[] = {MessageId::kStarted,       MessageId::kStopping,      MessageId::kReloaded,
+                                      MessageId::kReloadFailed,  MessageId::kVmAdded,       MessageId::kVmRemoved,
+                                      MessageId::kSessionOpened, MessageId::kSessionClosed, MessageId::kCallerRefused,
+                                      MessageId::kCallDenied,    MessageId::kLimitReached,  MessageId::kViolation,
+                                      MessageId::kRecordsLost,   MessageId::kStoreDiskFull, MessageId::kStoreRecovered,
+                                      MessageId::kStoreFailed,   MessageId::kSystemError};
 
 // An environment variable for the time of a test; null: not set.
 class Environment {
@@ -88,10 +89,10 @@ class JournalSocket : public ::testing::Test {
 
 TEST_F(JournalSocket, ARecordHasItsFields) {
   Collector collector(path_);
-  journal().write(Level::kWarning, Event::kCallDenied, "no", {{"VM", "web1"}, {"CALL", "a.B/C"}});
+  journal().write(Level::kWarning, MessageId::kCallDenied, "no", {{"VM", "web1"}, {"CALL", "a.B/C"}});
   const std::map<std::string, std::string> expected = {{"MESSAGE", "no"},
                                                        {"PRIORITY", "4"},
-                                                       {"MESSAGE_ID", Journal::message_id(Event::kCallDenied)},
+                                                       {"MESSAGE_ID", Journal::message_id(MessageId::kCallDenied)},
                                                        {"SYSLOG_IDENTIFIER", "hostcalld"},
                                                        {"SYSLOG_FACILITY", "3"},
                                                        {"HOSTCALL_VM", "web1"},
@@ -101,7 +102,7 @@ TEST_F(JournalSocket, ARecordHasItsFields) {
 
 TEST_F(JournalSocket, GuestTextCannotForgeFields) {
   Collector collector(path_);
-  journal().write(Level::kInfo, Event::kSessionOpened, "x\nPRIORITY=0", {{"CLIENT", "evil\nHOSTCALL_VM=other\n"}});
+  journal().write(Level::kInfo, MessageId::kSessionOpened, "x\nPRIORITY=0", {{"CLIENT", "evil\nHOSTCALL_VM=other\n"}});
   const auto record = collector.next();
   EXPECT_EQ(record.at("MESSAGE"), "x\\x0aPRIORITY=0");
   EXPECT_EQ(record.at("PRIORITY"), "6");
@@ -111,7 +112,7 @@ TEST_F(JournalSocket, GuestTextCannotForgeFields) {
 
 TEST_F(JournalSocket, LongTextIsCut) {
   Collector collector(path_);
-  journal().write(Level::kInfo, Event::kSessionOpened, std::string(100000, 'm'),
+  journal().write(Level::kInfo, MessageId::kSessionOpened, std::string(100000, 'm'),
                   {{"CLIENT", std::string(100000, 'c')}});
   const auto record = collector.next();
   EXPECT_EQ(record.at("MESSAGE"), std::string(1024, 'm') + "...");
@@ -121,25 +122,25 @@ TEST_F(JournalSocket, LongTextIsCut) {
 TEST_F(JournalSocket, TheLevelHoldsBackWhatIsLessImportant) {
   Collector collector(path_);
   auto log = journal(Level::kNotice);
-  log.write(Level::kInfo, Event::kVmAdded, "unimportant");
+  log.write(Level::kInfo, MessageId::kVmAdded, "unimportant");
   EXPECT_EQ(collector.next_raw(), "");
-  log.write(Level::kNotice, Event::kVmAdded, "important");
+  log.write(Level::kNotice, MessageId::kVmAdded, "important");
   EXPECT_EQ(collector.next().at("MESSAGE"), "important");
   log.set_level(Level::kDebug);
-  log.write(Level::kDebug, Event::kVmAdded, "detail");
+  log.write(Level::kDebug, MessageId::kVmAdded, "detail");
   EXPECT_EQ(collector.next().at("MESSAGE"), "detail");
   EXPECT_EQ(log.lost(), 0u);
 }
 
 TEST_F(JournalSocket, LostRecordsAreCountedAndReportedWhenTheJournalIsBack) {
   auto log = journal();
-  for (int i = 0; i < 3; ++i) log.write(Level::kInfo, Event::kVmAdded, "nobody is there");
+  for (int i = 0; i < 3; ++i) log.write(Level::kInfo, MessageId::kVmAdded, "nobody is there");
   EXPECT_EQ(log.lost(), 3u);
   Collector collector(path_);
-  log.write(Level::kInfo, Event::kVmAdded, "first");
-  log.write(Level::kInfo, Event::kVmAdded, "second");
+  log.write(Level::kInfo, MessageId::kVmAdded, "first");
+  log.write(Level::kInfo, MessageId::kVmAdded, "second");
   const auto report = collector.next();
-  EXPECT_EQ(report.at("MESSAGE_ID"), Journal::message_id(Event::kRecordsLost));
+  EXPECT_EQ(report.at("MESSAGE_ID"), Journal::message_id(MessageId::kRecordsLost));
   EXPECT_EQ(report.at("HOSTCALL_LOST"), "3");
   EXPECT_THAT(report.at("MESSAGE"), HasSubstr("3 log records were lost"));
   EXPECT_EQ(collector.next().at("MESSAGE"), "first");
@@ -152,13 +153,13 @@ TEST_F(JournalSocket, AJournalThatHangsIsNotWaitedFor) {
   auto log = journal();
   int written = 0;
   while (log.lost() == 0 && written < 100000) {
-    log.write(Level::kInfo, Event::kVmAdded, "nobody reads");
+    log.write(Level::kInfo, MessageId::kVmAdded, "nobody reads");
     ++written;
   }
   ASSERT_EQ(log.lost(), 1u) << "a queue of datagrams is finite";
   while (!collector.next_raw().empty()) {
   }
-  log.write(Level::kInfo, Event::kVmAdded, "read again");
+  log.write(Level::kInfo, MessageId::kVmAdded, "read again");
   EXPECT_EQ(collector.next().at("HOSTCALL_LOST"), "1");
   EXPECT_EQ(collector.next().at("MESSAGE"), "read again");
 }
@@ -168,7 +169,7 @@ TEST_F(JournalSocket, ARestartedJournalIsFoundAgain) {
   { Collector collector(path_); }
   std::filesystem::remove(path_);
   Collector restarted(path_);
-  log.write(Level::kInfo, Event::kVmAdded, "hello");
+  log.write(Level::kInfo, MessageId::kVmAdded, "hello");
   EXPECT_EQ(restarted.next().at("MESSAGE"), "hello");
 }
 
@@ -198,13 +199,13 @@ class JournalPipe : public ::testing::Test {
 };
 
 TEST_F(JournalPipe, ARecordIsOneLine) {
-  journal().write(Level::kError, Event::kSystemError, "two\nlines", {{"VM", "web1"}});
+  journal().write(Level::kError, MessageId::kSystemError, "two\nlines", {{"VM", "web1"}});
   EXPECT_EQ(drain(), "two\\x0alines\n");
 }
 
 TEST_F(JournalPipe, UnderSystemdItHasAPriority) {
   const Environment systemd("INVOCATION_ID", "0123");
-  journal().write(Level::kError, Event::kSystemError, "text");
+  journal().write(Level::kError, MessageId::kSystemError, "text");
   EXPECT_EQ(drain(), "<3>text\n");
 }
 
@@ -213,12 +214,12 @@ TEST_F(JournalPipe, AFullPipeIsNotWaitedFor) {
   const std::string message(1000, 'x');
   int written = 0;
   while (log.lost() == 0 && written < 100000) {
-    log.write(Level::kInfo, Event::kVmAdded, message);
+    log.write(Level::kInfo, MessageId::kVmAdded, message);
     ++written;
   }
   ASSERT_EQ(log.lost(), 1u);
   drain();
-  log.write(Level::kInfo, Event::kVmAdded, "read again");
+  log.write(Level::kInfo, MessageId::kVmAdded, "read again");
   EXPECT_EQ(drain(), "1 log records were lost: the log's reader was too slow or absent\nread again\n");
 }
 
@@ -226,7 +227,7 @@ TEST_F(JournalPipe, AReaderThatIsGoneIsALoss) {
   read_.reset();
   ::signal(SIGPIPE, SIG_IGN);  // as the daemon does
   auto log = journal();
-  log.write(Level::kInfo, Event::kVmAdded, "text");
+  log.write(Level::kInfo, MessageId::kVmAdded, "text");
   EXPECT_EQ(log.lost(), 1u);
   ::signal(SIGPIPE, SIG_DFL);
 }
@@ -253,7 +254,7 @@ TEST(JournalStream, IsRecognisedByDeviceAndInode) {
 TEST(MessageIds, AreDistinctAndExplainedInTheCatalogue) {
   const auto catalogue = test::contents_of(SYSTEMD_SOURCE "/hostcall.catalog");
   std::map<std::string, int> seen;
-  for (const auto event : kAllEvents) {
+  for (const auto event : kAllMessages) {
     const std::string id = Journal::message_id(event);
     EXPECT_EQ(id.size(), 32u);
     EXPECT_EQ(id.find_first_not_of("0123456789abcdef"), std::string::npos) << id;
@@ -264,7 +265,7 @@ TEST(MessageIds, AreDistinctAndExplainedInTheCatalogue) {
   }
   std::size_t entries = 0;
   for (auto at = catalogue.find("\n-- "); at != std::string::npos; at = catalogue.find("\n-- ", at + 1)) ++entries;
-  EXPECT_EQ(entries, std::size(kAllEvents)) << "no explanation of an id that is gone";
+  EXPECT_EQ(entries, std::size(kAllMessages)) << "no explanation of an id that is gone";
 }
 
 TEST(Levels, HaveNames) {

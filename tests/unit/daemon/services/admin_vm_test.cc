@@ -237,14 +237,14 @@ TEST_F(AdminPurgeTest, IsAnsweredWhenTheKeysAreGoneFromTheDisk) {
   ASSERT_EQ(engine_.purges.size(), 1u);
   EXPECT_EQ(engine_.purges[0].vm, "gone");
   EXPECT_TRUE(is_quiet(*host));
-  engine_.purges[0].done(store::Verdict::kDone);
+  engine_.purges[0].done(store::OutcomeCode::kDone);
   settle();
   EXPECT_EQ(finish<VmRemove>(*host, stream).message.keys_deleted(), 2u);
 }
 
 TEST_F(AdminPurgeTest, SaysWhenTheDiskHasFailed) {
   const auto host = admin();
-  for (const auto verdict : {store::Verdict::kDiskFailed, store::Verdict::kReadOnly}) {
+  for (const auto verdict : {store::OutcomeCode::kDiskFailed, store::OutcomeCode::kReadOnly}) {
     const auto stream = start<VmRemove>(*host, remove_request("gone", true));
     engine_.purges.back().done(verdict);
     settle();
@@ -259,7 +259,7 @@ TEST_F(AdminPurgeTest, GoesOnWithoutItsCaller) {
   host.reset();
   settle();
   ASSERT_EQ(engine_.purges.size(), 1u);
-  engine_.purges[0].done(store::Verdict::kDone);
+  engine_.purges[0].done(store::OutcomeCode::kDone);
   settle();
 }
 

@@ -24,7 +24,7 @@ class ScriptedEngine final : public store::Engine {
   };
   struct Purge {
     std::string vm;
-    std::function<void(store::Verdict)> done;
+    std::function<void(store::OutcomeCode)> done;
   };
 
   // As process() would: answers the oldest transaction, or the purge.
@@ -51,7 +51,7 @@ class ScriptedEngine final : public store::Engine {
   std::unique_ptr<store::Watch> watch(const store::WatchOptions&, store::Watcher&) override { return nullptr; }
   void end_session(const std::string&) override {}
   void end_boots(const std::string&, const std::string&) override {}
-  void purge(const std::string& vm, std::function<void(store::Verdict)> done) override {
+  void purge(const std::string& vm, std::function<void(store::OutcomeCode)> done) override {
     purges.push_back({vm, std::move(done)});
   }
   int fd() const override { return -1; }

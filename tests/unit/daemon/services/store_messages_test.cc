@@ -10,7 +10,7 @@ namespace hostcall::daemon {
 namespace {
 
 using store::Operation;
-using store::Verdict;
+using store::OutcomeCode;
 using ::testing::HasSubstr;
 
 Caller caller_of(const std::string& boot_id = {}) {
@@ -189,18 +189,20 @@ TEST_F(StoreMessages, AComparisonWithoutSenseIsRefused) {
 }
 
 TEST_F(StoreMessages, EachVerdictHasItsCode) {
-  const auto status = [&](Verdict verdict) { return status_of(web, store::refused(verdict, "the reason")); };
-  EXPECT_TRUE(status(Verdict::kDone).ok());
-  expect_refused(status(Verdict::kInvalid), Code::kInvalidArgument, "the reason");
-  expect_refused(status(Verdict::kKeyReused), Code::kInvalidArgument, "the reason");
-  expect_refused(status(Verdict::kKeysLimit), Code::kResourceExhausted, "the limit store_keys (1000) is reached");
-  expect_refused(status(Verdict::kBytesLimit), Code::kResourceExhausted, "the limit store_bytes (4194304) is reached");
-  expect_refused(status(Verdict::kDiskFull), Code::kResourceExhausted, "nothing was written: the reason");
-  EXPECT_EQ(status(Verdict::kDiskFull).retry_after, seconds(1));
-  expect_refused(status(Verdict::kDiskFailed), Code::kUnavailable, "the outcome is unknown: the reason");
-  expect_refused(status(Verdict::kReadOnly), Code::kUnavailable, "nothing was written: the reason");
-  expect_refused(status_of(admin(), store::refused(Verdict::kKeysLimit, "")), Code::kResourceExhausted, "store_keys");
-  expect_refused(status(static_cast<Verdict>(99)), Code::kInternal, "the reason");
+  const auto status = [&](OutcomeCode code) { return status_of(web, store::refused(code, "the reason")); };
+  EXPECT_TRUE(status(OutcomeCode::kDone).ok());
+  expect_refused(status(OutcomeCode::kInvalid), Code::kInvalidArgument, "the reason");
+  expect_refused(status(OutcomeCode::kKeyReused), Code::kInvalidArgument, "the reason");
+  expect_refused(status(OutcomeCode::kKeysLimit), Code::kResourceExhausted, "the limit store_keys (1000) is reached");
+  expect_refused(status(OutcomeCode::kBytesLimit), Code::kResourceExhausted,
+                 "the limit store_bytes (4194304) is reached");
+  expect_refused(status(OutcomeCode::kDiskFull), Code::kResourceExhausted, "nothing was written: the reason");
+  EXPECT_EQ(status(OutcomeCode::kDiskFull).retry_after, seconds(1));
+  expect_refused(status(OutcomeCode::kDiskFailed), Code::kUnavailable, "the outcome is unknown: the reason");
+  expect_refused(status(OutcomeCode::kReadOnly), Code::kUnavailable, "nothing was written: the reason");
+  expect_refused(status_of(admin(), store::refused(OutcomeCode::kKeysLimit, "")), Code::kResourceExhausted,
+                 "store_keys");
+  expect_refused(status(static_cast<OutcomeCode>(99)), Code::kInternal, "the reason");
 }
 
 }  // namespace

@@ -8,7 +8,7 @@
 namespace hostcall::daemon {
 namespace {
 
-using store::Verdict;
+using store::OutcomeCode;
 using test::put_request;
 using v1::Store::Delete;
 using v1::Store::Put;
@@ -65,19 +65,19 @@ TEST_F(StoreWriteTest, SaysWhoWritesAndWithinWhichLimits) {
 
 TEST_F(StoreWriteTest, TellsEachFailureOfTheDisk) {
   const auto caller = guest("web1");
-  const auto put = [&](Verdict verdict) {
+  const auto put = [&](OutcomeCode code) {
     const auto stream = start<Put>(*caller, put_request("/self/k", "v"));
-    engine_.answer(store::refused(verdict, "the disk is ill"));
+    engine_.answer(store::refused(code, "the disk is ill"));
     settle();
     return finish<Put>(*caller, stream).status;
   };
-  const auto full = put(Verdict::kDiskFull);
+  const auto full = put(OutcomeCode::kDiskFull);
   expect_refused(full, Code::kResourceExhausted, "nothing was written: the disk is ill; make room on the host");
   EXPECT_EQ(full.retry_after, seconds(1));
   EXPECT_EQ(rig_.stats.calls_limited, 1u);
-  expect_refused(put(Verdict::kDiskFailed), Code::kUnavailable, "the outcome is unknown: the disk is ill");
-  expect_refused(put(Verdict::kReadOnly), Code::kUnavailable, "nothing was written: the disk is ill");
-  expect_refused(put(Verdict::kInvalid), Code::kInvalidArgument, "the disk is ill");
+  expect_refused(put(OutcomeCode::kDiskFailed), Code::kUnavailable, "the outcome is unknown: the disk is ill");
+  expect_refused(put(OutcomeCode::kReadOnly), Code::kUnavailable, "nothing was written: the disk is ill");
+  expect_refused(put(OutcomeCode::kInvalid), Code::kInvalidArgument, "the disk is ill");
 }
 
 TEST_F(StoreWriteTest, ACancelledWriteIsDropped) {
@@ -172,7 +172,7 @@ TEST_F(StoreWriteTest, ATransactionThatOnlyReadsNeverWaits) {
   EXPECT_EQ(response.revision(), 7);
   EXPECT_TRUE(response.results(0).has_get());
   EXPECT_TRUE(engine_.submitted.empty());
-  engine_.read_outcome = store::refused(Verdict::kInvalid, "no such thing");
+  engine_.read_outcome = store::refused(OutcomeCode::kInvalid, "no such thing");
   expect_refused(call<Txn>(*caller, request).status, Code::kInvalidArgument, "no such thing");
 }
 

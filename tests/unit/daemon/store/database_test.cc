@@ -46,8 +46,8 @@ class DatabaseTest : public testing::Test {
     auto draft = Draft::on(model);
     for (int i = 0; i < 1000; ++i) {
       auto one = Draft::on(draft);
-      ASSERT_EQ(evaluate(of_vm_a({put_of("/vm/a/" + std::to_string(i), std::string(100, 'x'))}), one).verdict,
-                Verdict::kDone);
+      ASSERT_EQ(evaluate(of_vm_a({put_of("/vm/a/" + std::to_string(i), std::string(100, 'x'))}), one).code,
+                OutcomeCode::kDone);
       draft.absorb(one);
     }
     Batch batch;
@@ -57,7 +57,7 @@ class DatabaseTest : public testing::Test {
     ASSERT_EQ(database.write(batch).kind, WriteResult::Kind::kCommitted);
   }
   void sql(const std::string& text) {
-    Connection connection(path);
+    SqliteHandle connection(path);
     connection.run(text);
   }
   std::string content() const { return test::contents_of(path); }
@@ -199,7 +199,7 @@ TEST_F(DatabaseTest, OlderVersionsAreMigratedStepByStep) {
   { std::ofstream file(path); }
   const char* const kSteps[] = {"CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (1)",
                                 "ALTER TABLE t ADD COLUMN b INTEGER DEFAULT 2", "UPDATE t SET b = b + a"};
-  Connection connection(path);
+  SqliteHandle connection(path);
   migrate(connection, SchemaSteps(kSteps).first(1));
   EXPECT_EQ(connection.integer("PRAGMA user_version"), 1);
   migrate(connection, kSteps);
@@ -213,10 +213,10 @@ TEST_F(DatabaseTest, AStepThatFailsChangesNothing) {
   { std::ofstream file(path); }
   const char* const kSteps[] = {"CREATE TABLE t (a INTEGER)", "INSERT INTO t VALUES (1); INSERT INTO none VALUES (1)"};
   {
-    Connection connection(path);
+    SqliteHandle connection(path);
     EXPECT_THROW(migrate(connection, kSteps), SqliteError);
   }
-  Connection connection(path);
+  SqliteHandle connection(path);
   EXPECT_EQ(connection.integer("PRAGMA user_version"), 1);
   EXPECT_EQ(connection.integer("SELECT count(*) FROM t"), 0);
 }

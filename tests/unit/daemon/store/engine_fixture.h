@@ -39,7 +39,7 @@ inline Outcome write(Engine& engine, Transaction transaction) {
   std::optional<Outcome> outcome;
   const auto ticket = engine.submit(std::move(transaction), [&](const Outcome& got) { outcome = got; });
   EXPECT_TRUE(run_until(engine, [&] { return outcome.has_value(); }));
-  return outcome.value_or(Outcome{.verdict = Verdict::kInvalid, .reason = "no answer"});
+  return outcome.value_or(Outcome{.code = OutcomeCode::kInvalid, .reason = "no answer"});
 }
 
 // Until nothing waits for a commit.

@@ -96,8 +96,8 @@ TEST_F(Evaluate, Sizes) {
   std::vector<Operation> operations;
   for (int i = 0; i < 128; ++i) operations.push_back(put_of("/vm/a/" + std::to_string(i), std::string(4096, 'x')));
   auto transaction = of_vm_a(operations);
-  EXPECT_EQ(run(transaction).verdict, Verdict::kDone) << "128 operations, 512 KiB";
-  EXPECT_EQ(run(transaction).verdict, Verdict::kInvalid) << "512 KiB written and as many replaced";
+  EXPECT_EQ(run(transaction).code, OutcomeCode::kDone) << "128 operations, 512 KiB";
+  EXPECT_EQ(run(transaction).code, OutcomeCode::kInvalid) << "512 KiB written and as many replaced";
   EXPECT_EQ(model.revision(), 1);
   transaction = of_vm_a(operations);
   transaction.compare = {{.key = "/vm/a/x"}};
@@ -110,10 +110,10 @@ TEST_F(Evaluate, RefusedAsAWhole) {
             "key \"/other/x\" is in no namespace");
   auto transaction = of_vm_a({put_of("/vm/a/x", "1", Lifetime::kBoot)});
   transaction.boot_holder.clear();
-  EXPECT_EQ(run(transaction).verdict, Verdict::kInvalid);
+  EXPECT_EQ(run(transaction).code, OutcomeCode::kInvalid);
   transaction = of_vm_a({put_of("/vm/a/x", "1", Lifetime::kSession)});
   transaction.session_holder.clear();
-  EXPECT_EQ(run(transaction).verdict, Verdict::kInvalid);
+  EXPECT_EQ(run(transaction).code, OutcomeCode::kInvalid);
   EXPECT_EQ(model.revision(), 0);
   EXPECT_EQ(model.index().size(), 0u);
 }
@@ -144,15 +144,15 @@ TEST_F(Evaluate, LimitsAreExact) {
     transaction.limits = limits;
     return transaction;
   };
-  EXPECT_EQ(run(limited({put_of("/vm/a/x", "123")}, {1, 10})).verdict, Verdict::kDone);
-  EXPECT_EQ(run(limited({put_of("/vm/a/x", "1234")}, {1, 10})).verdict, Verdict::kBytesLimit);
-  EXPECT_EQ(run(limited({put_of("/vm/a/y", "")}, {1, 100})).verdict, Verdict::kKeysLimit);
-  EXPECT_EQ(run(limited({put_of("/shared/y", "")}, {1, 100})).verdict, Verdict::kKeysLimit);
-  EXPECT_EQ(run(limited({put_of("/vm/a/y", "123"), delete_of("/vm/a/x")}, {1, 10})).verdict, Verdict::kDone)
+  EXPECT_EQ(run(limited({put_of("/vm/a/x", "123")}, {1, 10})).code, OutcomeCode::kDone);
+  EXPECT_EQ(run(limited({put_of("/vm/a/x", "1234")}, {1, 10})).code, OutcomeCode::kBytesLimit);
+  EXPECT_EQ(run(limited({put_of("/vm/a/y", "")}, {1, 100})).code, OutcomeCode::kKeysLimit);
+  EXPECT_EQ(run(limited({put_of("/shared/y", "")}, {1, 100})).code, OutcomeCode::kKeysLimit);
+  EXPECT_EQ(run(limited({put_of("/vm/a/y", "123"), delete_of("/vm/a/x")}, {1, 10})).code, OutcomeCode::kDone)
       << "only what the whole transaction leaves counts";
-  EXPECT_EQ(run(limited({put_of("/vm/a/y", "12")}, {0, 0})).verdict, Verdict::kDone)
+  EXPECT_EQ(run(limited({put_of("/vm/a/y", "12")}, {0, 0})).code, OutcomeCode::kDone)
       << "over limits that were lowered, less is always allowed";
-  EXPECT_EQ(run(limited({put_of("/vm/a/y", "123")}, {0, 0})).verdict, Verdict::kBytesLimit);
+  EXPECT_EQ(run(limited({put_of("/vm/a/y", "123")}, {0, 0})).code, OutcomeCode::kBytesLimit);
 }
 
 TEST_F(Evaluate, TwoDraftsOfOneBatch) {

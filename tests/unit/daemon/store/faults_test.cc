@@ -203,7 +203,7 @@ TEST_F(DiskFaults, WhatSessionsHeldGoesWhenThereIsRoomAgain) {
   {
     LocalEngine engine({.path = path}, owner);
     auto transaction = of_vm_a({put_of(first_key(0), "1", Lifetime::kSession)});
-    ASSERT_EQ(write(engine, transaction).verdict, Verdict::kDone);
+    ASSERT_EQ(write(engine, transaction).code, OutcomeCode::kDone);
   }
   control("full");
   const auto process = start(faults(), {"FULL", "idle"});

@@ -93,7 +93,7 @@ TEST_F(LocalEngineTest, ABatchIsBounded) {
 
 TEST_F(LocalEngineTest, WithoutAChangeThereIsNoCommit) {
   EXPECT_EQ(remove("/vm/a/none").revision, 0);
-  EXPECT_EQ(write(*engine, of_vm_a({get_of("/vm/a/none")})).verdict, Verdict::kDone);
+  EXPECT_EQ(write(*engine, of_vm_a({get_of("/vm/a/none")})).code, OutcomeCode::kDone);
   EXPECT_EQ(engine->stats().commits, 0u);
 }
 
@@ -145,7 +145,7 @@ TEST_F(LocalEngineTest, ARepetitionGetsTheFirstAnswer) {
   EXPECT_TRUE(again.replayed);
   EXPECT_EQ(again.answer, "1");
   EXPECT_EQ(value_of(*engine, "/vm/a/x"), "other") << "not done twice";
-  EXPECT_EQ(write(*engine, once("k", {put_of("/vm/a/x", "3")}, "g")).verdict, Verdict::kKeyReused);
+  EXPECT_EQ(write(*engine, once("k", {put_of("/vm/a/x", "3")}, "g")).code, OutcomeCode::kKeyReused);
   open();
   again = write(*engine, once("k", {put_of("/vm/a/x", "1")}));
   EXPECT_TRUE(again.replayed) << "after a restart, too";
@@ -189,7 +189,7 @@ TEST_F(LocalEngineTest, ForgottenAnswersGoFromTheDisk) {
 TEST_F(LocalEngineTest, ALongAnswerIsRefused) {
   auto transaction = once("k", {put_of("/vm/a/x", "")});
   transaction.idempotency->encode = [](const Outcome&) { return std::string(kMaxAnswerBytes + 1, 'x'); };
-  EXPECT_EQ(write(*engine, transaction).verdict, Verdict::kInvalid);
+  EXPECT_EQ(write(*engine, transaction).code, OutcomeCode::kInvalid);
   EXPECT_EQ(engine->revision(), 0);
 }
 
@@ -199,18 +199,17 @@ TEST_F(LocalEngineTest, LimitsHoldWithinABatchAndAfterAReload) {
     transaction.limits = OwnerLimits{2, 1000};
     return transaction;
   };
-  std::vector<Verdict> verdicts;
+  std::vector<OutcomeCode> verdicts;
   std::vector<std::unique_ptr<Ticket>> tickets;
   for (const auto* key : {"/vm/a/1", "/shared/2", "/vm/a/3"})
-    tickets.push_back(
-        engine->submit(limited(key), [&](const Outcome& outcome) { verdicts.push_back(outcome.verdict); }));
+    tickets.push_back(engine->submit(limited(key), [&](const Outcome& outcome) { verdicts.push_back(outcome.code); }));
   ASSERT_TRUE(run_until(*engine, [&] { return verdicts.size() == 3; }));
-  EXPECT_EQ(verdicts, (std::vector<Verdict>{Verdict::kDone, Verdict::kDone, Verdict::kKeysLimit}));
+  EXPECT_EQ(verdicts, (std::vector<OutcomeCode>{OutcomeCode::kDone, OutcomeCode::kDone, OutcomeCode::kKeysLimit}));
   open();
   EXPECT_EQ(engine->usage("a"), (Usage{2, 7 + 9}));
-  EXPECT_EQ(write(*engine, limited("/vm/a/3")).verdict, Verdict::kKeysLimit);
+  EXPECT_EQ(write(*engine, limited("/vm/a/3")).code, OutcomeCode::kKeysLimit);
   remove("/shared/2");
-  EXPECT_EQ(write(*engine, limited("/vm/a/3")).verdict, Verdict::kDone);
+  EXPECT_EQ(write(*engine, limited("/vm/a/3")).code, OutcomeCode::kDone);
 }
 
 TEST_F(LocalEngineTest, ScansPrefixesInOrder) {
@@ -269,10 +268,10 @@ TEST_F(LocalEngineTest, PurgeTakesManyKeysAndForgetsAnswers) {
   }
   write(*engine, once("k", {put_of("/shared/x", "")}));
   put("/vm/ab/x", "");
-  std::optional<Verdict> verdict;
-  engine->purge("a", [&](Verdict got) { verdict = got; });
-  ASSERT_TRUE(run_until(*engine, [&] { return verdict.has_value(); }));
-  EXPECT_EQ(verdict, Verdict::kDone);
+  std::optional<OutcomeCode> code;
+  engine->purge("a", [&](OutcomeCode got) { code = got; });
+  ASSERT_TRUE(run_until(*engine, [&] { return code.has_value(); }));
+  EXPECT_EQ(code, OutcomeCode::kDone);
   EXPECT_EQ(keys("/"), (std::vector<std::string>{"/shared/x", "/vm/ab/x"}));
   EXPECT_EQ(engine->stats().answers, 0u);
   open();

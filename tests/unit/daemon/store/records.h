@@ -30,7 +30,7 @@ inline Transaction of_vm_a(std::vector<Operation> operations) {
 inline Outcome commit(Model& model, const Transaction& transaction) {
   auto draft = Draft::on(model);
   auto outcome = evaluate(transaction, draft);
-  if (outcome.verdict != Verdict::kDone || draft.events().empty()) return outcome;
+  if (outcome.code != OutcomeCode::kDone || draft.events().empty()) return outcome;
   Batch batch;
   batch.events = draft.events();
   batch.revision = outcome.revision;

@@ -30,12 +30,12 @@ struct LoudOwner final : EngineOwner {
   void on_disk_failed(const std::string&) override { say("owner failed"); }
 };
 
-const char* name_of(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kDone: return "done";
-    case Verdict::kDiskFull: return "full";
-    case Verdict::kDiskFailed: return "failed";
-    case Verdict::kReadOnly: return "read-only";
+const char* name_of(OutcomeCode code) {
+  switch (code) {
+    case OutcomeCode::kDone: return "done";
+    case OutcomeCode::kDiskFull: return "full";
+    case OutcomeCode::kDiskFailed: return "failed";
+    case OutcomeCode::kReadOnly: return "read-only";
     default: return "other";
   }
 }
@@ -86,10 +86,10 @@ class Load {
 
   void settled(int i, const Outcome& outcome) {
     auto& writer = writers_[i];
-    if (outcome.verdict == Verdict::kDone) {
+    if (outcome.code == OutcomeCode::kDone) {
       say("ack " + std::to_string(i) + " " + std::to_string(++writer.count));
     } else {
-      say(std::string("refused ") + name_of(outcome.verdict) + " " + std::to_string(number_at(engine_, first_key(i))));
+      say(std::string("refused ") + name_of(outcome.code) + " " + std::to_string(number_at(engine_, first_key(i))));
       std::this_thread::sleep_for(milliseconds(5));
     }
     submit(i);

@@ -26,7 +26,7 @@ void put(Model& model, const std::string& key, Lifetime lifetime, const std::str
   auto transaction = of_vm_a({put_of(key, "v", lifetime)});
   transaction.boot_holder = boot;
   transaction.session_holder = session;
-  ASSERT_EQ(commit(model, transaction).verdict, Verdict::kDone);
+  ASSERT_EQ(commit(model, transaction).code, OutcomeCode::kDone);
 }
 
 class SweepTest : public testing::Test {
@@ -82,7 +82,7 @@ TEST_F(SweepTest, SeesWhatTheBatchHasWritten) {
   auto draft = Draft::on(batch);
   const auto outcome =
       evaluate(of_vm_a({put_of("/vm/a/late", "", Lifetime::kSession), delete_of("/vm/a/session1")}), draft);
-  ASSERT_EQ(outcome.verdict, Verdict::kDone);
+  ASSERT_EQ(outcome.code, OutcomeCode::kDone);
   batch.absorb(draft);
   EXPECT_TRUE(sweep_step({.kind = Sweep::Kind::kSession, .text = "s1"}, model, batch));
   EXPECT_EQ(batch.find("/vm/a/late"), nullptr);

@@ -64,12 +64,15 @@ TEST(StandardFds, AnOpenOneIsLeftAlone) {
 TEST(StandardFds, ALibrarysDescriptorIsMovedAway) {
   EXPECT_EQ(in_child(6,
                      [] {
-                       const auto fd = above_standard_fds(UniqueFd::adopt(::socket(AF_UNIX, SOCK_STREAM, 0)));
-                       const bool is_above = fd.get() >= 3 && (::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0;
+                       const auto made = adopt_above_standard_fds(::socket(AF_UNIX, SOCK_STREAM, 0), "socket");
+                       if (!made.ok()) return 2;
+                       const int fd = made.value().get();
+                       const bool is_above = fd >= 3 && (::fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0;
                        return is_above && ::fcntl(1, F_GETFD) < 0 ? 0 : 1;
                      }),
             0);
-  EXPECT_FALSE(above_standard_fds(UniqueFd()));
+  errno = EMFILE;
+  EXPECT_EQ(adopt_above_standard_fds(-1, "socket").error().message(), "socket: Too many open files");
 }
 
 TEST(TryWrite, NeverWaitsForAReader) {

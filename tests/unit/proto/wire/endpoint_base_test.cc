@@ -32,7 +32,7 @@ TEST(EndpointBase, OutputAboveTheWatermarkBlocksAndDrainingWakes) {
   Peer server({.role = Role::kServer, .output_watermark = kWatermark});
   Stream* stream = nullptr;
   server.events.react = [&](std::string_view, Stream* opened) { stream = opened; };
-  server.endpoint.receive(request(1));
+  EXPECT_TRUE(server.endpoint.receive(request(1)));
   EXPECT_EQ(server.endpoint.send_data(*stream, message(5'000)), SendOutcome::kSent) << "a whole message, then no more";
   EXPECT_EQ(server.endpoint.send_data(*stream, message(1)), SendOutcome::kBlocked);
   server.endpoint.output().consume(5'010 - kWatermark);
@@ -51,7 +51,7 @@ TEST(EndpointBase, AnswersAndEndsAreNeverBlocked) {
     if (stream->id() == 5) return server.endpoint.close_stream(*stream);
     server.endpoint.respond(*stream, {}, "answer"sv);
   };
-  server.endpoint.receive(request(1) + request(3) + request(5));
+  EXPECT_TRUE(server.endpoint.receive(request(1) + request(3) + request(5)));
   EXPECT_EQ(take_frames(server.endpoint), (Log{"Response 1 #8", "Response 3 #8", "Data 5 #0"}));
 }
 
@@ -61,7 +61,7 @@ TEST(EndpointBase, StreamsAboveTheWatermarkTakeTurns) {
   server.events.react = [&](std::string_view, Stream* stream) {
     while (server.endpoint.send_data(*stream, "m"sv) == SendOutcome::kSent) turns.push_back(stream->id());
   };
-  server.endpoint.receive(request(1) + request(3) + request(5));
+  EXPECT_TRUE(server.endpoint.receive(request(1) + request(3) + request(5)));
   while (turns.size() < 12) {
     take_output(server.endpoint);
     server.endpoint.output_drained();
@@ -90,7 +90,7 @@ TEST(EndpointBase, SaysNothingOfTheExtension) {
   server.endpoint.send_ping(1);
   server.endpoint.send_goaway(GoawayReason::kShutdown, 0, "stops");
   EXPECT_TRUE(server.endpoint.output().empty());
-  server.endpoint.receive(request(1));
+  EXPECT_TRUE(server.endpoint.receive(request(1)));
   EXPECT_EQ(server.events.log, Log{"request 1 a.B/C"}) << "its caller could not know: the owner has to answer";
 }
 
@@ -99,7 +99,7 @@ TEST(EndpointBase, ConsumingGrantsNothing) {
   server.events.react = [&](std::string_view event, Stream* stream) {
     if (event == "data") server.endpoint.consumed(*stream, 1);
   };
-  server.endpoint.receive(request(1, kRemoteOpen) + data(1, "x"));
+  EXPECT_TRUE(server.endpoint.receive(request(1, kRemoteOpen) + data(1, "x")));
   EXPECT_TRUE(server.endpoint.output().empty());
 }
 

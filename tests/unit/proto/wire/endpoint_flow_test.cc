@@ -151,8 +151,9 @@ TEST_F(Flow, TheConnectionWindowSurvivesCallsThatEndEarly) {
 TEST_F(Flow, TheConnectionWindowSurvivesCancelledCalls) {
   pair.enable(windows(1'000, 1'000));
   pair.server.events.react = [&](std::string_view event, Stream* stream) {
-    if (event == "request")
-      for (int i = 0; i < 3; ++i) server.send_data(*stream, message(300));
+    if (event == "request") {
+      for (int i = 0; i < 3; ++i) EXPECT_EQ(server.send_data(*stream, message(300)), SendOutcome::kSent);
+    }
     if (event == "cancel") server.forget(*stream);
   };
   for (int call = 0; call < 50; ++call) {
@@ -206,7 +207,7 @@ TEST_F(Flow, AStreamWithoutCreditDoesNotHoldOthersUp) {
   EXPECT_EQ(send(full, 100), SendOutcome::kBlocked);
   EXPECT_EQ(send(other, 100), SendOutcome::kSent);
   EXPECT_EQ(send(other, 100), SendOutcome::kBlocked);
-  client.receive(frame(FrameType::kWindow, other.id(), 0, be32(500)));
+  EXPECT_TRUE(client.receive(frame(FrameType::kWindow, other.id(), 0, be32(500))));
   EXPECT_EQ(pair.client.events.log, Log{"writable 3"});
 }
 
@@ -218,8 +219,8 @@ TEST_F(Flow, ACancelledStreamIsNotWoken) {
     EXPECT_EQ(server.endpoint.send_data(*stream, "0123456789"sv), SendOutcome::kSent);
     EXPECT_EQ(server.endpoint.send_data(*stream, "more"sv), SendOutcome::kBlocked);
   };
-  server.endpoint.receive(request(1) + frame(FrameType::kCancel, 1, 0, be32(1)) +
-                          frame(FrameType::kWindow, 1, 0, be32(1'000)));
+  EXPECT_TRUE(server.endpoint.receive(request(1) + frame(FrameType::kCancel, 1, 0, be32(1)) +
+                                      frame(FrameType::kWindow, 1, 0, be32(1'000))));
   EXPECT_EQ(server.events.log, (Log{"request 1 a.B/C", "cancel 1 CANCELLED"}));
 }
 
@@ -229,7 +230,8 @@ TEST_F(Flow, ACancelledStreamIsGrantedNothing) {
   server.events.react = [&](std::string_view event, Stream* stream) {
     if (event == "cancel") server.endpoint.consumed(*stream, 90);
   };
-  server.endpoint.receive(request(1, kRemoteOpen) + data(1, message(90)) + frame(FrameType::kCancel, 1, 0, be32(1)));
+  EXPECT_TRUE(server.endpoint.receive(request(1, kRemoteOpen) + data(1, message(90)) +
+                                      frame(FrameType::kCancel, 1, 0, be32(1))));
   EXPECT_EQ(take_frames(server.endpoint), Log{"Window 0 #4"})
       << "the connection's credit comes back, the stream is silent";
 }
@@ -240,7 +242,7 @@ TEST_F(Flow, ASideThatWasClosedIsNotWoken) {
   EXPECT_EQ(send(stream, 100), SendOutcome::kSent);
   EXPECT_EQ(send(stream, 100), SendOutcome::kBlocked);
   client.close_send(stream);
-  client.receive(frame(FrameType::kWindow, 1, 0, be32(500)));
+  EXPECT_TRUE(client.receive(frame(FrameType::kWindow, 1, 0, be32(500))));
   EXPECT_TRUE(pair.client.events.log.empty());
 }
 

@@ -148,7 +148,7 @@ TEST(EndpointViolation, InitialWindowsOutOfRange) {
 
 TEST(EndpointViolation, LeavesNoCallBehindThatItsOwnerDoesNotKnow) {
   Peer server({});
-  server.endpoint.receive(frame(FrameType::kRequest, 1, 0, "\x0a\xff"));
+  EXPECT_TRUE(server.endpoint.receive(frame(FrameType::kRequest, 1, 0, "\x0a\xff")));
   EXPECT_EQ(server.endpoint.open_streams(), 0u);
 }
 
@@ -271,7 +271,7 @@ TEST(EndpointRefused, TheBudgetIsAskedForTheWholeConnection) {
     const auto bytes = request(1, kRemoteOpen) + data(1, std::string(5'000, 'x'));
     for (const char byte : bytes) ASSERT_TRUE(server.endpoint.receive({&byte, 1}));
     EXPECT_EQ(server.events.log, (Log{"request 1 a.B/C open", "refused 1 no budget, type 3"}));
-    server.endpoint.receive(data(1, std::string(900, 'x')).substr(0, 800));
+    EXPECT_TRUE(server.endpoint.receive(data(1, std::string(900, 'x')).substr(0, 800)));
     EXPECT_GT(budget.charged(), 0u);
     EXPECT_TRUE(server.endpoint.mid_frame());
   }

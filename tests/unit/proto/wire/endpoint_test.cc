@@ -141,7 +141,7 @@ TEST_P(Shapes, AnErrorMayFollowStreamedData) {
 TEST(Endpoint, TheLastMessageMayCloseItsSide) {
   Pair pair;
   pair.client.endpoint.open(kCall, {}, Shape::kServerStream);
-  pair.client.endpoint.receive(test::data(1, "last", kRemoteClosed));
+  EXPECT_TRUE(pair.client.endpoint.receive(test::data(1, "last", kRemoteClosed)));
   EXPECT_EQ(pair.client.events.log, (Log{"data 1 last", "closed 1"}));
   EXPECT_EQ(pair.client.endpoint.open_streams(), 0u);
 }
@@ -149,7 +149,8 @@ TEST(Endpoint, TheLastMessageMayCloseItsSide) {
 TEST(Endpoint, AnEmptyFrameIsAMessageUnlessItIsMarkedOrCloses) {
   Peer client({.role = Role::kClient});
   client.endpoint.open(kCall, {}, Shape::kServerStream);
-  client.endpoint.receive(test::data(1, "") + test::data(1, "", kNoData) + test::data(1, "", kRemoteClosed));
+  EXPECT_TRUE(
+      client.endpoint.receive(test::data(1, "") + test::data(1, "", kNoData) + test::data(1, "", kRemoteClosed)));
   EXPECT_EQ(client.events.log, (Log{"data 1", "closed 1"}));
 }
 

@@ -32,7 +32,7 @@ struct Client : Peer {
 struct Server : Peer {
   explicit Server(std::uint32_t id, std::uint8_t flags = 0) : Peer({}) {
     events.react = [this](std::string_view, Stream* opened) { stream = opened; };
-    endpoint.receive(test::request(id, flags));
+    EXPECT_TRUE(endpoint.receive(test::request(id, flags)));
   }
   Stream* stream = nullptr;
 };
@@ -54,9 +54,10 @@ std::string sent_data(std::uint64_t more_features = 0) {
   auto& stream = client.call(Shape::kClientStream);
   take_output(client.endpoint);
   if (more_features != 0) client.endpoint.enable({.features = more_features});
-  client.endpoint.send_data(stream,
-                            "\x0a\x03"
-                            "abc"sv);
+  EXPECT_EQ(client.endpoint.send_data(stream,
+                                      "\x0a\x03"
+                                      "abc"sv),
+            SendOutcome::kSent);
   return take_output(client.endpoint);
 }
 
@@ -148,7 +149,7 @@ TEST(GoldenEncode, ExtensionFrames) {
 
   Server server(7);
   server.endpoint.enable(kAll);
-  server.endpoint.receive(from_hex(golden::kPing));
+  EXPECT_TRUE(server.endpoint.receive(from_hex(golden::kPing)));
   EXPECT_EQ(take_output(server.endpoint), from_hex(golden::kPong));
   server.endpoint.send_goaway(GoawayReason::kShutdown, 2'000, "hostcalld stops");
   EXPECT_EQ(take_output(server.endpoint), from_hex(golden::kGoaway));
@@ -163,7 +164,8 @@ TEST(GoldenEncode, Windows) {
   // A quarter of the stream's window, in one message each; the fourth makes a quarter of the connection's.
   for (const std::uint32_t id : {1u, 3u, 5u, 7u}) {
     take_output(server.endpoint);
-    server.endpoint.receive(test::request(id, kRemoteOpen) + test::data(id, std::string(32'768 - kDataFrameCost, 'x')));
+    EXPECT_TRUE(server.endpoint.receive(test::request(id, kRemoteOpen) +
+                                        test::data(id, std::string(32'768 - kDataFrameCost, 'x'))));
   }
   EXPECT_EQ(take_output(server.endpoint), from_hex(golden::kWindowStream) + from_hex(golden::kWindowConnection));
 }

@@ -1,17 +1,17 @@
-#include "daemon/store/answers.h"
+#include "daemon/store/kept_answers.h"
 
 #include "daemon/store/transaction.h"
 
 namespace hostcall::daemon::store {
 
-AnswerRef Answers::find(const std::string& owner, const std::string& key) const {
+KeptAnswerRef KeptAnswers::find(const std::string& owner, const std::string& key) const {
   const auto owned = owners_.find(owner);
   if (owned == owners_.end()) return nullptr;
   const auto at = owned->second.by_key.find(key);
   return at == owned->second.by_key.end() ? nullptr : at->second;
 }
 
-void Answers::add(const AnswerRef& answer) {
+void KeptAnswers::add(const KeptAnswerRef& answer) {
   next_number_ = answer->number + 1;
   auto& owned = owners_[answer->owner];
   owned.by_number.emplace(answer->number, answer);
@@ -26,9 +26,9 @@ void Answers::add(const AnswerRef& answer) {
   }
 }
 
-void Answers::forget_owner(const std::string& owner) { owners_.erase(owner); }
+void KeptAnswers::forget_owner(const std::string& owner) { owners_.erase(owner); }
 
-std::size_t Answers::size() const {
+std::size_t KeptAnswers::size() const {
   std::size_t size = 0;
   for (const auto& [owner, owned] : owners_) size += owned.by_number.size();
   return size;

@@ -1,5 +1,5 @@
-// Answers: found by owner and key, the newest kept by count and by bytes.
-#include "daemon/store/answers.h"
+// KeptAnswers: found by owner and key, the newest kept by count and by bytes.
+#include "daemon/store/kept_answers.h"
 
 #include <gtest/gtest.h>
 
@@ -8,21 +8,21 @@
 namespace hostcall::daemon::store {
 namespace {
 
-void add(Answers& answers, const std::string& owner, const std::string& key, std::size_t bytes = 1) {
-  answers.add(std::make_shared<const Answer>(
-      Answer{answers.next_number(), owner, key, "fingerprint", std::string(bytes, 'x')}));
+void add(KeptAnswers& answers, const std::string& owner, const std::string& key, std::size_t bytes = 1) {
+  answers.add(std::make_shared<const KeptAnswer>(
+      KeptAnswer{answers.next_number(), owner, key, "fingerprint", std::string(bytes, 'x')}));
 }
 
-TEST(Answers, AreFoundByOwnerAndKey) {
-  Answers answers;
+TEST(KeptAnswers, AreFoundByOwnerAndKey) {
+  KeptAnswers answers;
   add(answers, "a", "k");
   ASSERT_NE(answers.find("a", "k"), nullptr);
   EXPECT_EQ(answers.find("b", "k"), nullptr);
   EXPECT_EQ(answers.find("a", "l"), nullptr);
 }
 
-TEST(Answers, TheOldestAreForgottenByCount) {
-  Answers answers;
+TEST(KeptAnswers, TheOldestAreForgottenByCount) {
+  KeptAnswers answers;
   for (std::size_t i = 0; i <= kMaxAnswers; ++i) add(answers, "a", std::to_string(i));
   add(answers, "b", "0");
   EXPECT_EQ(answers.size(), kMaxAnswers + 1);
@@ -32,16 +32,16 @@ TEST(Answers, TheOldestAreForgottenByCount) {
   EXPECT_EQ(answers.stale(), std::vector<std::int64_t>{1});
 }
 
-TEST(Answers, TheOldestAreForgottenByBytes) {
-  Answers answers;
+TEST(KeptAnswers, TheOldestAreForgottenByBytes) {
+  KeptAnswers answers;
   for (const auto* key : {"1", "2", "3"}) add(answers, "a", key, kMaxAnswerBytes / 2);
   EXPECT_EQ(answers.find("a", "1"), nullptr);
   EXPECT_NE(answers.find("a", "2"), nullptr);
   EXPECT_NE(answers.find("a", "3"), nullptr);
 }
 
-TEST(Answers, OfOneOwnerGoTogether) {
-  Answers answers;
+TEST(KeptAnswers, OfOneOwnerGoTogether) {
+  KeptAnswers answers;
   add(answers, "a", "k");
   add(answers, "b", "k");
   answers.forget_owner("a");

@@ -1,4 +1,4 @@
-// Answers: what writes with an idempotency key were answered, so that a repetition is not done twice. The newest of
+// KeptAnswers: what writes with an idempotency key were answered, so that a repetition is not done twice. The newest of
 // each owner are kept; on disk they lie beside the effect, written by the same commit.
 #pragma once
 
@@ -12,21 +12,21 @@
 
 namespace hostcall::daemon::store {
 
-struct Answer {
+struct KeptAnswer {
   std::int64_t number = 0;  // in the order in which they came
   std::string owner;
   std::string key;
   std::string fingerprint;
   std::string bytes;
 };
-using AnswerRef = std::shared_ptr<const Answer>;
+using KeptAnswerRef = std::shared_ptr<const KeptAnswer>;
 
-class Answers {
+class KeptAnswers {
  public:
   // Null: not known, or not any more.
-  AnswerRef find(const std::string& owner, const std::string& key) const;
+  KeptAnswerRef find(const std::string& owner, const std::string& key) const;
   // Numbers rise. What is over the owner's limits is forgotten, the oldest first.
-  void add(const AnswerRef& answer);
+  void add(const KeptAnswerRef& answer);
   void forget_owner(const std::string& owner);
 
   bool knows(const std::string& owner) const { return owners_.contains(owner); }
@@ -38,8 +38,8 @@ class Answers {
 
  private:
   struct Owned {
-    std::map<std::int64_t, AnswerRef> by_number;
-    std::unordered_map<std::string, AnswerRef> by_key;
+    std::map<std::int64_t, KeptAnswerRef> by_number;
+    std::unordered_map<std::string, KeptAnswerRef> by_key;
     std::size_t bytes = 0;
   };
   std::map<std::string, Owned> owners_;
