@@ -94,7 +94,9 @@ TEST(ChannelHostile, WindowsWithoutEndFillNoMemory) {
   rig.pump();
   auto& host = rig.host.connection();
   const std::string chunk(1u << 20, 'c');
-  for (int i = 0; i < 64; ++i) EXPECT_EQ(host.send(*host.find("S"), chunk), wire::SendOutcome::kSent);
+  int sent = 0;
+  while (sent < 64 && host.send(*host.find("S"), chunk) == wire::SendOutcome::kSent) ++sent;
+  EXPECT_GT(sent, 0) << "until the host's own output was full";
   for (int i = 0; i < 40; ++i) rig.pump();
   EXPECT_GT(stream.call.inbox.cost(), 1u << 20);
   EXPECT_LT(stream.call.inbox.cost(), 22u << 20) << "16 MiB, a message, and one read";

@@ -148,7 +148,7 @@ TEST(EndpointViolation, InitialWindowsOutOfRange) {
 
 TEST(EndpointViolation, LeavesNoCallBehindThatItsOwnerDoesNotKnow) {
   Peer server({});
-  EXPECT_TRUE(server.endpoint.receive(frame(FrameType::kRequest, 1, 0, "\x0a\xff")));
+  EXPECT_FALSE(server.endpoint.receive(frame(FrameType::kRequest, 1, 0, "\x0a\xff")));
   EXPECT_EQ(server.endpoint.open_streams(), 0u);
 }
 
