@@ -112,7 +112,7 @@ TEST_F(KvCli, TheHostSeesAllAndNamesKeysByVm) {
   EXPECT_EQ(host_kv({"list", "/", "-q"}).output, "/shared/motd\n/vm/db1/config\n/vm/web1/state\n");
   EXPECT_EQ(host_kv({"list", "/", "--vm", "web1", "-q"}).output, "/vm/web1/state\n");
   expect_failure(host_kv({"get", "/a", "--vm", "web1", "--shared"}), 2, "--shared");
-  expect_failure(host_kv({"get", "a", "--vm", "web1"}), 2, "does not begin with");
+  expect_failure(host_kv({"get", "a", "--vm", "web1"}), 2, "keys begin with");
   EXPECT_EQ(host_kv({"txn", "--vm", "web1", "-q", R"({"then": [{"delete": {"key": "/state"}}]})"}).code, 0);
   EXPECT_EQ(kv({"get", "/self/state"}).code, 1);
 }
