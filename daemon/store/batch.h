@@ -1,4 +1,5 @@
-// Batch: what one commit writes. Made by the reactor's thread, not changed afterwards, read by the writer thread.
+// Batch: the contents of one commit. The reactor's thread makes it, nobody changes it afterwards, and the writer thread
+// reads it.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,16 @@
 namespace hostcall::daemon::store {
 
 struct Batch {
-  // In the order of revisions.
+  // Sorted by revision.
   std::vector<Event> events;
   std::vector<KeptAnswerRef> answers;
-  // Owners whose answers go, all of them, before `answers` come.
+  // Owners whose answers are all deleted before `answers` are added.
   std::vector<std::string> forgotten_owners;
-  // KeptAnswers that the memory has forgotten already.
+  // Numbers of the KeptAnswers that memory has already forgotten, to be deleted from disk.
   std::vector<std::int64_t> stale_answers;
-  // History up to this revision goes from the disk; the memory has dropped it already.
+  // History up to this revision is deleted from disk; memory has already dropped it.
   Revision compact_revision = 0;
-  // After the batch.
+  // The store's revision and number of keys after the batch.
   Revision revision = 0;
   std::uint64_t keys = 0;
 };

@@ -35,7 +35,7 @@ Outcome BatchMaker::evaluate_new(const Transaction& transaction) {
   if (read_only_ && (!draft.events().empty() || transaction.idempotency))
     return refused(OutcomeCode::kReadOnly, "the store is read-only since its disk failed");
   if (transaction.idempotency) {
-    // Kept even if nothing has changed: that, too, is what a repetition must be told.
+    // The answer is kept even if nothing changed: a repetition must be told that, too.
     const auto& [owner, key, fingerprint, encode] = *transaction.idempotency;
     outcome.answer = encode(outcome);
     if (outcome.answer.size() > kMaxAnswerBytes)

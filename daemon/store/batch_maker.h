@@ -1,4 +1,4 @@
-// BatchMaker: evaluates transactions one after the other, and collects what they change for one commit.
+// BatchMaker: evaluates transactions one after the other, and collects their changes for one commit.
 #pragma once
 
 #include <map>
@@ -16,24 +16,24 @@ namespace hostcall::daemon::store {
 
 class BatchMaker {
  public:
-  // Whatever one commit has at most, so that it does not keep the others waiting: passed by the last one that is added.
+  // Limits of one commit, so that it does not delay the others for long. The last item added may exceed them.
   static constexpr std::size_t kMaxTransactions = 512;
   static constexpr std::size_t kMaxEvents = 4096;
   static constexpr std::size_t kMaxBytes = 4 * 1024 * 1024;
 
-  // The model must not change while there is a maker on it. Read-only: what would change something is refused.
+  // The model must not change while a maker uses it. Read-only: changes are refused.
   BatchMaker(const Model& model, bool read_only)
       : model_(model), draft_(Draft::on(model)), next_number_(model.answers().next_number()), read_only_(read_only) {}
 
-  // The outcome holds when the batch is committed; at once if there is nothing to commit.
+  // The outcome takes effect when the batch is committed, or at once if there is nothing to commit.
   [[nodiscard]] Outcome add(const Transaction& transaction);
-  // As many steps as there is room for. False: there are more to come.
+  // Adds as many steps as fit. False: there are more to come.
   [[nodiscard]] bool add(const Sweep& sweep);
 
   bool full() const {
     return added_ >= kMaxTransactions || draft_.events().size() >= kMaxEvents || bytes_ >= kMaxBytes;
   }
-  // Whether there is something to commit.
+  // Whether there is anything to commit.
   bool has_changes() const { return !draft_.events().empty() || !answers_.empty() || !forgotten_owners_.empty(); }
   Batch take() const;
 

@@ -9,10 +9,11 @@
 namespace hostcall::daemon::store {
 namespace {
 
-// The write-ahead log is cut to this when it was longer.
+// SQLite truncates a longer write-ahead log to this size.
 constexpr auto kLogBytes = "PRAGMA journal_size_limit=16777216";
-// The commit that makes the log longer than this many pages copies it into the database, and everybody waits for that.
-// It is worth 16 MiB of log to make it one commit of some 400: with SQLite's 1,000 pages it was the p99 of all writes.
+// The commit that makes the log longer than this many pages also checkpoints it, and everybody waits for that. Some 16
+// MiB of log is a fair price for a checkpoint in only one of about 400 commits: with SQLite's default of 1,000 pages,
+// it set the p99 of all writes.
 constexpr auto kCheckpointPages = "PRAGMA wal_autocheckpoint=4000";
 // In KiB.
 constexpr auto kCacheSize = "PRAGMA cache_size=-16384";
@@ -64,13 +65,13 @@ Database::Database(const std::string& path, const std::string& synchronous) : pa
 
 Database::~Database() {
   statements_.reset();
-  // What is in the log is all that is known of what was written; the next start looks at it.
+  // After a failure, the log is the only record of what was written. The next start examines it.
   if (failed_) connection_->keep_log_at_close();
 }
 
 void Database::open() {
   connection_ = std::make_unique<SqliteHandle>(path_);
-  // Before anything is read, so that no shared memory file comes into being.
+  // Set before the first read, so that SQLite never creates a shared-memory file.
   connection_->run("PRAGMA locking_mode=EXCLUSIVE");
   check_version(*connection_, path_, schema_steps());
   if (connection_->text("PRAGMA journal_mode=WAL") != "wal")
@@ -86,7 +87,7 @@ void Database::open() {
   statements_ = std::make_unique<Statements>(*connection_);
 }
 
-// What is read is on the disk from here on, even what a sync had failed for before.
+// Checkpoints the log. Everything read from here on is on disk, even what an earlier sync failed to write.
 void Database::empty_log() {
   try {
     connection_->run("PRAGMA wal_checkpoint(TRUNCATE)");
@@ -134,7 +135,7 @@ void Database::load_keys(Model& model, Revision revision) {
 
 void Database::load_history(Model& model) {
   Statement row(*connection_, kSelectHistory);
-  std::unordered_map<std::string_view, Ref> latest;  // of each key; the views are into the records
+  std::unordered_map<std::string_view, Ref> latest;  // by key; the views point into the records
   while (row.step()) {
     const Revision revision = row.integer(0) >> kNumberBits;
     auto now = model.find(row.bytes(1));
@@ -169,7 +170,7 @@ void Database::load_answers(Model& model) {
 WriteResult Database::write(const Batch& batch) {
   const auto result = try_to_write(batch);
   if (result.kind != WriteResult::Kind::kFull) return result;
-  // The log itself may be what there is no room for: copied into the database, it begins anew.
+  // The disk may lack room only for the log to grow. After a checkpoint, the log starts over.
   try {
     empty_log();
   } catch (const SqliteError& error) {

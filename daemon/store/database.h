@@ -1,4 +1,4 @@
-// Database: the store on disk. Opened and read by the thread that starts, then used by the writer thread alone.
+// Database: the store on disk. The starting thread opens and loads it; afterwards only the writer thread uses it.
 #pragma once
 
 #include <memory>
@@ -14,22 +14,22 @@ struct [[nodiscard]] WriteResult {
   enum class Kind {
     kCommitted,
     kFull,    // nothing was written
-    kFailed,  // nobody knows; the database must not be written any more
+    kFailed,  // the outcome is unknown; the database must not be written again
   };
   Kind kind = Kind::kCommitted;
-  std::string what;  // if not committed
+  std::string what;  // why it was not committed
 };
 
 class Database {
  public:
-  // Opens the store, or makes a new one where there is nothing. `synchronous` is SQLite's, FULL but in tests of power
-  // loss. Throws DamageError or std::runtime_error, with a text for the operator.
+  // Opens the store, or creates it if there is none. `synchronous` is SQLite's setting: FULL, except in power-loss
+  // tests. Throws DamageError or std::runtime_error, with a text for the operator.
   Database(const std::string& path, const std::string& synchronous);
   ~Database();
 
-  // Fills a fresh model. Throws DamageError.
+  // Fills an empty model. Throws DamageError.
   void load(Model& model);
-  // One commit.
+  // Commits the batch.
   WriteResult write(const Batch& batch);
 
  private:

@@ -1,4 +1,4 @@
-// Draft: changes on top of a State that are not committed yet.
+// Draft: uncommitted changes on top of a State.
 #pragma once
 
 #include <map>
@@ -13,19 +13,20 @@ namespace hostcall::daemon::store {
 
 class Draft final : public State {
  public:
-  // A fresh one. `under` must outlive it, and not change meanwhile. No constructor: with a Draft it would be the copy.
+  // Makes an empty draft. `under` must outlive it, and must not change meanwhile. Not a constructor, which would be the
+  // copy constructor if `under` were a Draft.
   static Draft on(const State& under) { return Draft(&under); }
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
 
   Ref find(std::string_view key) const override;
   Usage usage(const std::string& owner) const override;
-  // Of the state under it, raised by the drafts that were absorbed.
+  // The revision of the state under it, raised by the drafts that it has absorbed.
   Revision revision() const override { return revision_; }
 
-  // Adds a change: `now` may be a tombstone, `previous` is what find() gives.
+  // Adds a change. `now` may be a tombstone; `previous` is what find() returned.
   void change(Ref now, Ref previous);
-  // Takes the changes of a draft that was made on this one. If it has any, this revision becomes theirs.
+  // Takes over the changes of a draft made on top of this one. If there are any, this draft also adopts its revision.
   void absorb(const Draft& above);
 
   // In the order in which they were made.
@@ -36,7 +37,7 @@ class Draft final : public State {
   const State& under_;
   Revision revision_;
   std::vector<Event> events_;
-  Index changed_;  // the latest change of each key, tombstones too
+  Index changed_;  // the latest change of each key, including tombstones
   std::map<std::string, Usage> usage_;
 };
 

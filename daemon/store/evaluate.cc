@@ -36,7 +36,7 @@ Done check_idempotency(const Idempotency& idempotency) {
   return done();
 }
 
-// Whatever can be said of a transaction without a state: sizes, keys, lifetimes.
+// Checks everything that needs no state: sizes, keys, lifetimes.
 Done check(const Transaction& transaction) {
   const auto steps = transaction.compare.size() + transaction.then.size() + transaction.otherwise.size();
   if (steps > kMaxSteps)
@@ -113,7 +113,8 @@ std::size_t changed_bytes(const Draft& draft) {
   return bytes;
 }
 
-// A writer that is over its limits already, because they were lowered, may still do what does not add to it.
+// A writer that is already over its limits, because they were lowered, may still make changes that do not add to its
+// usage.
 std::optional<Outcome> over_limits(const Transaction& transaction, const Usage& before, const Usage& after) {
   if (!transaction.limits) return std::nullopt;
   const auto& limits = *transaction.limits;

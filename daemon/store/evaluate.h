@@ -1,4 +1,4 @@
-// Evaluation of one transaction against a state: what it finds, what it changes, and whether it may.
+// Evaluates one transaction against a state: what it finds, what it changes, and whether it is allowed.
 #pragma once
 
 #include "daemon/store/draft.h"
@@ -6,11 +6,10 @@
 
 namespace hostcall::daemon::store {
 
-// Does the operations on `draft`, which must be fresh; its changes have the revision after draft.revision(). Refused:
-// the draft is useless. Idempotency is not looked at.
+// Runs the operations on `draft`, which must be empty; its changes get the revision after draft.revision(). If the
+// transaction is refused, the draft is unusable. Ignores idempotency.
 [[nodiscard]] Outcome evaluate(const Transaction& transaction, Draft& draft);
 
-// A tombstone.
 Ref make_tombstone(std::string_view key, Revision revision);
 
 }  // namespace hostcall::daemon::store

@@ -15,7 +15,7 @@ void History::append(const Event& event) {
   const auto key = event.now->key();
   if (const auto before = latest_.find(key); before != latest_.end()) {
     entries_[before->second - first_].superseded = event.revision();
-    latest_.erase(before);  // its key goes with that event
+    latest_.erase(before);  // the key's view points into that event
   }
   latest_.emplace(key, end());
   lanes_[std::string(namespace_of(key))].push_back(end());

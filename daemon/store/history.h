@@ -1,4 +1,4 @@
-// History: the latest changes in the order in which they came, for watches. Bounded; what is dropped is compacted: the
+// History: the latest changes in order, for watches. It is bounded: dropping changes compacts the history, and
 // revisions up to compact_revision() can't be watched any more.
 #pragma once
 
@@ -14,30 +14,30 @@
 
 namespace hostcall::daemon::store {
 
-// Both hold for the history in memory; the one on disk follows with the next commit.
+// The limits apply to the history in memory; the history on disk follows with the next commit.
 struct HistoryLimits {
   std::size_t events = 100'000;
-  // Keys and values of all records that the events name, also of those that the index has too.
+  // Keys and values of all records in the events, including those that are also in the index.
   std::size_t bytes = 32 * 1024 * 1024;
 };
 
 class History {
  public:
-  // Number of an event since the start; never used twice.
+  // The number of an event since the start; never reused.
   using Position = std::uint64_t;
   struct Entry {
     Event event;
-    // Revision of the next change of the same key; 0: there is none.
+    // The revision of the next change of the same key; 0: there is none.
     Revision superseded = 0;
   };
 
   explicit History(const HistoryLimits& limits) : limits_(limits) {}
 
-  // Events come in the order of their revisions. Nothing is dropped before trim().
+  // Events must come in the order of their revisions. Only trim() drops any.
   void append(const Event& event);
-  // Drops the oldest revisions, whole ones, until the limits hold.
+  // Drops the oldest revisions, each as a whole, until the limits hold.
   void trim();
-  // For loading: what was compacted before.
+  // For loading: restores the compaction of earlier runs.
   void set_compact_revision(Revision revision) { compact_revision_ = revision; }
 
   Revision compact_revision() const { return compact_revision_; }
@@ -64,7 +64,7 @@ class History {
   Revision compact_revision_ = 0;
   // Positions by namespace, so that a watch of one VM's keys does not wade through those of all others.
   std::map<std::string, Lane, std::less<>> lanes_;
-  // Of each key; the views are into the events.
+  // The latest change of each key; the views point into the events.
   std::unordered_map<std::string_view, Position> latest_;
 };
 

@@ -1,5 +1,5 @@
-// KeptAnswers: what writes with an idempotency key were answered, so that a repetition is not done twice. The newest of
-// each owner are kept; on disk they lie beside the effect, written by the same commit.
+// KeptAnswers: the answers to writes with an idempotency key, so that a repetition does not run again. The newest of
+// each owner are kept. On disk, the same commit writes an answer and the effect of its transaction.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 namespace hostcall::daemon::store {
 
 struct KeptAnswer {
-  std::int64_t number = 0;  // in the order in which they came
+  std::int64_t number = 0;  // ascending in order of arrival
   std::string owner;
   std::string key;
   std::string fingerprint;
@@ -23,16 +23,16 @@ using KeptAnswerRef = std::shared_ptr<const KeptAnswer>;
 
 class KeptAnswers {
  public:
-  // Null: not known, or not any more.
+  // Null: not known, or forgotten.
   KeptAnswerRef find(const std::string& owner, const std::string& key) const;
-  // Numbers rise. What is over the owner's limits is forgotten, the oldest first.
+  // Numbers must rise. Forgets the owner's oldest answers while it is over its limits.
   void add(const KeptAnswerRef& answer);
   void forget_owner(const std::string& owner);
 
   bool knows(const std::string& owner) const { return owners_.contains(owner); }
   std::int64_t next_number() const { return next_number_; }
   std::size_t size() const;
-  // Numbers of those forgotten by add(), which the disk still has.
+  // Numbers of the answers that add() has forgotten, but that are still on disk.
   const std::vector<std::int64_t>& stale() const { return stale_; }
   void clear_stale() { stale_.clear(); }
 

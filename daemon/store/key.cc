@@ -8,7 +8,7 @@ namespace {
 constexpr std::string_view kShared = "/shared/";
 constexpr std::string_view kVms = "/vm/";
 
-// C0 with NUL, DEL and C1.
+// C0 including NUL, DEL and C1.
 bool is_control(char32_t point) { return point < 0x20 || (point >= 0x7F && point < 0xA0); }
 
 Done check_characters(std::string_view text) {

@@ -25,7 +25,7 @@ std::string reason_of(WriteResult::Kind kind) {
 
 }  // namespace
 
-// A transaction or a sweep.
+// A transaction or a sweep in the queue.
 struct LocalEngine::Waiting {
   Transaction transaction;
   OnOutcome on_outcome;
@@ -61,7 +61,7 @@ std::unique_ptr<Database> LocalEngine::open(const StoreOptions& options, Model& 
   return database;
 }
 
-// So that nobody sees what they held.
+// Runs before anybody can read, so that nobody sees keys of sessions that are over.
 void LocalEngine::end_old_sessions() {
   enqueue_sweep({.kind = Sweep::Kind::kAllSessions});
   while (in_flight_ || !queue_.empty()) {
@@ -102,7 +102,8 @@ std::unique_ptr<Ticket> LocalEngine::submit(Transaction transaction, OnOutcome o
   return std::make_unique<LocalTicket>(std::move(waiting));
 }
 
-// Most sessions hold nothing, and scripts open one for each call. But a write may still be on its way.
+// Skips the sweep if the session holds nothing: most sessions don't, and scripts open one for each call. But a pending
+// write may still create a key.
 void LocalEngine::end_session(const std::string& session_holder) {
   const auto at = model_.holders().lower_bound(HolderOrder::Point{Lifetime::kSession, session_holder});
   const bool holds = at != model_.holders().end() && (*at)->holder() == session_holder;
@@ -132,7 +133,7 @@ void LocalEngine::enqueue(std::shared_ptr<Waiting> waiting) {
   wake();
 }
 
-// A batch on its way wakes by itself when it is done.
+// A batch in flight wakes the reactor itself when it is done.
 void LocalEngine::wake() {
   if (in_flight_ || std::exchange(woken_, true)) return;
   writer_.wake();
@@ -145,7 +146,7 @@ void LocalEngine::process() {
   if (in_flight_)
     if (const auto result = writer_.take()) settled = finish_batch(*result);
   if (Clock::now() >= retry_at_) retry_deferred();
-  // The disk is kept busy before anybody is called.
+  // Starts the next batch before any callback, to keep the disk busy.
   if (!in_flight_)
     for (auto& one : begin_batch()) settled.push_back(std::move(one));
   hub_.notify();
@@ -245,7 +246,7 @@ void LocalEngine::retry_deferred() {
 
 void LocalEngine::answer(const std::vector<Settled>& settled) {
   for (const auto& [waiting, outcome] : settled)
-    // Taken out, because the call may destroy the ticket.
+    // Moved out first, because the callback may destroy the ticket.
     if (const auto on_outcome = std::exchange(waiting->on_outcome, nullptr)) on_outcome(outcome);
 }
 

@@ -1,9 +1,9 @@
 // LocalEngine: the Engine that keeps its own database on this host.
 //
-// A transaction waits in the queue until the writer thread is idle. Then process() evaluates what waits, in order,
-// against the committed state and what those before it in this batch did, and gives the batch to the writer. When that
-// has committed it, process() applies it to the model, tells watches, and answers. So there is never more than one
-// batch on its way, reads see only what is on disk, and writes that come together share a commit.
+// A transaction waits in the queue until the writer thread is idle. Then process() evaluates the queue in order,
+// against the committed state plus the earlier changes of the same batch, and passes the batch to the writer. When the
+// writer has committed it, process() applies it to the model, notifies watches and answers. So at most one batch is in
+// flight, reads see only what is on disk, and writes that arrive together share a commit.
 #pragma once
 
 #include <deque>
@@ -24,16 +24,17 @@ namespace hostcall::daemon::store {
 struct StoreOptions {
   std::string path;
   HistoryLimits history;
-  // SQLite's; anything but FULL loses acknowledged writes with the power. For the test that shows it.
+  // SQLite's setting. Anything but FULL loses acknowledged writes in a power loss; only the test that shows this sets
+  // it.
   std::string synchronous = "FULL";
 };
 
 class LocalEngine final : public Engine {
  public:
-  // Opens the store, makes a new one where there is none, and deletes what sessions held that are over. Throws
-  // std::runtime_error with a text for the operator. `owner` must outlive the engine, and may be told things from here.
+  // Opens the store, or creates it if there is none, and deletes the keys of sessions that are over. Throws
+  // std::runtime_error with a text for the operator. `owner` must outlive the engine; even the constructor may call it.
   LocalEngine(const StoreOptions& options, EngineOwner& owner);
-  // Commits what is with the writer; what waits is dropped. No callback comes. Watches must be gone.
+  // Commits the batch that the writer has, and drops the queue. Calls no callbacks. All watches must be gone.
   ~LocalEngine() override;
 
   Ref get(std::string_view key) const override { return model_.find(key); }
@@ -58,7 +59,7 @@ class LocalEngine final : public Engine {
     std::shared_ptr<Waiting> waiting;
     Outcome outcome;
   };
-  // What the writer has, and whom to answer.
+  // The batch that the writer has, and whom to answer after it.
   struct InFlight {
     std::shared_ptr<const Batch> batch;
     std::vector<Settled> settled;
@@ -68,7 +69,7 @@ class LocalEngine final : public Engine {
   void enqueue(std::shared_ptr<Waiting> waiting);
   void enqueue_sweep(Sweep sweep);
   void wake();
-  // These return who is to be answered.
+  // These return whom to answer.
   std::vector<Settled> begin_batch();
   std::vector<Settled> finish_batch(const WriteResult& result);
   std::vector<Settled> fail_batch(InFlight failed, WriteResult::Kind kind);
@@ -87,8 +88,8 @@ class LocalEngine final : public Engine {
   std::deque<std::shared_ptr<Waiting>> queue_;
   std::optional<InFlight> in_flight_;
   std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk
-  TimePoint retry_at_ = kNever;                     // when those are tried again
-  bool woken_ = false;                              // process() will come
+  TimePoint retry_at_ = kNever;                     // when to retry them
+  bool woken_ = false;                              // process() is due to run
   bool disk_full_ = false;
   bool read_only_ = false;
   std::uint64_t commits_ = 0;

@@ -1,4 +1,4 @@
-// Model: the committed state in memory. Belongs to the reactor's thread, which changes it only by what is on disk.
+// Model: the committed state in memory. Belongs to the reactor's thread, which applies only changes that are on disk.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace hostcall::daemon::store {
 
-// By what ends them; then by key.
+// Sorts by the boot or session that ends the key, then by key.
 struct HolderOrder {
   struct Point {
     Lifetime lifetime;
@@ -37,23 +37,24 @@ class Model final : public State {
   Usage usage(const std::string& owner) const override;
   Revision revision() const override { return revision_; }
   const Index& index() const { return index_; }
-  // Goes through what the prefix means, in order, from the first key greater than `after` (empty: from the first),
-  // until visit() returns false.
+  // Visits the records that the prefix covers, in key order, from the first key greater than `after` (empty: from the
+  // first), until visit() returns false.
   template <class Visit>
   void scan(std::string_view prefix, std::string_view after, Visit visit) const;
   // Keys that end with a boot or a session.
   const HolderIndex& holders() const { return holders_; }
   const History& history() const { return history_; }
   const KeptAnswers& answers() const { return answers_; }
-  // Keys and values of all records.
+  // Bytes of keys and values of all records.
   std::uint64_t bytes() const { return bytes_; }
 
-  // The batch is committed.
+  // Applies a committed batch.
   void apply(const Batch& batch);
-  // Bounds the history; after watches were offered what apply() added.
+  // Enforces the history's limits. Call it after watches were offered the changes of apply().
   void trim_history() { history_.trim(); }
 
-  // For loading, before anything is applied: keys in their order, events and answers in theirs, then the rest.
+  // For loading, before anything is applied. Keys, events and answers must each come in order; finish_restore() comes
+  // last.
   void restore(const Ref& record);
   void restore_event(const Event& event) { history_.append(event); }
   void restore_answer(const KeptAnswerRef& answer) { answers_.add(answer); }

@@ -1,5 +1,5 @@
-// Record: one state of one key. Immutable and shared: by the index, the history, watches' snapshots, answers, and the
-// batch that the writer thread has.
+// Record: one state of one key. Immutable, and shared by the index, the history, watches' snapshots, answers, and the
+// batch in the writer thread.
 #pragma once
 
 #include <cstdint>
@@ -10,24 +10,25 @@
 
 namespace hostcall::daemon::store {
 
-// Of the whole store; raised by one by each transaction that changes something. 0: nothing was ever written.
+// The revision of the whole store. Each transaction that changes something raises it by one. 0: nothing was ever
+// written.
 using Revision = std::int64_t;
 
-// When a key goes by itself; the numbers are the wire's and the disk's.
+// When a key is deleted automatically. The numbers are used on the wire and on disk.
 enum class Lifetime : std::uint8_t { kPersistent = 0, kBoot = 1, kSession = 2 };
 
 struct RecordFields {
   std::string_view key;
   std::string_view value;
-  // VM that is charged for it; empty: nobody.
+  // The VM that is charged for it; empty: nobody.
   std::string_view owner;
-  // Which boot or session ends it; empty for a persistent one.
+  // The boot or session that ends it; empty for a persistent key.
   std::string_view holder;
   Revision create_revision = 0;
   Revision mod_revision = 0;
   std::int64_t version = 0;
   Lifetime lifetime = Lifetime::kPersistent;
-  // A tombstone, in events only: key and mod_revision of a deletion.
+  // A tombstone, used only in events: the key and mod_revision of a deletion.
   bool deleted = false;
 };
 
@@ -55,14 +56,14 @@ class Record {
   std::int64_t version() const { return version_; }
   Lifetime lifetime() const { return lifetime_; }
   bool deleted() const { return deleted_; }
-  // What it is charged as: key and value.
+  // The bytes that are charged: key and value.
   std::size_t bytes() const { return key_end_ + text_.size() - holder_end_; }
 
  private:
   std::string_view part(std::size_t begin, std::size_t end) const {
     return std::string_view(text_).substr(begin, end - begin);
   }
-  // All texts in one allocation: there may be a million of these.
+  // One allocation for all texts, because there may be a million records.
   std::string text_;
   Revision create_revision_;
   Revision mod_revision_;
@@ -76,24 +77,23 @@ using Ref = std::shared_ptr<const Record>;
 
 inline Ref make_record(const RecordFields& fields) { return std::make_shared<const Record>(fields); }
 
-// A change of a key.
 struct Event {
-  // What it is now; a tombstone for a deletion.
+  // The new state; a tombstone for a deletion.
   Ref now;
-  // What was replaced or deleted; null: the key is new, or the history kept does not reach so far.
+  // The record that was replaced or deleted. Null: the key is new, or the kept history does not reach back far enough.
   Ref previous;
 
   Revision revision() const { return now->mod_revision(); }
 };
 
-// What a VM is charged for: its keys, and the bytes of keys and values together.
+// What is charged to a VM: its number of keys, and their bytes of keys and values together.
 struct Usage {
   std::uint64_t keys = 0;
   std::uint64_t bytes = 0;
   bool operator==(const Usage&) const = default;
 };
 
-// Byte by byte, as keys are sorted everywhere.
+// Compares byte by byte; keys are sorted like this everywhere.
 struct KeyOrder {
   using is_transparent = void;
   bool operator()(const Ref& a, const Ref& b) const { return a->key() < b->key(); }
@@ -102,7 +102,7 @@ struct KeyOrder {
 };
 using Index = std::set<Ref, KeyOrder>;
 
-// Puts the record in the place of the one with its key.
+// Inserts the record, or replaces the one with the same key.
 inline void put(Index& index, const Ref& record) {
   const auto at = index.lower_bound(record->key());
   if (at == index.end() || (*at)->key() != record->key()) {

@@ -15,8 +15,9 @@
 namespace hostcall::daemon::store {
 namespace {
 
-// Keys, values and other texts from outside are blobs, so that they are compared byte by byte. lifetime is Lifetime's
-// number. history.id is revision << 8 | number within the revision. meta has one row; `keys` counts kv's.
+// Keys, values and other texts from outside are blobs, so that SQLite compares them byte by byte. `lifetime` is the
+// number of a Lifetime. history.id is revision << 8 | number within the revision. `meta` has one row; its `keys` is the
+// number of rows in kv.
 constexpr const char* kSteps[] = {
     R"(CREATE TABLE meta (
          id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -51,8 +52,8 @@ std::int64_t size_of(const std::string& path) {
   return ::stat(path.c_str(), &status) == 0 ? status.st_size : 0;
 }
 
-// SQLite would take what is missing for zeros. With a log, a page may have been on its way into the file. The header
-// has the page size in two bytes; 65,536 as 1.
+// SQLite would read the missing bytes as zeros. If there is a log, a checkpoint may have been interrupted in the middle
+// of a page. The header holds the page size in two bytes; 1 means 65,536.
 bool ends_in_page(const std::string& path, char high, char low) {
   const auto size = static_cast<unsigned char>(high) << 8 | static_cast<unsigned char>(low);
   return size > 1 && size_of(path) % size != 0 && size_of(path + "-wal") == 0;

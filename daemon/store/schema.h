@@ -1,5 +1,4 @@
-// Schema: the tables on disk with their version, how a new file comes into being, and how one of an older version
-// becomes one of this.
+// Schema: the tables on disk and their version, the creation of a new file, and the migration of older versions.
 #pragma once
 
 #include <cstdint>
@@ -11,30 +10,31 @@
 
 namespace hostcall::daemon::store {
 
-// "HCST": what PRAGMA application_id says of our files.
+// "HCST": the value of PRAGMA application_id in our files.
 inline constexpr std::int64_t kApplicationId = 0x48435354;
 
-// SQL that takes a database to the next version; step number i makes version i + 1 of version i.
+// SQL that migrates a database to the next version: step i turns version i into version i + 1.
 using SchemaSteps = std::span<const char* const>;
-// The steps to the present version, from an empty file on.
+// The steps from an empty file to the current version.
 SchemaSteps schema_steps();
 
-// The file can't be used as it is. The text has the path, what is wrong, and what to do.
+// The file can't be used as it is. The text names the path, the damage, and what to do.
 class DamageError : public std::runtime_error {
  public:
   DamageError(const std::string& path, const std::string& what);
 };
 
-// Makes a new, empty store, which is there as a whole and on the disk, or not at all. Throws std::runtime_error.
+// Creates an empty store atomically: afterwards it is complete and on disk, or does not exist. Throws
+// std::runtime_error.
 void create_store_file(const std::string& path);
 
-// Looks at the file without SQLite: throws DamageError for what SQLite would take for a new, empty database. False:
-// there is no such file, nor anything left of one.
+// Examines the file without SQLite: throws DamageError for a file that SQLite would take for a new, empty database.
+// False: there is no such file, nor any remains of one.
 [[nodiscard]] bool store_file_exists(const std::string& path);
 
-// Throws DamageError when the database is not ours, and std::runtime_error when it is of a newer version.
+// Throws DamageError if the database is not ours, and std::runtime_error if its version is newer than ours.
 void check_version(SqliteHandle& connection, const std::string& path, SchemaSteps steps);
-// Does the steps that are missing, each in a transaction of its own.
+// Runs the missing steps, each in a transaction of its own.
 void migrate(SqliteHandle& connection, SchemaSteps steps);
 
 }  // namespace hostcall::daemon::store

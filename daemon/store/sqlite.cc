@@ -13,8 +13,8 @@ std::string describe(sqlite3* connection, int code) {
          ")";
 }
 
-// A write that failed leaves no whole commit behind, whatever its errno; only SQLite's ENOSPC is SQLITE_FULL. A failed
-// sync is another matter: nobody knows what is on disk.
+// A failed write leaves no complete commit behind, whatever its errno; but SQLite reports only ENOSPC as SQLITE_FULL. A
+// failed sync is different: nobody knows what is on disk.
 bool is_full_disk(sqlite3* connection, int code) {
   if ((code & 0xFF) == SQLITE_FULL) return true;
   return connection != nullptr && sqlite3_extended_errcode(connection) == SQLITE_IOERR_WRITE &&
@@ -32,7 +32,7 @@ SqliteError::SqliteError(sqlite3* connection, int code)
       busy_((code & 0xFF) == SQLITE_BUSY) {}
 
 SqliteHandle::SqliteHandle(const std::string& path) {
-  // One thread at a time uses it.
+  // NOMUTEX: only one thread at a time uses the connection.
   const int code = sqlite3_open_v2(path.c_str(), &connection_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) {
     const SqliteError error(connection_, code);
@@ -78,7 +78,7 @@ void Statement::check(int code) {
 void Statement::bind_one(int index, std::int64_t value) { check(sqlite3_bind_int64(statement_, index, value)); }
 
 void Statement::bind_one(int index, std::string_view text) {
-  // A null pointer would be NULL, not an empty blob.
+  // SQLite would bind a null pointer as NULL, not as an empty blob.
   check(sqlite3_bind_blob64(statement_, index, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC));
 }
 

@@ -1,5 +1,5 @@
-// The little of SQLite that the store needs: a connection, prepared statements, and errors with the three codes that
-// tell a full disk from a broken one.
+// The small part of SQLite that the store needs: a connection, prepared statements, and errors that tell a full disk, a
+// damaged file and a busy database apart.
 #pragma once
 
 #include <cstdint>
@@ -12,15 +12,15 @@ struct sqlite3_stmt;
 
 namespace hostcall::daemon::store {
 
-// Thrown by all functions here; never leaves the store's Database but as a std::runtime_error at the start.
+// All functions here throw it. It never leaves Database, except as a std::runtime_error at the start.
 class SqliteError : public std::runtime_error {
  public:
   SqliteError(sqlite3* connection, int code);
-  // Nothing was written, and can be when there is room again.
+  // Nothing was written; the write can succeed once there is room again.
   bool is_full() const { return full_; }
-  // The file is damaged, or no database.
+  // The file is damaged, or not a database.
   bool is_damage() const { return damage_; }
-  // Another process has it open.
+  // Another process has the database open.
   bool is_busy() const { return busy_; }
 
  private:
@@ -31,16 +31,16 @@ class SqliteError : public std::runtime_error {
 
 class SqliteHandle {
  public:
-  // Opens a file that exists, for reading and writing.
+  // Opens an existing file for reading and writing.
   explicit SqliteHandle(const std::string& path);
-  // Statements must be gone.
+  // All statements must be gone.
   ~SqliteHandle();
   SqliteHandle(const SqliteHandle&) = delete;
   SqliteHandle& operator=(const SqliteHandle&) = delete;
 
-  // Statements without parameters and results that matter.
+  // Runs statements that have no parameters, and ignores their results.
   void run(const std::string& sql);
-  // The first column of the first row of what the statement gives.
+  // The first column of the statement's first row.
   std::int64_t integer(const std::string& sql);
   std::string text(const std::string& sql);
   // Whether a transaction is open; an error may have ended it.
@@ -61,19 +61,19 @@ class Statement {
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
-  // Parameters in their order.
+  // Binds all parameters, in order.
   template <class... Values>
   Statement& bind(const Values&... values) {
     int index = 0;
     (bind_one(++index, values), ...);
     return *this;
   }
-  // The next row; false: there is none, and the statement can be used again.
+  // Steps to the next row. False: there is none, and the statement can be used again.
   [[nodiscard]] bool step();
-  // For one without rows.
+  // Runs a statement that returns no rows.
   void run();
   std::int64_t integer(int column) const;
-  // Of a text or blob; until the next step().
+  // A text or blob; valid until the next step().
   std::string_view bytes(int column) const;
 
  private:

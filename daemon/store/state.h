@@ -1,4 +1,4 @@
-// State: what transactions are evaluated against: the committed state (Model), or changes on top of another one
+// State: what transactions are evaluated against: the committed state (Model), or changes on top of another State
 // (Draft).
 #pragma once
 

@@ -20,12 +20,12 @@ bool is_swept(const Sweep& sweep, const Record& record) {
   return false;
 }
 
-// The keys of one step.
+// Collects the keys of one step.
 class Step {
  public:
   Step(const Sweep& sweep, const State& state) : sweep_(sweep), state_(state) {}
 
-  // Takes the record if it is there still and the sweep means it. False: the step is full.
+  // Takes the record if it still exists and the sweep covers it. False: the step is full.
   bool offer(const Ref& record) {
     if (!is_swept(sweep_, *record) || state_.find(record->key()) != record) return true;
     bytes_ += record->value().size();
@@ -64,7 +64,7 @@ bool offer_held(const Sweep& sweep, const Model& model, Step& step) {
 bool sweep_step(const Sweep& sweep, const Model& model, Draft& batch) {
   Step step(sweep, batch);
   const bool room = sweep.kind == Sweep::Kind::kVm ? offer_below(sweep, model, step) : offer_held(sweep, model, step);
-  // What the batch itself has written is not in the model yet.
+  // The model does not have the writes of this batch yet.
   if (room)
     for (const auto& event : batch.events())
       if (!event.now->deleted() && !step.offer(event.now)) break;

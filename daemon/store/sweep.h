@@ -1,5 +1,5 @@
-// Sweep: the removal of many keys at once, in steps that are transactions like others: what a session or a boot held,
-// or all below a prefix.
+// Sweep: deletes many keys, in steps that are transactions like any other: the keys of a session or a boot, or all keys
+// of a VM.
 #pragma once
 
 #include <functional>
@@ -14,19 +14,19 @@ namespace hostcall::daemon::store {
 struct Sweep {
   enum class Kind {
     kVm,           // all keys of the VM `text`, and the answers to its writes
-    kSession,      // what the session `text` holds
-    kAllSessions,  // what any session holds
-    kBoots,        // what boots of the VM `text` hold, but for the boot holder `except`
+    kSession,      // the keys of the session `text`
+    kAllSessions,  // the keys of all sessions
+    kBoots,        // the keys of all boots of the VM `text`, except those of the boot holder `except`
   };
   Kind kind = Kind::kVm;
   std::string text;
   std::string except;
-  // Called when it is over: kDone, kDiskFailed or kReadOnly. May be empty.
+  // Called at the end with kDone, kDiskFailed or kReadOnly. May be empty.
   std::function<void(OutcomeCode)> done;
 };
 
-// Deletes at most 128 keys with at most 512 KiB of values (but one at least) of those that the state `batch` on top of
-// the model has, as one change with the next revision. False: none was left.
+// Runs one step on `batch`, a draft on top of the model: deletes at most 128 keys with at most 512 KiB of values (but
+// at least one key), as one change at the next revision. False: none was left.
 [[nodiscard]] bool sweep_step(const Sweep& sweep, const Model& model, Draft& batch);
 
 }  // namespace hostcall::daemon::store

@@ -1,5 +1,5 @@
-// Transaction: every write is one. Comparisons, then one list of operations or the other, all or nothing, at one
-// revision; and its Outcome.
+// Transaction: every write is one. It has comparisons and two lists of operations, and runs one of the lists, all or
+// nothing, at one revision. Outcome: its result.
 #pragma once
 
 #include <cstdint>
@@ -13,28 +13,28 @@
 
 namespace hostcall::daemon::store {
 
-// Of all comparisons and operations of a transaction, those not done too.
+// Comparisons and operations of a transaction, including those that do not run.
 inline constexpr std::size_t kMaxSteps = 128;
-// Of values written and replaced by a transaction, so that its events fit one message.
+// Bytes of the values that a transaction writes and replaces, so that its events fit into one message.
 inline constexpr std::size_t kMaxChangedBytes = 512 * 1024;
-// Of an idempotency key, and of a request's fingerprint.
+// Bytes of an idempotency key, and of a request's fingerprint.
 inline constexpr std::size_t kMaxIdempotencyKey = 64;
-// Of the answers that are remembered for one owner of idempotency keys; one alone may have no more.
+// Bytes of the answers that are kept for one owner of idempotency keys; also the limit of a single answer.
 inline constexpr std::size_t kMaxAnswerBytes = 256 * 1024;
-// KeptAnswers that are remembered for one owner.
+// Answers that are kept for one owner.
 inline constexpr std::size_t kMaxAnswers = 1024;
 
-// What must hold between what the key has and what is given.
+// How the key's actual value must relate to the given one.
 enum class Relation : std::uint8_t { kEqual, kNotEqual, kGreater, kLess };
 
-// A key that does not exist has version and revisions of 0, and an empty value.
+// A key that does not exist compares with a version and revisions of 0, and an empty value.
 struct Compare {
   enum class Target : std::uint8_t { kVersion, kCreateRevision, kModRevision, kValue };
   std::string key;
   Relation relation = Relation::kEqual;
   Target target = Target::kVersion;
-  std::int64_t number = 0;  // not for kValue
-  std::string value;        // for kValue; byte by byte
+  std::int64_t number = 0;  // unless target is kValue
+  std::string value;        // for kValue; compared byte by byte
 };
 
 struct Operation {
@@ -47,32 +47,32 @@ struct Operation {
 
 enum class OutcomeCode : std::uint8_t {
   kDone,
-  kInvalid,     // too many steps, too many bytes, two writes of one key, no such key can be
-  kKeysLimit,   // the writer's limits: nothing was done
+  kInvalid,     // too many steps or bytes, two writes of one key, an impossible key
+  kKeysLimit,   // over the writer's limits: nothing was done
   kBytesLimit,  //
-  kKeyReused,   // the idempotency key stands for another request
-  kDiskFull,    // nothing was done, and can be later
-  kDiskFailed,  // the outcome is unknown until the store is opened again
-  kReadOnly,    // the disk had failed before: nothing was done
+  kKeyReused,   // the idempotency key belongs to another request
+  kDiskFull,    // nothing was done; a retry can succeed later
+  kDiskFailed,  // the outcome is unknown until the store is reopened
+  kReadOnly,    // the disk failed earlier: nothing was done
 };
 
 struct OperationResult {
   Operation::Kind kind = Operation::Kind::kGet;
-  // Of a get: the key; of a put or a delete: what was replaced or deleted. Null: there was none.
+  // Get: the record found. Put or delete: the record replaced or deleted. Null: there was none.
   Ref record;
 };
 
 struct Outcome {
   OutcomeCode code = OutcomeCode::kDone;
-  // Why not kDone, to be shown.
+  // Why the code is not kDone; may be shown to users.
   std::string reason;
   // Whether all comparisons held.
   bool succeeded = false;
-  // Of the changes; if there were none: of the store.
+  // The revision of the changes; if there were none, the store's revision.
   Revision revision = 0;
-  // One for each operation that was done.
+  // One for each operation that ran.
   std::vector<OperationResult> results;
-  // With an idempotency key: what the encoder made of the first outcome; a replay has nothing but this.
+  // With an idempotency key: the first outcome as encoded by encode(); all that a replay has.
   std::string answer;
   bool replayed = false;
 };
@@ -80,11 +80,12 @@ struct Outcome {
 inline Outcome refused(OutcomeCode code, std::string reason) { return {.code = code, .reason = std::move(reason)}; }
 
 struct Idempotency {
-  // Whose keys these are: the VM; any text that no VM has for the host.
+  // Who owns the key: a VM's name; for the host, any text that is not a VM's name.
   std::string owner;
   std::string key;          // 1 to 64 bytes
   std::string fingerprint;  // of the request; at most 64 bytes
-  // The outcome as bytes, kept for a repetition. Called once, on the thread of submit(), before it is on disk.
+  // Encodes the outcome, to be kept for repetitions. Called once, on the thread of submit(), before the outcome is on
+  // disk.
   std::function<std::string(const Outcome&)> encode;
 };
 
@@ -97,20 +98,20 @@ struct Transaction {
   std::vector<Compare> compare;
   std::vector<Operation> then;
   std::vector<Operation> otherwise;
-  // The VM that is charged for what it writes below /shared/, and whose limits hold; empty: the host.
+  // The VM that is charged for its writes below /shared/, and whose limits apply; empty: the host.
   std::string writer;
-  // A transaction that makes the writer's usage grow beyond is refused. None: unlimited, but counted.
+  // A transaction that raises the writer's usage above these limits is refused. None: usage is counted, but unlimited.
   std::optional<OwnerLimits> limits;
-  // Whom keys with such lifetimes belong to (boot_holder() in engine.h; any unique text for a session). Empty: a put
-  // with such a lifetime is kInvalid.
+  // The holders of keys with these lifetimes (boot_holder() in engine.h; any unique text for a session). If empty, a
+  // put with that lifetime is kInvalid.
   std::string boot_holder;
   std::string session_holder;
   std::optional<Idempotency> idempotency;
 };
 
-// Whether it could change something.
+// Whether it could change anything.
 bool may_write(const Transaction& transaction);
-// What it holds in memory, about.
+// The memory that it takes, roughly.
 std::size_t bytes_of(const Transaction& transaction);
 
 }  // namespace hostcall::daemon::store

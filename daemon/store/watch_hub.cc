@@ -81,7 +81,7 @@ void LocalWatch::resume(Revision from) {
   }
   history().scan(space(), history().find(from), [this](History::Position position, const History::Entry& entry) {
     offer(position, entry.event);
-    return behind_ <= kMaxBehind;  // more need not be counted
+    return behind_ <= kMaxBehind;  // no need to count further
   });
 }
 
@@ -93,7 +93,6 @@ bool LocalWatch::offer(History::Position position, const Event& event) {
   return std::exchange(armed_, false);
 }
 
-// The kind of the next delivery.
 Delivery::Kind LocalWatch::due() const {
   if (in_snapshot_) return Delivery::Kind::kSnapshot;
   if (lost_) return Delivery::Kind::kCompacted;
@@ -194,7 +193,7 @@ void LocalWatch::taken() {
   advance(after_);
 }
 
-// To the first event from there on that is watched.
+// Moves to the first watched event at or after `from`.
 void LocalWatch::advance(History::Position from) {
   if (behind_ == 0 && coalescing_to_ == 0) return;
   position_ = from;

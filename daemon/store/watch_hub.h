@@ -1,5 +1,5 @@
-// WatchHub: all watches of an engine, found by the namespace of what has changed; and the watches themselves, each a
-// position in the history.
+// WatchHub: all watches of an engine, looked up by the namespace of a change. LocalWatch: a watch, as a position in the
+// history.
 #pragma once
 
 #include <map>
@@ -25,11 +25,11 @@ class WatchHub {
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
 
-  // As Engine::watch().
+  // See Engine::watch().
   [[nodiscard]] std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher);
-  // The model has got new events, from this position on.
+  // Offers the model's new events, from this position on, to the watches.
   void offer(History::Position from);
-  // Calls those for whom there was something among them.
+  // Calls on_ready() of the watches that the offered events made ready.
   void notify();
   std::size_t size() const { return size_; }
 
@@ -38,9 +38,9 @@ class WatchHub {
   void add(LocalWatch& watch);
   void forget(LocalWatch& watch);
   const Model& model_;
-  // By namespace; "": above them.
+  // By namespace; "": watches above the namespaces.
   std::map<std::string, std::vector<LocalWatch*>, std::less<>> watches_;
-  std::vector<LocalWatch*> ready_;  // null: gone meanwhile
+  std::vector<LocalWatch*> ready_;  // null: the watch is gone
   std::size_t size_ = 0;
 };
 
@@ -53,7 +53,7 @@ class LocalWatch final : public Watch {
   void taken() override;
   std::size_t held_bytes() const override { return snapshot_bytes_; }
 
-  // A change in the watch's namespace. True: on_ready() is due.
+  // Takes note of a change in the watch's namespace. True: on_ready() is due.
   bool offer(History::Position position, const Event& event);
   std::string_view space() const { return namespace_of(prefix_); }
   Watcher& watcher() const { return watcher_; }
@@ -71,7 +71,7 @@ class LocalWatch final : public Watch {
   WatchHub& hub_;
   const std::string prefix_;
   Watcher& watcher_;
-  bool armed_;  // next() has said that there is nothing
+  bool armed_;  // next() has returned kNothing, so on_ready() is owed
 
   bool in_snapshot_ = false;
   std::vector<Ref> snapshot_;
@@ -80,15 +80,15 @@ class LocalWatch final : public Watch {
   Revision snapshot_revision_ = 0;
 
   bool lost_ = false;               // the history did not reach back to from_revision
-  History::Position position_ = 0;  // of the first event to deliver, if behind_ or coalescing_to_
-  std::size_t behind_ = 0;          // revisions to deliver, but for those of a coalesced set
-  Revision counted_ = 0;            // the last of them
-  Revision coalescing_to_ = 0;      // the last revision of the coalesced set; 0: in none
+  History::Position position_ = 0;  // of the first event to deliver; valid if behind_ or coalescing_to_ is set
+  std::size_t behind_ = 0;          // revisions to deliver, except those of a coalesced set
+  Revision counted_ = 0;            // the last revision counted in behind_
+  Revision coalescing_to_ = 0;      // the last revision of the current coalesced set; 0: none
 
-  // Of the last delivery, until it is taken.
+  // About the last delivery, until it is taken.
   Delivery::Kind delivered_ = Delivery::Kind::kNothing;
-  History::Position after_ = 0;  // position behind it
-  std::size_t part_items_ = 0;   // of the snapshot
+  History::Position after_ = 0;  // the position behind it
+  std::size_t part_items_ = 0;   // its items, if it is a part of the snapshot
   std::size_t part_bytes_ = 0;
   bool last_part_ = false;
 };

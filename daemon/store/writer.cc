@@ -16,7 +16,7 @@ UniqueFd make_event() {
   return event;
 }
 
-// A new thread with all signals blocked: they are the reactor's.
+// Starts a thread with all signals blocked; the reactor handles signals.
 template <class Run>
 std::thread start_thread(Run run) {
   sigset_t all, before;
@@ -55,7 +55,7 @@ std::optional<WriteResult> Writer::take() {
   return std::exchange(result_, std::nullopt);
 }
 
-// The counter of an eventfd can't overflow by ones.
+// Increments of one can't overflow an eventfd's counter.
 void Writer::wake() { ::eventfd_write(event_.get(), 1); }
 
 void Writer::wake_after(Duration delay) {

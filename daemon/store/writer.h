@@ -1,5 +1,5 @@
-// Writer: the thread that commits. It and the reactor's thread share the few members below the mutex, and an eventfd
-// that says that a result is there; nothing else in the daemon is shared between threads.
+// Writer: the thread that commits. It shares with the reactor's thread only the few members below the mutex, and an
+// eventfd that announces results. The daemon's threads share nothing else.
 #pragma once
 
 #include <condition_variable>
@@ -17,29 +17,29 @@ namespace hostcall::daemon::store {
 
 class Writer {
  public:
-  // Throws when there is no thread to be had.
+  // Throws if no thread can be started.
   explicit Writer(std::unique_ptr<Database> database);
-  // Finishes the batch that it has, and closes the database.
+  // Finishes the current batch and closes the database.
   ~Writer();
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
 
-  // The next batch; only when the result of the one before was taken.
+  // Starts to write a batch. The result of the previous one must have been taken.
   void write(std::shared_ptr<const Batch> batch);
-  // The result of the batch, once.
+  // Returns the result of the batch, once.
   std::optional<WriteResult> take();
 
-  // Readable after a batch, and after wake().
+  // Readable after a batch and after wake().
   int fd() const { return event_.get(); }
   void wake();
-  // Calls wake() after a while.
+  // Calls wake() after the delay.
   void wake_after(Duration delay);
   // Makes fd() unreadable.
   void drain();
 
  private:
   void run();
-  // What there is to do; null: a time-out, or the end.
+  // Waits for the next batch; null: time-out or end.
   std::shared_ptr<const Batch> await(std::unique_lock<std::mutex>& lock);
 
   const UniqueFd event_;
@@ -50,7 +50,7 @@ class Writer {
   TimePoint wake_at_ = kNever;
   bool stopping_ = false;
 
-  std::unique_ptr<Database> database_;  // the thread's, while it runs
+  std::unique_ptr<Database> database_;  // used only by the thread while it runs
   std::thread thread_;
 };
 

@@ -1,4 +1,4 @@
-// The database on disk: new files, damage of every kind, versions. What is damaged must never start as an empty store.
+// The database on disk: new files, every kind of damage, versions. A damaged store must never start as an empty one.
 #include "daemon/store/database.h"
 
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ namespace {
 
 class DatabaseTest : public testing::Test {
  protected:
-  // What opening and loading says; empty if it works.
+  // The error of opening and loading; empty if both succeed.
   std::string refusal() {
     try {
       Database database(path, "FULL");
@@ -28,7 +28,7 @@ class DatabaseTest : public testing::Test {
       return error.what();
     }
   }
-  // Expects that it is refused with this reason, with what to do, and that the file was not touched.
+  // Expects a refusal with this reason and with advice, and an untouched file.
   void expect_damage(const std::string& reason) {
     const auto before = content();
     const auto text = refusal();
@@ -38,7 +38,7 @@ class DatabaseTest : public testing::Test {
         << text;
     EXPECT_TRUE(content() == before) << "it must be left as it is for whoever repairs it";
   }
-  // A store with a thousand keys, closed.
+  // Creates a store with a thousand keys, and closes it.
   void fill() {
     Database database(path, "OFF");
     Model model{HistoryLimits{}};

@@ -1,4 +1,4 @@
-// An engine on a file of its own, with calls that wait for the answer.
+// An engine on its own file, and calls that wait for the answer.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -24,7 +24,7 @@ struct OwnerLog final : EngineOwner {
   void on_disk_failed(const std::string&) override { told.push_back("failed"); }
 };
 
-// Runs the engine until it is so. False: patience has run out.
+// Runs the engine until the condition holds. False: it timed out.
 inline bool run_until(Engine& engine, const std::function<bool()>& so) {
   const auto end = Clock::now() + test::kPatience;
   while (!so()) {
@@ -42,7 +42,7 @@ inline Outcome write(Engine& engine, Transaction transaction) {
   return outcome.value_or(Outcome{.code = OutcomeCode::kInvalid, .reason = "no answer"});
 }
 
-// Until nothing waits for a commit.
+// Runs the engine until nothing waits for a commit.
 inline void settle(Engine& engine) {
   EXPECT_TRUE(run_until(engine, [&] { return engine.stats().queue == 0; }));
 }

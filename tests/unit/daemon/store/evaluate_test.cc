@@ -1,4 +1,4 @@
-// Transactions: comparisons, operations that see each other, revisions, charges, and what is refused.
+// Transactions: comparisons, operations that see each other's effects, revisions, charges, and refusals.
 #include "daemon/store/evaluate.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
-// Crashes, power losses, full and broken disks: a process under load (store_process.cc) suffers them, and what it had
-// acknowledged is compared with what is there afterwards.
+// Crashes, power losses, full and broken disks. They hit a process under load (store_process.cc); then the tests
+// compare the writes that it had acknowledged with what is left.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -54,16 +54,16 @@ class Faults : public testing::Test {
     EXPECT_TRUE(process->wait_for_error_text("ready\n")) << process->errors();
     return process;
   }
-  // In one step, as the process may read it at any time.
+  // Renames the file into place, because the process may read it at any time.
   void control(const std::string& word) const {
     std::filesystem::rename(dir.write("control.new", word), dir / "control");
   }
-  // Until it has said this so many times.
+  // Waits until the process has printed this so many times.
   static bool wait_for(test::Process& process, const std::string& what, std::size_t times) {
     return process.wait_until([&] { return count(process.errors(), what) >= times; });
   }
-  // Lets it work until it has acknowledged some writes, kills it at any time within the next ones, and notes what it
-  // has acknowledged.
+  // Lets the process acknowledge some writes, kills it at a random time during the next ones, and records what it has
+  // acknowledged.
   void work_and_kill(test::Process& process) {
     ASSERT_TRUE(wait_for(process, "ack ", random() % kMostWrites)) << process.errors();
     std::this_thread::sleep_for(std::chrono::microseconds(random() % 5000));
@@ -79,7 +79,7 @@ class Faults : public testing::Test {
       if (std::sscanf(line.c_str(), "ack %d %ld", &writer, &number) == 2) acknowledged[writer] = number;
     }
   }
-  // What is wrong with the store; empty: nothing. Opening it does quick_check.
+  // What is wrong with the store; empty: nothing. Opening it runs quick_check.
   std::string check() {
     try {
       LocalEngine engine({.path = path}, owner);
@@ -107,12 +107,13 @@ class Faults : public testing::Test {
     EXPECT_GE(total, rounds);
     std::printf("%d rounds, %ld writes acknowledged\n", rounds, total);
   }
-  // The machine starts: what is there is on the disk.
+  // The machine starts: everything in the store is on disk.
   void power_on() {
     std::filesystem::remove_all(dir / "images");
     std::filesystem::copy(dir / "store", dir / "images");
   }
-  // What a power loss leaves: of each file what was synced, or more; files that were never synced are empty or gone.
+  // Leaves what survives a power loss: at least what was synced of each file. A file that was never synced may be empty
+  // or gone.
   void lose_power() {
     for (const auto& entry : std::filesystem::directory_iterator(dir / "store")) {
       const auto image = dir / ("images/" + entry.path().filename().string());
@@ -163,7 +164,7 @@ TEST_F(DiskFaults, PowerLossKeepsWhatWasAcknowledged) {
 
 class LessThanFull : public DiskFaults, public testing::WithParamInterface<const char*> {};
 
-// With fewer syncs the same test must fail; else it shows nothing.
+// With fewer syncs the same test must fail, or it proves nothing.
 TEST_P(LessThanFull, LosesWhatWasAcknowledged) {
   std::string wrong;
   for (int round = 0; round < 20 && wrong.empty(); ++round) {
@@ -182,7 +183,7 @@ TEST_F(DiskFaults, AFullDiskRefusesWritesAndRecovers) {
   const auto process = start(faults());
   ASSERT_TRUE(process->wait_for_error_text("ack 3 5\n"));
   control("full");
-  // Each writer writes again when it is refused: none of them waits for room.
+  // Each writer writes again after a refusal: none of them waits for room.
   ASSERT_TRUE(wait_for(*process, "refused full", 5 * kLoadWriters)) << process->errors();
   const auto so_far = process->errors();
   EXPECT_EQ(count(so_far, "owner full"), 1u) << "told once";
@@ -198,7 +199,7 @@ TEST_F(DiskFaults, AFullDiskRefusesWritesAndRecovers) {
   EXPECT_EQ(check(), "");
 }
 
-// Nobody writes; so the engine must try again by itself.
+// Nobody writes, so the engine must retry by itself.
 TEST_F(DiskFaults, WhatSessionsHeldGoesWhenThereIsRoomAgain) {
   {
     LocalEngine engine({.path = path}, owner);

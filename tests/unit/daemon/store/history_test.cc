@@ -1,4 +1,4 @@
-// History: order, bounds, compaction by whole revisions, and the way from a change to the next one of its key.
+// History: order, limits, compaction by whole revisions, and links from a change to the next one of its key.
 #include "daemon/store/history.h"
 
 #include <gtest/gtest.h>

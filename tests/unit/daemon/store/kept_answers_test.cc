@@ -1,4 +1,4 @@
-// KeptAnswers: found by owner and key, the newest kept by count and by bytes.
+// KeptAnswers: lookup by owner and key; limits by count and by bytes, which keep the newest.
 #include "daemon/store/kept_answers.h"
 
 #include <gtest/gtest.h>

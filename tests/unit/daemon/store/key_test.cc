@@ -1,4 +1,4 @@
-// Keys: the grammar by examples, above all the ones that must not get through.
+// Keys: examples of the grammar, above all keys that must be refused.
 #include "daemon/store/key.h"
 
 #include <gtest/gtest.h>
@@ -42,7 +42,7 @@ TEST(Key, BadOnesAreToldWhy) {
       {"/self/\xC2\x9F"sv, "has a control character"},
       {"/self/\xFF"sv, "is not UTF-8"},
       {"/self/\x80"sv, "is not UTF-8"},
-      {"/self/\xC3"sv, "is not UTF-8"},                // cut off
+      {"/self/\xC3"sv, "is not UTF-8"},                // truncated
       {"/self/\xC0\xAF"sv, "is not UTF-8"},            // '/' in two bytes
       {"/self/\xC0\xAE\xC0\xAE/a"sv, "is not UTF-8"},  // ".." in four
       {"/self/\xE0\x80\xAF"sv, "is not UTF-8"},        // '/' in three

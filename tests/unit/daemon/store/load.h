@@ -9,7 +9,7 @@
 namespace hostcall::daemon::store {
 
 inline constexpr int kLoadWriters = 16;
-// Keys that a writer goes round in.
+// Keys that a writer cycles through.
 inline constexpr int kLoadSlots = 20;
 
 inline std::string first_key(int writer) { return "/shared/first/" + std::to_string(writer); }

@@ -1,5 +1,4 @@
-// The engine on a real file: order, batches, tickets, idempotency, charges and lifetimes, all of it after a reload,
-// too.
+// The engine on a real file: order, batches, tickets, idempotency, charges and lifetimes, each also after a reload.
 #include "daemon/store/local_engine.h"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-// Records and transactions for tests of the store, in few words.
+// Shorthands for records and transactions in the store's tests.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ inline Operation put_of(std::string key, std::string value, Lifetime lifetime = 
 inline Operation delete_of(std::string key) { return {.kind = Operation::Kind::kDelete, .key = std::move(key)}; }
 inline Operation get_of(std::string key) { return {.kind = Operation::Kind::kGet, .key = std::move(key)}; }
 
-// As VM "a", in its boot "b1" and its session "s1", without limits.
+// A transaction of VM "a", in its boot "b1" and its session "s1", without limits.
 inline Transaction of_vm_a(std::vector<Operation> operations) {
   Transaction transaction;
   transaction.then = std::move(operations);
@@ -26,7 +26,7 @@ inline Transaction of_vm_a(std::vector<Operation> operations) {
   return transaction;
 }
 
-// Evaluates and, if it is not refused, commits.
+// Evaluates the transaction and, unless it is refused, commits it.
 inline Outcome commit(Model& model, const Transaction& transaction) {
   auto draft = Draft::on(model);
   auto outcome = evaluate(transaction, draft);

@@ -1,7 +1,7 @@
-// A process with an engine under load, to be killed: store-process PATH SYNCHRONOUS [idle]; idle: without load. Writes
-// lines to standard error: "ready"; "ack WRITER COUNT" when a write is acknowledged; "refused VERDICT READ" when it is
-// not, with a number that was read at that moment; "owner …" for what the engine's owner is told; "event" for each
-// revision that a watch delivers.
+// A process with an engine under load, for tests to kill: store-process PATH SYNCHRONOUS [idle]; idle: without load.
+// Writes lines to standard error: "ready"; "ack WRITER COUNT" when a write is acknowledged; "refused VERDICT READ" when
+// it is not, with a number that was read at that moment; "owner …" for each call to the engine's owner; "event" for
+// each revision that a watch delivers.
 #include <poll.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@
 namespace hostcall::daemon::store {
 namespace {
 
-// At once, and as a whole: what is not written is lost when the process is killed.
+// Writes the line at once and as a whole: a kill loses whatever is still buffered.
 void say(const std::string& line) {
   const auto text = line + "\n";
   if (::write(STDERR_FILENO, text.data(), text.size()) < 0) std::abort();
@@ -69,7 +69,7 @@ class Load {
     std::unique_ptr<Ticket> ticket;
   };
 
-  // Mostly small, now and then as large as a value may be.
+  // Mostly small, now and then of the maximum size of a value.
   std::string value(long count) {
     const std::size_t size = random_() % 50 == 0 ? 65000 : random_() % 2000;
     return std::to_string(count) + " " + std::string(size, 'x');

@@ -1,4 +1,4 @@
-// Sweeps: which keys each kind takes, and in which steps.
+// Sweeps: which keys each kind deletes, and in which steps.
 #include "daemon/store/sweep.h"
 
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 namespace hostcall::daemon::store {
 namespace {
 
-// Steps until nothing is left; the number of keys of each.
+// Runs steps until nothing is left, and returns the number of keys of each.
 std::vector<std::size_t> sweep(Model& model, const Sweep& what) {
   std::vector<std::size_t> steps;
   for (;;) {

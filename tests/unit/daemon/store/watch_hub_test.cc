@@ -1,4 +1,5 @@
-// Watches: snapshots, exact and coalesced delivery, compaction, resumption over restarts, and what a commit costs them.
+// Watches: snapshots, exact and coalesced delivery, compaction, resumption after restarts, and what a commit costs
+// them.
 #include "daemon/store/watch_hub.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,7 @@ std::string text_of(const Event& event) {
          (event.now->deleted() ? "-" : "=" + std::string(event.now->value()));
 }
 
-// Takes all that is there, as lines.
+// Takes everything available, as lines.
 std::vector<std::string> drain(Watch& watch, std::size_t max_bytes = kPlenty) {
   std::vector<std::string> lines;
   for (;;) {
@@ -201,7 +202,7 @@ TEST_F(WatchTest, AKeyThatCameBackIsCoalescedOnce) {
 TEST_F(WatchTest, AThousandBehindIsStillExact) {
   auto slow = watch({.prefix = "/vm/a/"});
   fill(static_cast<int>(kMaxBehind));
-  fill(2000, "/vm/b/x");  // which do not count
+  fill(2000, "/vm/b/x");  // outside the watch's prefix: these do not count
   EXPECT_EQ(drain(*slow).size(), kMaxBehind);
 }
 
@@ -216,7 +217,7 @@ TEST_F(WatchTest, ACoalescedSetIsOfOneRevisionAndComesInParts) {
   EXPECT_EQ(part.revision, 0);
   ASSERT_EQ(part.events.size(), 1u);
   EXPECT_EQ(text_of(part.events[0]), "1200:/vm/a/x=1199");
-  // What comes during the set is not mixed into it, even for keys of it.
+  // Changes that arrive during the set are not mixed into it, even for its own keys.
   put("/vm/a/2", "later");
   slow->taken();
   EXPECT_EQ(drain(*slow, 14), (Lines{"coalesced 0 1201:/vm/a/1= 1202:/vm/a/2=", "coalesced 1203 1203:/vm/a/3=",
@@ -239,7 +240,7 @@ TEST_F(WatchTest, AtTheStartWatchesSeeWhatEndedWithTheSessions) {
             (Lines{"events 1 1:/vm/a/session=1", "events 2 2:/vm/a/session-"}));
 }
 
-// Ends another watch, and begins a new one, when it is called.
+// When called, ends another watch and starts a new one.
 struct Meddler final : Watcher {
   LocalEngine* engine = nullptr;
   std::unique_ptr<Watch> own, victim, fresh;
@@ -261,13 +262,13 @@ TEST_F(WatchTest, WatchesMayEndWhileTheyAreCalled) {
   meddler.fresh.reset();
 }
 
-// A thousand watches of a key.
+// A thousand watches of a prefix.
 class Crowd {
  public:
   Crowd() {
     for (int i = 0; i < kWatches; ++i) watches_.push_back(hub_.watch({.prefix = "/vm/a/"}, counter_));
   }
-  // Tells all of them of a commit.
+  // Notifies all of them of a commit.
   test::Nanoseconds tell() {
     const auto first = model_.history().end();
     commit(model_, of_vm_a({put_of("/vm/a/x", "1")}));
@@ -281,13 +282,13 @@ class Crowd {
     EXPECT_EQ(counter_.ready, kWatches);
     return time;
   }
-  // All of them take what they were told of.
+  // Takes what each was notified of.
   test::Nanoseconds take() {
     return test::time_of([this] {
       for (auto& watch : watches_) EXPECT_EQ(drain(*watch).size(), 1u);
     });
   }
-  // Of the last commit.
+  // Allocations while notifying them of the last commit.
   std::size_t allocations() const { return allocations_; }
 
  private:
@@ -301,7 +302,7 @@ class Crowd {
 
 TEST(WatchCost, ToTellAThousandIsLittleOfWhatTheyTakeToRead) {
   Crowd crowd;
-  crowd.tell();  // makes room for as many
+  crowd.tell();  // grows the hub's list to its full size
   EXPECT_TRUE(test::takes_at_most(
       0.2, [&] { return crowd.tell(); }, [&] { return crowd.take(); }));
   EXPECT_EQ(crowd.allocations(), 0u);

@@ -1,5 +1,5 @@
-// Watches against a plain replay: readers of random speed follow random changes through a short history, and at each
-// revision that they are told of, what they have put together must be what the store had then.
+// Watches against a plain replay: readers of random speed follow random changes through a short history. At each
+// revision that they are told of, the state they have assembled must equal the store's state at that revision.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -33,7 +33,7 @@ class Reader final : public Watcher {
     EXPECT_TRUE(std::exchange(knows_nothing_, false)) << "it is called only after it was told that there is nothing";
   }
 
-  // Takes one delivery, or nothing. False: it knows that there is nothing.
+  // Takes one delivery, or none. False: the reader knows that there is nothing.
   bool step(std::size_t max_bytes, bool take) {
     const bool expects_nothing = knows_nothing_;
     const auto delivery = watch_->next(max_bytes);
@@ -107,7 +107,7 @@ class RandomChanges {
 
 using Readers = std::vector<std::unique_ptr<Reader>>;
 
-// Whether the readers have had each kind of delivery, and not just once.
+// Whether the readers have had each kind of delivery more than once.
 bool all_ways_were_gone(const Readers& readers) {
   std::map<Delivery::Kind, int> kinds;
   for (const auto& reader : readers)
