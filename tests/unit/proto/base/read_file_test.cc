@@ -24,7 +24,7 @@ class ReadFile : public testing::TestWithParam<FileKind> {
 INSTANTIATE_TEST_SUITE_P(Kinds, ReadFile, testing::Values(FileKind::kAny, FileKind::kRegular));
 
 TEST_P(ReadFile, TakesAllOfIt) {
-  for (const std::size_t size : {0, 1, 16 * 1024, 16 * 1024 + 1, 100'000}) {
+  for (const std::size_t size : {0u, 1u, 16u * 1024, 16u * 1024 + 1, 100'000u}) {
     const std::string text(size, 'x');
     EXPECT_EQ(read_file(dir_.write("f", text), 100'000, GetParam()).value(), text);
     EXPECT_EQ(read_file(dir_ / "f", SIZE_MAX, GetParam()).value(), text);
