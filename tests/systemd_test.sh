@@ -42,7 +42,6 @@ verify() {
 }
 verify hostcalld.service
 verify hostcalld.socket
-verify hostcalld-vm@web1.socket
 verify hostcall-online.service
 
 for name in hostcalld.service hostcall-online.service; do
@@ -64,7 +63,7 @@ systemd-tmpfiles --root="$root" --create hostcall.conf || fail "tmpfiles"
 uid=$(sed -n 's/^hostcall:[^:]*:\([0-9]*\):.*/\1/p' "$root/etc/passwd")
 # Owners can be given by root only.
 if [ "$(id -u)" = 0 ]; then
-  for expected in "755 $uid /run/hostcall" "755 0 /run/hostcall-vm" "700 $uid /var/lib/hostcall"; do
+  for expected in "755 $uid /run/hostcall" "700 $uid /var/lib/hostcall"; do
     path=${expected##* }
     found=$(stat -c '%a %u' "$root$path")
     [ "$found $path" = "$expected" ] || fail "$path: mode and owner are $found, not ${expected% *}"

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,22 +27,30 @@ class Arguments {
  public:
   explicit Arguments(CLI::App& app) : app_(app) {}
 
-  // `names`: "-c,--count". `value` must outlive the parse, and holds the default before it.
+  // `names`: "-c,--count". `value` must outlive take(), and holds the default before it. An option without a list is
+  // given at most once.
   void flag(const std::string& names, bool& value, const std::string& help);
   void option(const std::string& names, const std::string& type, std::string& value, const std::string& help);
+  void option(const std::string& names, const std::string& type, std::optional<std::string>& value,
+              const std::string& help);
   void option(const std::string& names, const std::string& type, std::vector<std::string>& values,
               const std::string& help);
   void option(const std::string& names, const std::string& type, std::optional<std::uint64_t>& value, Range range,
               const std::string& help);
   void option(const std::string& names, milliseconds& value, const std::string& help);
   void option(const std::string& names, std::optional<milliseconds>& value, const std::string& help);
-  // The option before this one must be given.
+  // The option that was declared last must be given.
   void required();
+  // An empty value of the option that was declared last is wrong usage.
+  void not_empty() { slots_.back().may_be_empty = false; }
 
   void positional(const std::string& name, std::string& value, const std::string& help);
   void positional(const std::string& name, std::uint64_t& value, const std::string& help);
   void positional(const std::string& name, std::optional<std::string>& value, const std::string& help);
   void positional(const std::string& name, std::vector<std::string>& values, const std::string& help);
+
+  // Passes what the command line had to the values, once it is parsed. Throws Failure: usage.
+  void take() const;
 
   // A line of help for what is parsed elsewhere.
   void mention(const std::string& left, const std::string& help) { rows_.push_back({left, help}); }
@@ -52,18 +61,37 @@ class Arguments {
   std::string describe() const;
 
  private:
-  template <class Time>
-  void time_option(const std::string& names, Time& value, const std::string& help);
+  using Take = std::function<void(const std::string& text)>;
+  // What was declared, and where its texts go.
+  struct Slot {
+    CLI::Option* option;
+    std::string name;   // "--count", "NAME"
+    std::string usage;  // "--count N", "NAME"
+    Take take;
+    bool repeats = false;
+    bool is_required = false;
+    bool may_be_empty = true;
+  };
   struct Row {
     std::string left, help;
   };
-  void add_row(const std::string& names, const std::string& type, const std::string& help);
+  void add_option(const std::string& names, const std::string& type, const std::string& help, Take take,
+                  bool repeats = false);
+  void add_positional(const std::string& name, const std::string& usage, const std::string& help, Take take,
+                      bool repeats = false);
+  void add_row(const std::string& names, const std::string& value, const std::string& help);
+  static void take(const Slot& slot);
 
   CLI::App& app_;
-  CLI::Option* last_ = nullptr;
-  std::string last_usage_;
+  std::vector<Slot> slots_;
   std::string usage_;
   std::vector<Row> rows_;
 };
+
+// The words of a command line for CLI11, which takes "--option=" for an option whose value comes next, and "[a,b]" for
+// a list: such a word ends with a mark, which take() removes from the values.
+std::vector<std::string> marked_words(int argc, char** argv);
+// Without marks.
+std::string unmarked(std::string word);
 
 }  // namespace hostcall::cli

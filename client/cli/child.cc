@@ -27,6 +27,16 @@ std::vector<char*> pointers_to(const std::vector<std::string>& words) {
   return pointers;
 }
 
+Done outcome_of(int status) {
+  if (WIFSIGNALED(status)) return Error{0, "signal " + std::to_string(WTERMSIG(status))};
+  if (WEXITSTATUS(status) != 0) return Error{0, "exit code " + std::to_string(WEXITSTATUS(status))};
+  return done();
+}
+
+bool waits_for_terminal(int status) {
+  return WIFSTOPPED(status) && (WSTOPSIG(status) == SIGTTIN || WSTOPSIG(status) == SIGTTOU);
+}
+
 }  // namespace
 
 Result<pid_t> start_child(const std::vector<std::string>& argv, const ChildOptions& options) {
@@ -40,7 +50,8 @@ Result<pid_t> start_child(const std::vector<std::string>& argv, const ChildOptio
   sigset_t none;
   ::sigemptyset(&none);
   ::posix_spawnattr_setsigmask(&attributes, &none);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+  ::posix_spawnattr_setflags(
+      &attributes, static_cast<short>(POSIX_SPAWN_SETSIGMASK | (options.own_group ? POSIX_SPAWN_SETPGROUP : 0)));
   const auto environment = merged_environment(options.environment);
   pid_t pid = -1;
   const int error = ::posix_spawnp(&pid, argv[0].c_str(), &actions, &attributes, pointers_to(argv).data(),
@@ -55,9 +66,18 @@ Done reap_child(pid_t pid) {
   int status = 0;
   while (::waitpid(pid, &status, 0) < 0)
     if (errno != EINTR) return Error::from_errno("waitpid");
-  if (WIFSIGNALED(status)) return Error{0, "signal " + std::to_string(WTERMSIG(status))};
-  if (WEXITSTATUS(status) != 0) return Error{0, "exit code " + std::to_string(WEXITSTATUS(status))};
-  return done();
+  return outcome_of(status);
+}
+
+std::optional<Done> try_reap_child(pid_t pid) {
+  int status = 0;
+  const auto reaped = ::waitpid(pid, &status, WNOHANG | WUNTRACED);
+  if (reaped < 0) return Error::from_errno("waitpid");
+  if (reaped == 0 || (WIFSTOPPED(status) && !waits_for_terminal(status))) return std::nullopt;
+  if (!WIFSTOPPED(status)) return outcome_of(status);
+  ::kill(-pid, SIGKILL);
+  static_cast<void>(reap_child(pid));
+  return Error{0, "it wants the terminal, which a command in the background can't have"};
 }
 
 }  // namespace hostcall::cli

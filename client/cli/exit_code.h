@@ -6,12 +6,15 @@
 
 #include <string>
 
+#include "proto/base/clock.h"
+
 namespace hostcall::cli {
 
 enum class ExitCode : int {
   kDone = 0,
   kNegative = 1,
   kUsage = 2,
+  kOverLimit = 123,
   kDeadline = 124,
   kUnreachable = 125,
   kDenied = 126,
@@ -21,7 +24,11 @@ enum class ExitCode : int {
 // The table as --help shows it.
 extern const char kExitCodeHelp[];
 
+// Of a status that does not say when to try again.
 ExitCode exit_code_of(Code code);
+
+// Whether the call was refused over a limit, before the host did anything, and can succeed later.
+bool passes(const Status& status);
 
 // Thrown by verbs, caught once in main. The text is one line, fit for a terminal.
 struct Failure {
@@ -32,6 +39,8 @@ struct Failure {
 // What a call's failure means for the caller of the command line: the host's words, which say when to try again
 // where that helps, and whether the outcome is known.
 Failure failure_of(const Status& status);
+// The status of a call that changes nothing: its outcome does not matter if it has not arrived.
+Status of_read(Status status);
 // For a wrong command line.
 Failure usage(std::string text);
 
@@ -39,6 +48,12 @@ Failure usage(std::string text);
 template <class T>
 T value_of(Reply<T> reply) {
   if (!reply.ok()) throw failure_of(reply.status());
+  return *std::move(reply);
+}
+// The same for a call that changes nothing.
+template <class T>
+T value_of_read(Reply<T> reply) {
+  if (!reply.ok()) throw failure_of(of_read(reply.status()));
   return *std::move(reply);
 }
 

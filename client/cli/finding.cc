@@ -65,7 +65,7 @@ std::string to_json(const Findings& findings) {
                     {"advice", finding.advice}});
   const nlohmann::ordered_json report = {{"healthy", exit_code_of(findings) == ExitCode::kDone}, {"findings", list}};
   // Texts of the kernel or of other people's files need not be UTF-8.
-  return report.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return escape_json(report.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
 }  // namespace hostcall::cli

@@ -24,6 +24,9 @@ struct Common {
   bool privileged_port = false;
 };
 
+// The message as one line of JSON. Throws Failure.
+std::string json_of(const google::protobuf::MessageLite& message);
+
 class Invocation {
  public:
   Invocation(std::string program, Common common);
@@ -46,21 +49,65 @@ class Invocation {
 
   // Connects at its first call. Throws Failure for a bad address.
   Client& client();
+  // Connects now.
+  Status try_connect();
+  // The same. Throws Failure.
+  void connect();
 
   // Throws Failure.
   template <class Method>
   typename Method::Response call(const typename Method::Request& request = {}) {
-    return value_of(client().call<Method>(request, rest()));
+    return value_of(reply_of<Method>(request));
   }
+  // The same for a call that changes nothing.
+  template <class Method>
+  typename Method::Response read(const typename Method::Request& request = {}) {
+    return value_of_read(reply_of<Method>(request));
+  }
+  // The same with the failure as a value.
+  template <class Method>
+  Reply<typename Method::Response> reply_of(const typename Method::Request& request = {}) {
+    return patiently([&](const CallOptions& options) { return client().call<Method>(request, options); });
+  }
+  // Calls `attempt` with options, again and again while the host refuses it over a limit that passes, as long as the
+  // deadline allows. Returns its last result, a Reply or a Status.
+  template <class Attempt>
+  auto patiently(const Attempt& attempt) {
+    for (;;) {
+      auto result = attempt(rest());
+      if (result.ok()) return result;
+      const auto status = with_hint(status_in(result));
+      if (!passes(status)) return result;
+      if (!has_time_for(status.retry_after)) return decltype(result)(status);
+      wait(status.retry_after);
+    }
+  }
+  // The status of a call that failed. A refused connection gets a retry_after that grows where the host said none: its
+  // slot becomes free when another connection ends. If the deadline passes while a connection is tried again, it is the
+  // refusal: what has used up the time is the limit.
+  Status with_hint(Status status);
+  bool has_time_for(Duration pause) const { return pause < deadline_ - Clock::now(); }
 
   // Prints the message as one line of JSON with --json, else the text.
   void show(const google::protobuf::MessageLite& message, std::string_view text) const;
-  // The same for an answer that is no more than "done": silent with --quiet.
+  // The same for the answer of a call that has changed something: silent with --quiet, and a Failure says that the
+  // change is made.
   void confirm(const google::protobuf::MessageLite& message, std::string_view text) const;
 
  private:
+  static const Status& status_in(const Status& status) { return status; }
+  template <class T>
+  static const Status& status_in(const Reply<T>& reply) {
+    return reply.status();
+  }
+  Status hinted(Status status);
+  // Keeps the connection alive meanwhile.
+  void wait(Duration time);
+
   std::string program_;
   Common common_;
+  milliseconds unhinted_pause_;
+  std::optional<Status> refused_;  // the last attempt's, if it is worth another
   TimePoint deadline_;
   std::optional<Client> client_;
 };

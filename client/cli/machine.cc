@@ -20,6 +20,12 @@ Result<struct stat> Machine::status(const std::string& path) const {
   return status;
 }
 
+Result<struct stat> Machine::link_status(const std::string& path) const {
+  struct stat status {};
+  if (::lstat(at(path).c_str(), &status) != 0) return Error::from_errno(path);
+  return status;
+}
+
 std::optional<std::string> Machine::read(const std::string& path) const {
   auto text = read_file(at(path), kMaxBytes);
   if (!text.ok()) return std::nullopt;

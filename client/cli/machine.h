@@ -22,6 +22,8 @@ class Machine {
   bool exists(const std::string& path) const { return status(path).ok(); }
   // Follows symbolic links.
   Result<struct stat> status(const std::string& path) const;
+  // Of the link itself, where the path is one.
+  Result<struct stat> link_status(const std::string& path) const;
   // The file's text without white space at its ends. Nothing: it can not be read.
   std::optional<std::string> read(const std::string& path) const;
   // Sorted names in a directory; empty where there is none.

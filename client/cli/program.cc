@@ -1,13 +1,20 @@
 // run_program: from argv to an exit code. With arguments.cc the only code that knows CLI11.
-#include <CLI/CLI.hpp>
-#include <cstdlib>
-#include <map>
+#include <unistd.h>
 
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <map>
+#include <new>
+
+#include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/cli/verb.h"
 #include "proto/base/escape.h"
 #include "proto/base/standard_fds.h"
+#include "proto/net/address.h"
 #include "proto/protobuf_log.h"
 
 namespace hostcall::cli {
@@ -34,8 +41,11 @@ class CommandLine {
   CLI::App& group(const std::string& name);
   void add_verb(const VerbEntry& entry);
   void add_common();
+  void check_endpoint() const;
   CLI::App* chosen();
-  Failure failure_of(const CLI::ParseError& error);
+  // The verb itself; null: help or version was printed.
+  Verb* parse_words(std::vector<std::string> words);
+  Failure failure_of(const CLI::ParseError& error, const std::string& last_word);
   std::string program_help() const;
   std::string node_help(const Node& node) const;
   std::string verb_list(const std::string& group) const;
@@ -64,8 +74,10 @@ void CommandLine::add_common() {
   common_.address = configured != nullptr && *configured != '\0' ? configured : endpoint.fallback;
   auto& arguments = common_arguments_;
   arguments.option(endpoint.option, endpoint.placeholder, common_.address, endpoint.help);
+  arguments.not_empty();
   arguments.option("--timeout", common_.timeout,
-                   "Give up after this time in all, written 5, 5s, 500ms, 2m or 1h; default 30s.");
+                   "Give up after this time in all, written 5, 5s, 500ms, 2m or 1h; default 30s. Over a limit of "
+                   "the host, wait until then as the host says.");
   arguments.flag("--wait", common_.wait,
                  "Until then, keep trying to reach a host that can't be reached yet; without it, 5s at most.");
   if (program_.takes_privileged_port)
@@ -109,8 +121,21 @@ CLI::App* CommandLine::chosen() {
 }
 
 Verb* CommandLine::parse(int argc, char** argv) {
+  auto words = marked_words(argc, argv);
+  if (!words.empty()) words.erase(words.begin());
   try {
-    root_.parse(argc, argv);
+    return parse_words(std::move(words));
+  } catch (const Failure& failure) {
+    if (failure.code != ExitCode::kUsage) throw;
+    throw usage(failure.text + "; see " + name_of(chosen()) + " --help");
+  }
+}
+
+Verb* CommandLine::parse_words(std::vector<std::string> words) {
+  const auto last_word = words.empty() ? "" : words.back();
+  try {
+    std::ranges::reverse(words);  // as CLI11 takes them
+    root_.parse(std::move(words));
   } catch (const CLI::CallForHelp&) {
     auto* app = chosen();
     print(app == &root_ ? program_help() : node_help(nodes_.at(app)));
@@ -119,22 +144,35 @@ Verb* CommandLine::parse(int argc, char** argv) {
     print_line(std::string(program_.name) + " " + HOSTCALL_VERSION);
     return nullptr;
   } catch (const CLI::ParseError& error) {
-    throw failure_of(error);
+    throw failure_of(error, last_word);
   }
   auto* app = chosen();
   Verb* verb = app == &root_ ? nullptr : nodes_.at(app).verb.get();
-  if (verb == nullptr) throw usage("a verb is missing; see " + name_of(app) + " --help");
+  if (verb == nullptr) throw usage("a verb is missing");
+  common_arguments_.take();
+  check_endpoint();
+  nodes_.at(app).arguments->take();
   return verb;
 }
 
-Failure CommandLine::failure_of(const CLI::ParseError& error) {
+// Who gives a path need not know of addresses.
+void CommandLine::check_endpoint() const {
+  const auto& endpoint = program_.endpoint;
+  if (std::string_view(endpoint.prefix).empty()) return;
+  if (const auto path = net::Address::at_path(common_.address); !path.ok())
+    throw usage(std::string(endpoint.option) + " or $" + endpoint.variable + ": " + path.error().message());
+}
+
+// CLI11 does not know that what it did not expect was meant as a verb, and that only the last word can lack a value.
+Failure CommandLine::failure_of(const CLI::ParseError& error, const std::string& last_word) {
   auto* app = chosen();
   const bool is_verb = app != &root_ && nodes_.at(app).verb != nullptr;
-  std::string text = error.what();
-  // CLI11 does not know that what it did not expect was meant as a verb.
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
+    return usage(escape_message(last_word) + " needs a value");
   if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
-    text = (is_verb ? "unexpected argument: " : "no such verb: ") + CLI::detail::join(root_.remaining(true), " ");
-  return usage(escape_message(text) + "; see " + name_of(app) + " --help");
+    return usage((is_verb ? "unexpected argument: " : "no such verb: ") +
+                 escape_message(unmarked(CLI::detail::join(root_.remaining(true), " "))));
+  return usage(escape_message(unmarked(error.what())));
 }
 
 Common CommandLine::common() const {
@@ -179,17 +217,46 @@ ExitCode run_verb(const Program& program, int argc, char** argv) {
   }
 }
 
+// Of the running program, for whoever can't be passed it.
+const char* name_of_program = "";
+
+// Names the exception that is being handled. Needs no memory, of which there may be none.
+void complain_of_exception() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    complain(name_of_program, "there is not enough memory");
+  } catch (const std::exception& error) {
+    complain(name_of_program, error.what());
+  } catch (...) {
+    complain(name_of_program, "an exception of an unknown type; this is a fault of the program");
+  }
+}
+
+// An exception that nobody can catch: it left a callback of the library, or a destructor.
+[[noreturn]] void end_at_once() {
+  if (std::current_exception()) complain_of_exception();
+  ::_exit(static_cast<int>(ExitCode::kUnreachable));
+}
+
 }  // namespace
 
-int run_program(const Program& program, int argc, char** argv) {
+int run_program(const char* name, const std::function<Program()>& make, int argc, char** argv) {
+  name_of_program = name;
+  std::set_terminate(end_at_once);
   open_standard_fds();
   quiet_protobuf();
-  end_with_the_reader();
+  reset_signals();
   try {
-    return static_cast<int>(run_verb(program, argc, argv));
+    return static_cast<int>(run_verb(make(), argc, argv));
   } catch (const Failure& failure) {
-    complain(program.name, failure.text);
+    complain(name, escape_message(failure.text));
     return static_cast<int>(failure.code);
+  } catch (const SignalEnd& end) {
+    die_of(end.number);
+  } catch (...) {
+    complain_of_exception();
+    return static_cast<int>(ExitCode::kUnreachable);
   }
 }
 

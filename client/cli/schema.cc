@@ -6,6 +6,10 @@
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver_util.h>
 
+#include <sstream>
+
+#include "proto/base/escape.h"
+#include "proto/base/utf8.h"
 #include "proto/descriptors.h"
 
 namespace hostcall::cli {
@@ -17,6 +21,28 @@ namespace {
 constexpr char kTypePrefix[] = "type.googleapis.com";
 
 std::string type_url(std::string_view type) { return std::string(kTypePrefix) + "/" + std::string(type); }
+
+// In one line: of what is wrong at "PATH: what is wrong", where the path of the document itself is empty; or of "what
+// is wrong", a line end, a piece of the document, a line end, and a caret below the place.
+std::string reason_of(const std::string& message) {
+  std::istringstream lines(message);
+  std::string what, piece, caret;
+  std::getline(lines, what), std::getline(lines, piece), std::getline(lines, caret);
+  if (what.starts_with(": ")) what.erase(0, 2);
+  while (what.ends_with('.')) what.pop_back();
+  const auto rest = caret.find('^') < piece.size() ? piece.substr(caret.find('^')) : "";
+  return escape_message(what) + (rest.empty() ? "" : ", at: " + escape_message(rest));
+}
+
+// Where the first byte is that belongs to no code point.
+std::optional<std::size_t> find_non_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto point = utf8::decode(text.substr(at));
+    if (!point) return at;
+    at += point->bytes;
+  }
+  return std::nullopt;
+}
 
 }  // namespace
 
@@ -59,35 +85,38 @@ std::vector<std::string> Schema::near(std::string_view name) const {
   return found;
 }
 
-// The JSON writer passes over bytes that end early; a message's own parser does not.
-bool Schema::is_message(std::string_view type, std::string_view bytes) const {
+// What a message's own parser takes the bytes for, written down again. The JSON writer takes them as they are: it
+// passes over bytes that end early, and writes a field that comes twice, or two fields of a oneof, one after the other.
+std::optional<std::string> Schema::canonical(std::string_view type, std::string_view bytes) const {
   const auto* descriptor = pool_.FindMessageTypeByName(std::string(type));
-  if (descriptor == nullptr) return false;
+  if (descriptor == nullptr) return std::nullopt;
   const std::unique_ptr<pb::Message> message(messages_.GetPrototype(descriptor)->New());
-  return message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  if (!message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return std::nullopt;
+  return message->SerializeAsString();
 }
 
 std::optional<std::string> Schema::to_json(std::string_view type, std::string_view bytes, JsonStyle style) const {
-  if (!is_message(type, bytes)) return std::nullopt;
+  const auto message = canonical(type, bytes);
+  if (!message) return std::nullopt;
   pb::util::JsonPrintOptions options;
   options.always_print_primitive_fields = true;
   options.add_whitespace = style == JsonStyle::kPretty;
   std::string json;
-  if (!pb::util::BinaryToJsonString(types_.get(), type_url(type), std::string(bytes), &json, options).ok())
-    return std::nullopt;
+  if (!pb::util::BinaryToJsonString(types_.get(), type_url(type), *message, &json, options).ok()) return std::nullopt;
   while (json.ends_with('\n')) json.pop_back();
-  return json;
+  return escape_json(json);
 }
 
 Result<std::string> Schema::from_json(std::string_view type, std::string_view json) const {
+  if (const auto at = find_non_utf8(json))
+    return Error{0, "it is not UTF-8: byte " + std::to_string(*at + 1) + " is " + escape(json.substr(*at, 1))};
   std::string bytes;
   const auto status =
       pb::util::JsonToBinaryString(types_.get(), type_url(type), pb::StringPiece(json.data(), json.size()), &bytes);
+  if (status.ok() && !canonical(type, bytes)) return Error{0, "a text in it has half of a surrogate pair"};
   if (status.ok()) return bytes;
-  // "PATH: what is wrong", where the path of the document itself is empty.
-  std::string what(status.message());
-  if (what.starts_with(": ")) what.erase(0, 2);
-  return Error{0, std::move(what)};
+  if (json.find_first_not_of(" \t\r\n") == json.npos) return Error{0, "it is empty"};
+  return Error{0, reason_of(std::string(status.message()))};
 }
 
 }  // namespace hostcall::cli

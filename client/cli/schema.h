@@ -43,7 +43,7 @@ class Schema {
 
  private:
   Schema();
-  bool is_message(std::string_view type, std::string_view bytes) const;
+  std::optional<std::string> canonical(std::string_view type, std::string_view bytes) const;
 
   mutable google::protobuf::SimpleDescriptorDatabase files_;  // its look-ups are not const
   google::protobuf::DescriptorPool pool_{&files_};

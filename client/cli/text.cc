@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdio>
 
+#include "client/cli/output.h"
 #include "proto/base/escape.h"
 #include "proto/base/utf8.h"
 
@@ -19,6 +20,8 @@ constexpr std::size_t kGap = 2;
 
 std::string printable(std::string_view value) { return escape(value, kWholeText); }
 
+std::string shown(std::string_view value) { return prints_to_terminal() ? printable(value) : std::string(value); }
+
 std::string fixed(double value, int digits) {
   char text[64];
   std::snprintf(text, sizeof text, "%.*f", digits, value);
@@ -32,6 +35,10 @@ std::string format_bytes(std::uint64_t bytes) {
   for (; value >= 1024 && unit + 1 < kUnits.size(); ++unit) value /= 1024;
   const bool whole = value == static_cast<double>(static_cast<std::uint64_t>(value));
   return fixed(value, whole ? 0 : 1) + " " + kUnits[unit];
+}
+
+std::string count(std::uint64_t number, std::string_view noun) {
+  return std::to_string(number) + " " + std::string(noun) + (number == 1 ? "" : "s");
 }
 
 std::string join(const std::vector<std::string>& parts, std::string_view separator) {
@@ -97,12 +104,23 @@ void Table::field(std::string name, std::string value) {
   add({std::move(name), value.empty() ? "-" : std::move(value)});
 }
 
-std::string Table::to_string() const {
-  std::vector<std::size_t> widths;
+std::vector<std::size_t> Table::widths() const {
+  auto widths = least_widths_;
   for (const auto& row : rows_) {
     widths.resize(std::max(widths.size(), row.size()));
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], utf8::count(row[i]));
   }
+  return widths;
+}
+
+std::string Table::flush() {
+  least_widths_ = widths();
+  auto text = to_text(least_widths_);
+  rows_.clear();
+  return text;
+}
+
+std::string Table::to_text(const std::vector<std::size_t>& widths) const {
   std::string out;
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i) {

@@ -12,11 +12,15 @@ namespace hostcall::cli {
 
 // A value of others (a key, a name, a path), whole, as escape() writes it.
 std::string printable(std::string_view value);
+// The same where it is printed on its own: in a pipe or a file as it is, so that programs can use it again.
+std::string shown(std::string_view value);
 
 // A number with that many digits after the point.
 std::string fixed(double value, int digits);
 // "512 B", "1.5 KiB", "256 MiB".
 std::string format_bytes(std::uint64_t bytes);
+// "1 key", "2 keys".
+std::string count(std::uint64_t number, std::string_view noun);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
 // Breaks the text at blanks so that no line has more than `width` code points; every line but the first starts with
@@ -39,9 +43,16 @@ class Table {
   void add(std::vector<std::string> cells);
   // "name  value" of a table without heading; an empty value is shown as "-".
   void field(std::string name, std::string value);
-  std::string to_string() const;
+  std::string to_string() const { return to_text(widths()); }
+  // The text of the rows so far, which it forgets; the columns of those that follow are at least as wide. For lists
+  // that come in parts.
+  std::string flush();
 
  private:
+  std::vector<std::size_t> widths() const;
+  std::string to_text(const std::vector<std::size_t>& widths) const;
+
+  std::vector<std::size_t> least_widths_;
   std::vector<std::vector<std::string>> rows_;
   std::vector<bool> right_;
 };

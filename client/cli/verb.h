@@ -35,7 +35,7 @@ struct Endpoint {
   const char* placeholder;  // "ADDRESS"
   const char* variable;     // environment variable that it defaults to
   const char* fallback;     // and what that defaults to
-  const char* prefix;       // makes an address of the value, "unix:" for a path
+  const char* prefix;       // makes an address of the value: "unix:" of a path; empty: it is one
   const char* help;
 };
 
@@ -50,7 +50,8 @@ struct Program {
   Failure (*refine)(Failure failure, const Common& common);
 };
 
-// The whole of main(): parses, runs the verb, prints a failure. Returns the exit code.
-int run_program(const Program& program, int argc, char** argv);
+// The whole of main(): parses, runs the verb, prints a failure or whatever else is thrown. Returns the exit code, or
+// dies of the signal that ended the run. `name` is the program's, which `make` describes.
+int run_program(const char* name, const std::function<Program()>& make, int argc, char** argv);
 
 }  // namespace hostcall::cli

@@ -1,6 +1,4 @@
 // hostcall call: calls any method of the host, JSON in and JSON out.
-#include <unistd.h>
-
 #include "client/hostcall/generic_call.h"
 #include "client/hostcall/guest_verbs.h"
 
@@ -38,10 +36,7 @@ class CallVerb : public Verb {
   }
 
  private:
-  Documents input(bool streaming) const {
-    const bool from_stdin = json_ ? *json_ == "-" : streaming;
-    return from_stdin ? Documents(STDIN_FILENO) : Documents(-1, json_.value_or(""));
-  }
+  Documents input(bool streaming) const { return Documents::of_argument(json_.value_or(streaming ? "-" : "{}")); }
   std::string method_;
   std::optional<std::string> json_;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "client/cli/interrupt.h"
 #include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "client/cli/wait.h"
@@ -42,7 +43,7 @@ class Pump {
   void send_what_fits(const Encode& encode) {
     while (!closed_) {
       if (!pending_)
-        if (const auto line = input_.next_line()) pending_ = encode(*line);
+        if (const auto line = input_.next_line()) pending_ = encode(input_.name_of_line(), *line);
       if (!pending_) break;
       if (stream_.try_send(*pending_) != Progress::kDone) return;
       pending_.reset();
@@ -59,8 +60,10 @@ class Pump {
   void wait() {
     auto& client = invocation_.client();
     // Reads no more while a document waits for credit.
-    std::array<pollfd, 2> events{pollfd{client.fd(), POLLIN, 0}, pollfd{pending_ ? -1 : input_.fd(), POLLIN, 0}};
+    std::array<pollfd, 3> events{pollfd{client.fd(), POLLIN, 0}, pollfd{pending_ ? -1 : input_.fd(), POLLIN, 0},
+                                 invocation_.quiet() ? pollfd{-1, 0, 0} : loss_of_reader()};
     wait_for(events, client.due());
+    if (events[2].revents != 0) throw SignalEnd{SIGPIPE};
     if (events[1].revents != 0) input_.read_some();
     client.process();
   }
@@ -88,7 +91,7 @@ GenericCall::GenericCall(Invocation& invocation, const std::string& method) : in
 // Prefers the host's own description. A host that has none, or denies it to this VM, may still serve the services that
 // this program was built with.
 void GenericCall::load_schema() {
-  auto reply = invocation_.client().call<v1::Session::Descriptors>({}, invocation_.rest());
+  auto reply = invocation_.reply_of<v1::Session::Descriptors>();
   if (reply.ok()) {
     served_ = Schema::parse(reply->file_descriptor_set());
     if (!served_) throw Failure{ExitCode::kUnreachable, "the host's description of its services is malformed"};
@@ -97,15 +100,14 @@ void GenericCall::load_schema() {
   }
   const auto code = exit_code_of(reply.status().code);
   const bool refused = code == ExitCode::kDenied || code == ExitCode::kNoSuchMethod;
-  if (!refused || Schema::built_in().find_method(name_) == nullptr) throw failure_of(reply.status());
+  if (!refused || Schema::built_in().find_method(name_) == nullptr) throw failure_of(of_read(reply.status()));
   schema_ = &Schema::built_in();
 }
 
-std::string GenericCall::request_of(const std::string& json) const {
-  auto bytes = schema_->from_json(method_->input_type()->full_name(), json);
-  if (!bytes.ok())
-    throw usage("the JSON is not a " + method_->input_type()->full_name() + ": " +
-                escape_message(bytes.error().message()));
+std::string GenericCall::request_of(const std::string& source, const std::string& json) const {
+  const auto type = method_->input_type()->full_name();
+  auto bytes = schema_->from_json(type, json);
+  if (!bytes.ok()) throw usage(source + " is not a " + type + ": " + bytes.error().message());
   return *std::move(bytes);
 }
 
@@ -116,9 +118,18 @@ void GenericCall::print_reply(std::string_view bytes, JsonStyle style) const {
   print_line(*json);
 }
 
+void GenericCall::print_last_reply(std::string_view bytes) const {
+  try {
+    print_reply(bytes, invocation_.json() ? JsonStyle::kLine : JsonStyle::kPretty);
+  } catch (const Failure& failure) {
+    throw Failure{failure.code, "the host has answered, but its reply could not be told: " + failure.text};
+  }
+}
+
 void GenericCall::run_unary(const std::string& request) {
-  const auto reply = value_of(invocation_.client().call_bytes(name_, request, invocation_.rest()));
-  print_reply(reply, invocation_.json() ? JsonStyle::kLine : JsonStyle::kPretty);
+  const auto reply = value_of(invocation_.patiently(
+      [&](const CallOptions& options) { return invocation_.client().call_bytes(name_, request, options); }));
+  print_last_reply(reply);
 }
 
 ByteStream GenericCall::open(Shape shape, std::string_view request) {
@@ -127,19 +138,18 @@ ByteStream GenericCall::open(Shape shape, std::string_view request) {
 
 void GenericCall::run_streaming(ByteStream stream, Documents input) {
   Pump(invocation_, stream, std::move(input))
-      .run([this](const std::string& line) { return request_of(line); },
+      .run([this](const std::string& source, const std::string& line) { return request_of(source, line); },
            [this](std::string_view bytes) { print_reply(bytes, JsonStyle::kLine); });
   const auto last = value_of(stream.finish());
-  if (!method_->server_streaming()) print_reply(last, invocation_.json() ? JsonStyle::kLine : JsonStyle::kPretty);
+  if (!method_->server_streaming()) print_last_reply(last);
 }
 
 void GenericCall::run(Documents input) {
   const auto shape = shape_of(*method_);
   if (client_streams()) return run_streaming(open(shape, {}), std::move(input));
-  const auto json = input.all(invocation_.deadline());
-  const auto request = request_of(json.empty() ? "{}" : json);
+  const auto request = request_of(input.name(), input.all(invocation_.deadline()));
   if (!method_->server_streaming()) return run_unary(request);
-  run_streaming(open(shape, request), Documents(-1));
+  run_streaming(open(shape, request), Documents());
 }
 
 }  // namespace hostcall::cli::guest

@@ -17,14 +17,17 @@ class GenericCall {
   GenericCall(Invocation& invocation, const std::string& method);
 
   bool client_streams() const { return method_->client_streaming(); }
-  // Prints each reply as it comes. For unary and server-streaming methods the input is one document and defaults to {};
+  // Prints each reply as it comes. For unary and server-streaming methods the input is one document;
   // for client-streaming ones it has one document per line. Throws Failure.
   void run(Documents input);
 
  private:
   void load_schema();
-  std::string request_of(const std::string& json) const;
+  // `source` names the document in messages.
+  std::string request_of(const std::string& source, const std::string& json) const;
   void print_reply(std::string_view bytes, JsonStyle style) const;
+  // The same for a reply that ends the call; a Failure says that the host has answered.
+  void print_last_reply(std::string_view bytes) const;
   void run_unary(const std::string& request);
   void run_streaming(ByteStream stream, Documents input);
   ByteStream open(Shape shape, std::string_view request);

@@ -28,31 +28,27 @@ std::int64_t unix_now() {
 
 Finding check_connection(Invocation& invocation) {
   const auto start = Clock::now();
-  const auto status = invocation.client().connect(invocation.rest());
-  if (!status.ok()) {
-    const bool refused = exit_code_of(status.code) == ExitCode::kDenied;
-    return fail("connection", failure_of(status).text,
-                refused ? "on the host, register this VM as the text says; hostcalld's journal has this peer's address"
-                        : "on the host: hostcallctl doctor; systemctl status hostcalld.socket hostcalld.service");
-  }
+  const auto status = invocation.try_connect();
+  if (!status.ok()) return fail("connection", failure_of(status).text, advice_for_connection(status));
   const auto session = invocation.client().session();
   return ok("connection", "hostcalld " + printable(session ? session->daemon_version : "") + " answers after " +
                               format_ms(Clock::now() - start) + ", connect and Hello");
 }
 
 Finding check_identity(Invocation& invocation) {
-  const auto caller = invocation.client().call<v1::Session::WhoAmI>({}, invocation.rest());
+  const auto caller = invocation.reply_of<v1::Session::WhoAmI>();
   if (!caller.ok())
-    return fail("identity", failure_of(caller.status()).text, "allow hostcall.v1.Session/WhoAmI in the host's policy");
+    return fail("identity", failure_of(of_read(caller.status())).text,
+                "allow hostcall.v1.Session/WhoAmI in the host's policy");
   return ok("identity", "the host knows this VM as " + caller->vm_name() + ", by " + caller->evidence());
 }
 
 Finding check_host_clock(Invocation& invocation) {
   const auto before = unix_now();
-  const auto host = invocation.client().call<v1::Host::Info>({}, invocation.rest());
+  const auto host = invocation.reply_of<v1::Host::Info>();
   const auto after = unix_now();
   if (host.ok()) return check_clock(host->time_unix_nano(), before, after);
-  return warn("clock", "can't be compared with the host's: " + failure_of(host.status()).text,
+  return warn("clock", "can't be compared with the host's: " + failure_of(of_read(host.status())).text,
               "allow hostcall.v1.Host/Info in the host's policy");
 }
 
@@ -112,6 +108,17 @@ Finding check_clock(std::int64_t host, std::int64_t before, std::int64_t after) 
       kCheck, text,
       "run chrony in the guest with \"refclock PHC /dev/ptp0\" (modprobe ptp_kvm), or any NTP client; after a snapshot "
       "is restored, set the clock again");
+}
+
+std::string advice_for_connection(const Status& status) {
+  const std::string hello = v1::Session::Hello::kFullName;
+  if (status.code == Code::kResourceExhausted)
+    return "end what uses up the limit, or on the host raise it: in this VM's record (\"limits\"), or in "
+           "hostcalld.json";
+  if (exit_code_of(status.code) != ExitCode::kDenied)
+    return "on the host: hostcallctl doctor; systemctl status hostcalld.socket hostcalld.service";
+  if (status.message.find(hello) != std::string::npos) return "allow " + hello + " in the host's policy";
+  return "on the host, do what the text says; hostcalld's journal has this peer's address";
 }
 
 Findings examine_guest(Invocation& invocation, const Machine& machine) {

@@ -18,6 +18,8 @@ Finding check_vsock_family(const Done& tried);
 Finding check_vsock_device(const Machine& machine);
 // Whether the address can be the host's, as far as this side can tell.
 Finding check_address(const net::Address& address);
+// What to do if the connection fails so.
+std::string advice_for_connection(const Status& status);
 // Whether the guest's clock agrees with the host's, which was read between `before` and `after`; nanoseconds since
 // 1970.
 Finding check_clock(std::int64_t host, std::int64_t before, std::int64_t after);

@@ -10,11 +10,13 @@ constexpr char kGetExamples[] = R"(  hostcall kv get /self/config > app.conf
 )";
 constexpr char kPutExamples[] = R"(  hostcall kv put /self/state ready
   hostcall kv put /self/report --file report.json
+  uname -a | hostcall kv put /self/kernel -
   hostcall kv put /self/lock $$ --if-revision 0 || echo taken
 )";
 constexpr char kDeleteExamples[] = R"(  hostcall kv delete /self/state
 )";
 constexpr char kListExamples[] = R"(  hostcall kv list /self/
+  hostcall kv list /self/ -q | while read -r k; do hostcall kv get "$k"; done
   hostcall kv list /self/ --json | jq -r '.items[] | .key, (.value | @base64d)'
 )";
 constexpr char kWatchExamples[] = R"(  hostcall kv watch /shared/

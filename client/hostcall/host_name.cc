@@ -7,7 +7,7 @@
 namespace hostcall::cli::guest {
 
 std::string host_name(Invocation& invocation) {
-  const auto host = invocation.client().call<v1::Host::Info>({}, invocation.rest());
+  const auto host = invocation.reply_of<v1::Host::Info>();
   return printable(host.ok() ? host->host_name() : invocation.common().address);
 }
 

@@ -72,8 +72,8 @@ class Info : public Verb {
  private:
   template <class Method>
   static void show(Invocation& invocation) {
-    const auto host = invocation.call<Method>();
-    invocation.show(host, invocation.quiet() ? printable(host.host_name()) + "\n" : to_text(host));
+    const auto host = invocation.read<Method>();
+    invocation.show(host, invocation.quiet() ? shown(host.host_name()) + "\n" : to_text(host));
   }
   bool metrics_ = false;
 };

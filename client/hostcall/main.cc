@@ -7,6 +7,8 @@ namespace {
 namespace cli = hostcall::cli;
 namespace guest = hostcall::cli::guest;
 
+constexpr char kName[] = "hostcall";
+
 constexpr char kHelp[] = R"(Calls the host of this virtual machine: no network, no password, no key. The host
 knows which VM calls, and its policy decides what the VM may do.
 )";
@@ -28,7 +30,7 @@ std::vector<cli::VerbEntry> verbs() {
 
 cli::Program program() {
   return {
-      .name = "hostcall",
+      .name = kName,
       .help = kHelp,
       .examples = kExamples,
       .endpoint = {.option = "--address",
@@ -46,4 +48,4 @@ cli::Program program() {
 
 }  // namespace
 
-int main(int argc, char** argv) { return cli::run_program(program(), argc, argv); }
+int main(int argc, char** argv) { return cli::run_program(kName, program, argc, argv); }

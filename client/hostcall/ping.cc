@@ -1,6 +1,7 @@
 // hostcall ping: measures the round trip through connection, policy and dispatch. Runs its own event loop, so that
 // Ctrl-C can end the run and print the statistics.
 #include <algorithm>
+#include <memory>
 
 #include "client/cli/duration.h"
 #include "client/cli/interrupt.h"
@@ -47,20 +48,20 @@ class PingRun {
     auto& client = invocation_.client();
     const auto start = Clock::now();
     const auto wait = std::chrono::ceil<milliseconds>(std::min(kReplyWait, invocation_.deadline() - start));
-    Duration time{};
-    std::optional<Status> end;
+    // Shared, because a call whose ping is given up with an exception ends with the client.
+    const auto answer = std::make_shared<Answer>();
     CallId call = 0;
-    const auto on_end = [&](const Reply<v1::PingResponse>& reply) {
-      time = Clock::now() - start, end = reply.status();
+    const auto on_end = [answer, start](const Reply<v1::PingResponse>& reply) {
+      answer->time = Clock::now() - start, answer->end = reply.status();
     };
     statistics_.sent();
     const auto begun = client.start<v1::Session::Ping>({}, on_end, {.timeout = std::max(wait, milliseconds(1))}, &call);
     if (!begun.ok()) throw failure_of(begun);
-    while (!end) {
+    while (!answer->end) {
       turn(kNever);  // the client ends the call at its deadline
       if (interrupted_) client.cancel(call);
     }
-    if (end->code != Code::kCancelled) report(seq, time, *end);
+    if (answer->end->code != Code::kCancelled) report(seq, answer->time, *answer->end);
   }
   // Processes the client until then, which keeps the connection alive.
   void pause(TimePoint until) {
@@ -73,11 +74,19 @@ class PingRun {
   }
   ExitCode exit_code() const {
     if (statistics_.received_count() != 0) return ExitCode::kDone;
-    return last_failure_.ok() ? ExitCode::kNegative : exit_code_of(last_failure_.code);
+    return last_failure_.ok() ? ExitCode::kNegative : failure_of(last_failure_).code;
   }
 
  private:
-  void turn(TimePoint until) { interrupted_ = interrupt_.turn(invocation_.client(), until) || interrupted_; }
+  struct Answer {
+    Duration time{};
+    std::optional<Status> end;
+  };
+
+  void turn(TimePoint until) {
+    interrupted_ =
+        cli::turn(invocation_.client(), {.interrupt = interrupt_, .needs_reader = true}, until) || interrupted_;
+  }
   void report(std::uint64_t seq, Duration time, const Status& status) {
     if (is_final(status)) throw failure_of(status);
     if (status.ok())
@@ -92,7 +101,7 @@ class PingRun {
 
   Invocation& invocation_;
   const std::string vm_, host_;
-  Interrupt interrupt_;
+  const Interrupt interrupt_{SIGINT};
   bool interrupted_ = false;
   Status last_failure_;
   PingStatistics statistics_;
@@ -105,8 +114,8 @@ class Ping : public Verb {
     arguments.option("-i,--interval", interval_, "Time between the starts of two pings; defaults to 1s.");
   }
   ExitCode run(Invocation& invocation) override {
-    const auto connected = invocation.client().connect(invocation.rest());
-    if (!connected.ok()) throw failure_of(connected);
+    end_at_interrupt();
+    invocation.connect();
     invocation.extend(interval_ * (*count_ - 1));
     const auto session = invocation.client().session();
     PingRun run(invocation, printable(session ? session->vm_name : ""), host_name(invocation));

@@ -30,14 +30,14 @@ std::string method_table(const v1::ListServicesResponse& services) {
 
 std::string names_of(const v1::ListServicesResponse& services) {
   std::string names;
-  for (const auto& method : services.methods()) names += printable(method.method()) + "\n";
+  for (const auto& method : services.methods()) names += shown(method.method()) + "\n";
   return names;
 }
 
 class Services : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
-    const auto services = invocation.call<v1::Session::ListServices>();
+    const auto services = invocation.read<v1::Session::ListServices>();
     invocation.show(services, invocation.quiet() ? names_of(services)
                                                  : method_table(services) + "\n" + limit_table(services.limits()));
     return ExitCode::kDone;

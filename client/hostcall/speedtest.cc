@@ -181,8 +181,8 @@ Measured download(Invocation& invocation, Clockwork& clockwork, std::uint32_t le
 
 // Throws Failure. Counts only what the host confirms.
 Measured upload(Invocation& invocation, Clockwork& clockwork, std::uint32_t length) {
+  bool closed = false;  // outlives the stream
   auto stream = value_of(invocation.client().open<Diagnostics::Sink>(invocation.rest()));
-  bool closed = false;
   stream.on_event([&](unsigned events) { closed = closed || (events & HOSTCALL_CLOSED) != 0; });
   v1::Chunk chunk;
   chunk.set_data(std::string(length, 'x'));
@@ -209,11 +209,11 @@ class SpeedTest : public Verb {
   }
   ExitCode run(Invocation& invocation) override {
     if (time_ < kMinTime || time_ > kMaxTime) throw usage("--time: expected 100ms to 10m");
-    const auto connected = invocation.client().connect(invocation.rest());
-    if (!connected.ok()) throw failure_of(connected);
+    end_at_interrupt();
+    invocation.connect();
     invocation.extend(4 * time_);
     auto report = begin(invocation);
-    const Interrupt interrupt;
+    const Interrupt interrupt{SIGINT};
     measure(invocation, interrupt, report);
     print(invocation.json() ? report.to_json() + "\n" : report.to_text());
     return report.latency ? ExitCode::kDone : ExitCode::kNegative;

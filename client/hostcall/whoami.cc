@@ -17,7 +17,8 @@ constexpr char kExamples[] = R"(  name=$(hostcall whoami -q)
 )";
 
 std::string evidence(const v1::WhoAmIResponse& caller) {
-  if (caller.evidence() != "cid") return caller.evidence() + " socket " + caller.unix_path();
+  if (caller.evidence() == "unix") return "Unix socket of its own";
+  if (caller.evidence() != "cid") return caller.evidence() + " socket " + printable(caller.unix_path());
   const auto* privileged = caller.port() < net::kPrivilegedPorts ? " (privileged: sent by root)" : "";
   return "CID " + std::to_string(caller.cid()) + ", port " + std::to_string(caller.port()) + privileged;
 }
@@ -37,8 +38,8 @@ std::string to_text(const v1::WhoAmIResponse& caller) {
 class WhoAmI : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
-    const auto caller = invocation.call<v1::Session::WhoAmI>();
-    invocation.show(caller, invocation.quiet() ? printable(caller.vm_name()) + "\n" : to_text(caller));
+    const auto caller = invocation.read<v1::Session::WhoAmI>();
+    invocation.show(caller, invocation.quiet() ? shown(caller.vm_name()) + "\n" : to_text(caller));
     return ExitCode::kDone;
   }
 };

@@ -32,10 +32,15 @@ Finding judge_vms(const std::vector<v1::VmState>& vms) {
 }  // namespace
 
 DaemonAnswer check_daemon(Invocation& invocation) {
-  const auto list = invocation.client().call<v1::Admin::VmList>({}, invocation.rest());
-  if (!list.ok()) return {{unreachable(list.status(), invocation.common())}, std::nullopt};
+  std::vector<v1::VmState> vms;
+  v1::VmListRequest request;
+  do {
+    const auto page = invocation.reply_of<v1::Admin::VmList>(request);
+    if (!page.ok()) return {{unreachable(page.status(), invocation.common())}, std::nullopt};
+    vms.insert(vms.end(), page->vms().begin(), page->vms().end());
+    request.set_after(page->next());
+  } while (!request.after().empty());
   const auto session = invocation.client().session();
-  std::vector<v1::VmState> vms(list->vms().begin(), list->vms().end());
   return {{judge_version(session ? session->daemon_version : ""), judge_vms(vms)}, std::move(vms)};
 }
 

@@ -9,11 +9,10 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kAdvice[] =
-    "systemctl restart hostcalld.service (or the VM's hostcalld-vm@ socket unit) creates it again";
+constexpr char kAdvice[] = "hostcallctl policy reload creates it again";
 
-// hostcalld's own sockets, and those that systemd opens for VMs.
-constexpr const char* kDirectories[] = {"/run/hostcall", "/run/hostcall-vm"};
+// hostcalld's own sockets, and those of VMs that have no other place.
+constexpr char kDirectory[] = "/run/hostcall";
 
 bool may_write(const struct stat& status, uid_t uid) {
   if (uid == 0) return true;
@@ -33,13 +32,19 @@ Finding check_listener(const Machine& machine, const v1::VmRecord& record) {
   if (!record.has_vmm_uid() || may_write(*status, record.vmm_uid())) return ok(check, path);
   return fail(check,
               path + " is not writable for uid " + std::to_string(record.vmm_uid()) + ", the VMM of " + record.name(),
-              "give it the group of the VMM and mode 0660: SocketGroup= and SocketMode= of the socket unit, or chgrp "
-              "and chmod");
+              "let hostcalld make it: hostcallctl vm remove, then vm add with --vmm-uid");
+}
+
+// "what is wrong; what to do"
+std::pair<std::string, std::string> split_at_advice(const std::string& text) {
+  const auto at = text.rfind("; ");
+  if (at == std::string::npos) return {text, "see hostcallctl vm show"};
+  return {text.substr(0, at), text.substr(at + 2)};
 }
 
 // A refused connection proves that nobody listens.
 bool is_stale(const std::string& path) {
-  const auto address = net::Address::parse("unix:" + path);
+  const auto address = net::Address::at_path(path);
   if (!address.ok()) return false;
   const auto connection = net::start_connect(address.value(), seconds(1));
   return !connection.ok() && connection.error().code == ECONNREFUSED;
@@ -52,7 +57,8 @@ class StaleFiles {
   void look(const std::string& directory) {
     for (const auto& name : machine_.list(directory)) {
       const auto path = directory + "/" + name;
-      const auto status = machine_.status(path);
+      // Follows no link: whoever may write here could make the way endless.
+      const auto status = machine_.link_status(path);
       if (!status.ok()) continue;
       if (S_ISDIR(status->st_mode)) look(path);
       if (S_ISSOCK(status->st_mode) && !is_known(path) && is_stale(machine_.at(path))) stale_.push_back(path);
@@ -76,16 +82,32 @@ class StaleFiles {
   std::vector<std::string> stale_;
 };
 
+// What the daemon itself says of its listeners: above all, VMs with a CID share one.
+Finding check_reachable(const std::vector<v1::VmState>& vms) {
+  constexpr auto kCheck = "listeners";
+  std::size_t missing = 0;
+  const v1::VmState* first = nullptr;
+  for (const auto& vm : vms)
+    if (!vm.unreachable().empty() && missing++ == 0) first = &vm;
+  if (first == nullptr) return ok(kCheck, "hostcalld listens for every VM");
+  const auto others = missing == 1 ? "" : " (and " + std::to_string(missing - 1) + " more)";
+  const auto [text, advice] = split_at_advice(printable(first->unreachable()));
+  return fail(kCheck, "hostcalld does not listen for VM " + printable(first->record().name()) + others + ": " + text,
+              advice);
+}
+
 }  // namespace
 
 Findings check_sockets(const Machine& machine, const std::optional<std::vector<v1::VmState>>& vms) {
   Findings findings;
-  if (vms)
+  if (vms) {
     for (const auto& vm : *vms)
       // Abstract names have no file.
       if (vm.record().unix_path().starts_with('/')) findings.push_back(check_listener(machine, vm.record()));
+    findings.push_back(check_reachable(*vms));
+  }
   StaleFiles stale(machine, vms ? &*vms : nullptr);
-  for (const auto* directory : kDirectories) stale.look(directory);
+  stale.look(kDirectory);
   findings.push_back(stale.result());
   return findings;
 }

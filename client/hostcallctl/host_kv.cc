@@ -12,7 +12,7 @@ constexpr char kGetExamples[] = R"(  hostcallctl kv get /ready --vm web1 --wait 
   hostcallctl kv get /motd --shared
 )";
 constexpr char kPutExamples[] = R"(  hostcallctl kv put /config --vm web1 --file web1.conf
-  date | hostcallctl kv put /motd --shared
+  date | hostcallctl kv put /motd - --shared
 )";
 constexpr char kDeleteExamples[] = R"(  hostcallctl kv delete /config --vm web1
 )";
@@ -30,16 +30,20 @@ class HostKeys : public kv::KeySpace {
  public:
   void declare(Arguments& arguments) override {
     arguments.option("--vm", "NAME", vm_, "Use this VM's keys, which the VM sees as /self/…");
+    arguments.not_empty();
     arguments.flag("--shared", shared_, "Use the keys that all VMs share, /shared/…");
   }
-  std::string full(const std::string& key) const override {
+  bool has_boots() const override { return false; }
+
+ private:
+  std::string in_full(const std::string& key) const override {
     if (shared_ && !vm_.empty()) throw usage("--vm and --shared exclude each other");
+    if (vm_.find('/') != std::string::npos) throw usage(in_quotes(vm_) + " is not the name of a VM");
     if (!key.starts_with('/')) throw usage(in_quotes(key) + " is not a key: keys begin with \"/\"");
     if (shared_) return "/shared" + key;
     return vm_.empty() ? key : "/vm/" + vm_ + key;
   }
 
- private:
   std::string vm_;
   bool shared_ = false;
 };

@@ -5,6 +5,7 @@
 
 namespace hostcall::cli::host {
 
+extern const VerbEntry kConfigCheck;
 extern const VerbEntry kDoctor;
 extern const VerbEntry kPolicyCheck;
 extern const VerbEntry kPolicyExplain;

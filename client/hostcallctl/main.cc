@@ -7,6 +7,8 @@ namespace {
 namespace cli = hostcall::cli;
 namespace host = hostcall::cli::host;
 
+constexpr char kName[] = "hostcallctl";
+
 constexpr char kHelp[] = R"(Administers this machine's hostcalld over its admin socket: VM records, policy,
 sessions, keys. Only root and members of the group hostcall may use the socket.
 )";
@@ -19,17 +21,17 @@ constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web
 )";
 
 std::vector<cli::VerbEntry> verbs() {
-  std::vector<cli::VerbEntry> all = {host::kVmList,       host::kVmShow,        host::kVmAdd,        host::kVmRemove,
-                                     host::kPolicyCheck,  host::kPolicyExplain, host::kPolicyReload, host::kSessionList,
-                                     host::kSessionClose, host::kStats,         host::kDoctor};
+  std::vector<cli::VerbEntry> all = {host::kVmList,      host::kVmShow,       host::kVmAdd,         host::kVmRemove,
+                                     host::kConfigCheck, host::kPolicyCheck,  host::kPolicyExplain, host::kPolicyReload,
+                                     host::kSessionList, host::kSessionClose, host::kStats,         host::kDoctor};
   const auto kv = host::kv_verbs();
-  all.insert(all.begin() + 7, kv.begin(), kv.end());
+  all.insert(all.begin() + 8, kv.begin(), kv.end());
   return all;
 }
 
 cli::Program program() {
   return {
-      .name = "hostcallctl",
+      .name = kName,
       .help = kHelp,
       .examples = kExamples,
       .endpoint = {.option = "--socket",
@@ -47,4 +49,4 @@ cli::Program program() {
 
 }  // namespace
 
-int main(int argc, char** argv) { return cli::run_program(program(), argc, argv); }
+int main(int argc, char** argv) { return cli::run_program(kName, program, argc, argv); }

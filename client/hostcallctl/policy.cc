@@ -1,10 +1,10 @@
 // hostcallctl policy: checks files, explains how policy decides a call, reloads the files.
-#include "client/cli/output.h"
+#include "client/cli/input.h"
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
+#include "client/hostcallctl/warnings.h"
 #include "hostcall/v1/admin.hostcall.h"
 #include "proto/base/escape.h"
-#include "proto/base/read_file.h"
 #include "proto/wire/frame.h"
 
 namespace hostcall::cli::host {
@@ -12,7 +12,10 @@ namespace {
 
 constexpr char kCheckHelp[] = R"(Asks hostcalld to parse policy files without applying them: the given files in
 that order, or the configured files. If a file is invalid, prints file, line and
-reason, and exits with 1.
+reason, and exits with 1. Warns of rules that can't mean what they say: they name
+a method, VM or tag that does not exist, allow what no rule can allow, or never
+decide, because an earlier rule matches first. Warnings do not change the exit
+code. With -q, prints only errors and warnings.
 )";
 
 constexpr char kCheckExamples[] = R"(  hostcallctl policy check
@@ -20,8 +23,11 @@ constexpr char kCheckExamples[] = R"(  hostcallctl policy check
 )";
 
 constexpr char kExplainHelp[] = R"(Explains how the policy in force decides a call of a VM, and which rule of which
-file decides. A denied guest and the audit record get the same text. Exits with 0
-if the call is allowed, and with 126 if it is denied.
+file decides. The audit record has the same text; a denied guest gets the name of
+the file instead of its path. Exits with 0 if the call is allowed, with 126 if it
+is denied, and with 2 if it can't be made, because its resource is missing or
+malformed, or because the VM's calls never have a privileged port. With -q, prints
+nothing.
 )";
 
 constexpr char kExplainExamples[] = R"(  hostcallctl policy explain --vm web1 --call hostcall.v1.Host/Info
@@ -31,14 +37,18 @@ constexpr char kExplainExamples[] = R"(  hostcallctl policy explain --vm web1 --
 
 constexpr char kReloadHelp[] = R"(Reloads configuration, VM records and policy, all or nothing: if a file is
 invalid, nothing changes, and the exit code is 1. Does the same as
-systemctl reload hostcalld, but reports the outcome.
+systemctl reload hostcalld, but reports the outcome, and warns of changes that only
+a restart applies, of VMs whose listener can't be opened, and of rules as "policy
+check" does. With -q, prints only errors and warnings.
 )";
 
 constexpr char kReloadExamples[] = R"(  hostcallctl policy check && hostcallctl policy reload
 )";
 
-std::string count(std::uint64_t number, const char* noun) {
-  return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
+std::string checked_text(const v1::PolicyCheckResponse& checked) {
+  const auto warnings =
+      checked.warnings_size() == 0 ? "" : ", " + count(static_cast<std::uint64_t>(checked.warnings_size()), "warning");
+  return count(checked.files(), "file") + ", " + count(checked.rules(), "rule") + ": no error" + warnings + "\n";
 }
 
 class PolicyCheck : public Verb {
@@ -47,25 +57,23 @@ class PolicyCheck : public Verb {
     arguments.positional("FILE", files_, "JSON policy files; defaults to the configured files.");
   }
   ExitCode run(Invocation& invocation) override {
-    const auto reply = invocation.client().call<v1::Admin::PolicyCheck>(request(), invocation.rest());
+    const auto reply = invocation.reply_of<v1::Admin::PolicyCheck>(request(invocation.deadline()));
     // An invalid file is a negative answer here, not a usage error.
     if (reply.status().code == Code::kInvalidArgument)
       throw Failure{ExitCode::kNegative, escape_message(reply.status().message)};
-    const auto checked = value_of(reply);
-    invocation.confirm(checked,
-                       count(checked.files(), "file") + ", " + count(checked.rules(), "rule") + ": no error\n");
+    const auto checked = value_of_read(reply);
+    show_warnings(invocation, checked.warnings());
+    invocation.confirm(checked, checked_text(checked));
     return ExitCode::kDone;
   }
 
  private:
-  v1::PolicyCheckRequest request() const {
+  v1::PolicyCheckRequest request(TimePoint deadline) const {
     v1::PolicyCheckRequest request;
     for (const auto& path : files_) {
-      auto content = read_file(path, wire::kMaxDataBytes);
-      if (!content.ok()) throw usage(escape_message(content.error().message()));
       auto& file = *request.add_files();
       file.set_name(path);
-      file.set_content(*std::move(content));
+      file.set_content(Input::file(path).all(wire::kMaxDataBytes, deadline));
     }
     return request;
   }
@@ -80,6 +88,7 @@ class PolicyExplain : public Verb {
     arguments.option("--call", "SERVICE/METHOD", call_, "The call, for example hostcall.v1.Host/Info.");
     arguments.required();
     arguments.option("--resource", "TEXT", resource_, "The call's resource, if the method has one.");
+    arguments.not_empty();
     arguments.flag("--privileged-port", privileged_, "Decide as for a source port below 1024.");
   }
   ExitCode run(Invocation& invocation) override {
@@ -88,7 +97,7 @@ class PolicyExplain : public Verb {
     request.set_method(call_);
     request.set_resource(resource_);
     request.set_privileged_port(privileged_);
-    const auto verdict = invocation.call<v1::Admin::PolicyExplain>(request);
+    const auto verdict = invocation.read<v1::Admin::PolicyExplain>(request);
     invocation.confirm(verdict, escape_message(verdict.text()) + "\n");
     return verdict.allowed() ? ExitCode::kDone : ExitCode::kDenied;
   }
@@ -103,6 +112,7 @@ class PolicyReload : public Verb {
   ExitCode run(Invocation& invocation) override {
     const auto loaded = invocation.call<v1::Admin::Reload>();
     invocation.confirm(loaded, count(loaded.vms(), "VM") + " and " + count(loaded.rules(), "rule") + " in force\n");
+    show_warnings(invocation, loaded.warnings());
     return ExitCode::kDone;
   }
 };

@@ -2,6 +2,7 @@
 #include "client/cli/duration.h"
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
+#include "client/hostcallctl/pages.h"
 #include "hostcall/v1/admin.hostcall.h"
 
 namespace hostcall::cli::host {
@@ -16,22 +17,27 @@ constexpr char kListExamples[] = R"(  hostcallctl session list --vm web1
 )";
 
 constexpr char kCloseHelp[] = R"(Ends one session. Its client may reconnect at once: to keep a VM out, remove it
-or change the policy.
+or change the policy. With -q, prints nothing.
 )";
 
 constexpr char kCloseExamples[] = R"(  hostcallctl session close 17
 )";
 
-std::string to_text(const v1::SessionListResponse& list) {
-  Table table({">ID", "VM", "PEER", "CLIENT", ">AGE", ">IDLE", ">CALLS", ">OPEN", ">IN", ">OUT"});
-  for (const auto& session : list.sessions())
-    table.add({std::to_string(session.id()), session.vm(), session.peer(),
-               session.client().empty() ? "(plain ttrpc)" : session.client(),
-               format_duration(nanoseconds(session.age_nano())), format_duration(nanoseconds(session.idle_nano())),
-               std::to_string(session.calls()), std::to_string(session.streams()), format_bytes(session.bytes_in()),
-               format_bytes(session.bytes_out())});
-  return table.to_string();
-}
+class SessionTable {
+ public:
+  std::string text_of(const v1::SessionListResponse& page) {
+    for (const auto& session : page.sessions())
+      table_.add({std::to_string(session.id()), session.vm(), session.peer(),
+                  session.client().empty() ? "(plain ttrpc)" : session.client(),
+                  format_duration(nanoseconds(session.age_nano())), format_duration(nanoseconds(session.idle_nano())),
+                  std::to_string(session.calls()), std::to_string(session.streams()), format_bytes(session.bytes_in()),
+                  format_bytes(session.bytes_out())});
+    return table_.flush();
+  }
+
+ private:
+  Table table_{{">ID", "VM", "PEER", "CLIENT", ">AGE", ">IDLE", ">CALLS", ">OPEN", ">IN", ">OUT"}};
+};
 
 std::string ids_of(const v1::SessionListResponse& list) {
   std::string ids;
@@ -43,12 +49,15 @@ class SessionList : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.option("--vm", "NAME", vm_, "List only the sessions of this VM.");
+    arguments.not_empty();
   }
   ExitCode run(Invocation& invocation) override {
     v1::SessionListRequest request;
     request.set_vm(vm_);
-    const auto list = invocation.call<v1::Admin::SessionList>(request);
-    invocation.show(list, invocation.quiet() ? ids_of(list) : to_text(list));
+    SessionTable table;
+    show_pages<v1::Admin::SessionList>(invocation, request, "sessions", [&](const v1::SessionListResponse& page) {
+      return invocation.quiet() ? ids_of(page) : table.text_of(page);
+    });
     return ExitCode::kDone;
   }
 

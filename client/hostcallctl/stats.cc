@@ -6,7 +6,7 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kHelp[] = R"(Prints hostcalld's counters since it started, and its gauges.
+constexpr char kHelp[] = R"(Prints hostcalld's counters since it started, and its gauges. -q leaves nothing out.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl stats --json | jq '.counters | map({(.name): .value}) | add'
@@ -21,7 +21,7 @@ std::string to_text(const v1::StatsResponse& stats) {
 class Stats : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
-    const auto stats = invocation.call<v1::Admin::Stats>();
+    const auto stats = invocation.read<v1::Admin::Stats>();
     invocation.show(stats, to_text(stats));
     return ExitCode::kDone;
   }

@@ -4,19 +4,22 @@
 #include "client/cli/limit_table.h"
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
+#include "client/hostcallctl/pages.h"
 #include "hostcall/v1/admin.hostcall.h"
 
 namespace hostcall::cli::host {
 namespace {
 
 constexpr char kListHelp[] = R"(Lists the VM records by name: how each VM is recognised, where its record comes
-from, and what it uses now. With -q, prints only the names.
+from, and what it uses now. A VM whose listener is MISSING can't call; vm show says
+why, and what to do. With -q, prints only the names.
 )";
 
 constexpr char kListExamples[] = R"(  hostcallctl vm list
 )";
 
 constexpr char kShowHelp[] = R"(Shows one VM record, its present state, and its limits with what is left of each.
+-q leaves nothing out.
 )";
 
 constexpr char kShowExamples[] = R"(  hostcallctl vm show web1 --json | jq .vm.bootId
@@ -25,25 +28,33 @@ constexpr char kShowExamples[] = R"(  hostcallctl vm show web1 --json | jq .vm.b
 constexpr char kRemoveHelp[] = R"(Removes a VM that was added at run time, and ends its sessions within a second.
 To remove a VM that a file in vms.d defines, edit the file and reload. The VM's
 keys in the store stay, for a later VM of the same name; --purge deletes them,
-even if the VM is no longer registered.
+even if the VM is no longer registered. With -q, prints nothing.
 )";
 
 constexpr char kRemoveExamples[] = R"(  hostcallctl vm remove web1
   hostcallctl vm remove web1 --purge
 )";
 
-std::string to_text(const v1::VmListResponse& list) {
-  Table table({"NAME", "RECOGNISED BY", "ORIGIN", ">CONNECTIONS", ">OPEN", ">MEMORY", ">CALLS", ">DENIED"});
-  for (const auto& vm : list.vms())
-    table.add({vm.record().name(), evidence_of(vm.record()), vm.origin(), std::to_string(vm.connections()),
-               std::to_string(vm.streams()), format_bytes(vm.memory_bytes()), std::to_string(vm.calls()),
-               std::to_string(vm.denied())});
-  return table.to_string();
-}
+std::string listener_of(const v1::VmState& vm) { return vm.unreachable().empty() ? "open" : "MISSING"; }
+
+class VmTable {
+ public:
+  std::string text_of(const v1::VmListResponse& page) {
+    for (const auto& vm : page.vms())
+      table_.add({vm.record().name(), evidence_of(vm.record()), listener_of(vm), vm.origin(),
+                  std::to_string(vm.connections()), std::to_string(vm.streams()), format_bytes(vm.memory_bytes()),
+                  std::to_string(vm.calls()), std::to_string(vm.denied())});
+    return table_.flush();
+  }
+
+ private:
+  Table table_{
+      {"NAME", "RECOGNISED BY", "LISTENER", "ORIGIN", ">CONNECTIONS", ">OPEN", ">MEMORY", ">CALLS", ">DENIED"}};
+};
 
 std::string names_of(const v1::VmListResponse& list) {
   std::string names;
-  for (const auto& vm : list.vms()) names += printable(vm.record().name()) + "\n";
+  for (const auto& vm : list.vms()) names += shown(vm.record().name()) + "\n";
   return names;
 }
 
@@ -54,8 +65,10 @@ std::string to_text(const v1::VmShowResponse& shown) {
 class VmList : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
-    const auto list = invocation.call<v1::Admin::VmList>();
-    invocation.show(list, invocation.quiet() ? names_of(list) : to_text(list));
+    VmTable table;
+    show_pages<v1::Admin::VmList>(invocation, {}, "vms", [&](const v1::VmListResponse& page) {
+      return invocation.quiet() ? names_of(page) : table.text_of(page);
+    });
     return ExitCode::kDone;
   }
 };
@@ -66,7 +79,7 @@ class VmShow : public Verb {
   ExitCode run(Invocation& invocation) override {
     v1::VmShowRequest request;
     request.set_name(name_);
-    const auto shown = invocation.call<v1::Admin::VmShow>(request);
+    const auto shown = invocation.read<v1::Admin::VmShow>(request);
     invocation.show(shown, to_text(shown));
     return ExitCode::kDone;
   }
@@ -85,14 +98,21 @@ class VmRemove : public Verb {
     v1::VmRemoveRequest request;
     request.set_name(name_);
     request.set_purge(purge_);
-    const auto removed = invocation.call<v1::Admin::VmRemove>(request);
-    const auto keys = purge_ ? ", " + std::to_string(removed.keys_deleted()) + " keys deleted" : "";
-    invocation.confirm(removed, printable(name_) + " removed, " + std::to_string(removed.sessions_ended()) +
-                                    " of its sessions ended" + keys + "\n");
+    const auto done = invocation.call<v1::Admin::VmRemove>(request);
+    invocation.confirm(done, to_text(done));
     return ExitCode::kDone;
   }
 
  private:
+  std::string to_text(const v1::VmRemoveResponse& done) const {
+    const auto keys = count(done.keys_deleted(), "key") + " deleted";
+    // An older hostcalld does not tell whether it removed a record, and never finds only keys.
+    if (!done.removed() && done.keys_deleted() != 0)
+      return "no VM is named " + printable(name_) + "; " + keys + " of an earlier one\n";
+    return printable(name_) + " removed, " + std::to_string(done.sessions_ended()) + " of its sessions ended" +
+           (purge_ ? ", " + keys : "") + "\n";
+  }
+
   std::string name_;
   bool purge_ = false;
 };

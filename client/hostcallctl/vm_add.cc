@@ -13,12 +13,15 @@ namespace {
 constexpr char kHelp[] = R"(Registers a VM in the running hostcalld and opens its Unix listener, if any.
 hostcalld recognises a VM by its CID (AF_VSOCK: QEMU with vhost-vsock) or by its
 own Unix listener (Firecracker, Cloud Hypervisor, vhost-device-vsock), which for
-a VMM with uds_path P and port 18499 is P_18499. The record survives restarts of
-hostcalld, and with --persistent also of the host. With -q, prints nothing.
+a VMM with uds_path P and port 18499 is P_18499. With --vmm-uid alone, hostcalld
+makes a directory that this user may write to, with the listener inside; give the
+VMM the uds_path that is printed. The record survives restarts of hostcalld, and
+with --persistent also of the host. With -q, prints nothing.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web --limit streams=64
-  hostcallctl vm add fc1 --unix /run/fc/fc1.vsock_18499 --vmm-uid 1001
+  hostcallctl vm add fc1 --vmm-uid 1001
+  hostcallctl vm add fc2 --vmm-uid 1002 --json | jq -r .vm.udsPath
 )";
 
 constexpr std::uint64_t kMaxUint32 = UINT32_MAX;
@@ -46,9 +49,11 @@ class VmAdd : public Verb {
     arguments.positional("NAME", name_, "Lower-case letters, digits, _ . and -; at most 64.");
     arguments.option("--cid", "N", cid_, {3, kMaxUint32 - 1}, "The guest's CID.");
     arguments.option("--unix", "PATH", unix_path_, "The VM's own listener, which hostcalld creates.");
+    arguments.not_empty();
     arguments.option("--vmm-uid", "UID", vmm_uid_, {0, kMaxUint32 - 1},
-                     "The uid that the VMM must have to connect there.");
+                     "The uid that the VMM must have to connect there; alone: makes the listener.");
     arguments.option("--uuid", "UUID", uuid_, "Shown to guest and services.");
+    arguments.not_empty();
     arguments.option("--tag", "TAG", tags_, "A tag for policy rules (tag:TAG); may be repeated.");
     arguments.option("--limit", "NAME=VALUE", limits_, "A limit of this VM; may be repeated.");
     arguments.flag("--persistent", persistent_, "Keep the record when the host restarts.");

@@ -18,7 +18,7 @@ std::string evidence_of(const v1::VmRecord& record) {
   std::vector<std::string> ways;
   if (record.cid() != 0) ways.push_back("CID " + std::to_string(record.cid()));
   if (!record.unix_path().empty())
-    ways.push_back("unix " + record.unix_path() +
+    ways.push_back("unix " + printable(record.unix_path()) +
                    (record.has_vmm_uid() ? " from uid " + std::to_string(record.vmm_uid()) : ""));
   return join(ways, ", ");
 }
@@ -30,6 +30,8 @@ std::string describe(const v1::VmState& vm) {
   table.field("UUID", record.uuid());
   table.field("tags", join({record.tags().begin(), record.tags().end()}, ", "));
   table.field("recognised by", evidence_of(record));
+  if (!vm.uds_path().empty()) table.field("uds_path", vm.uds_path());
+  table.field("listener", vm.unreachable().empty() ? "open" : "missing: " + vm.unreachable());
   table.field("own limits", own_limits(record));
   table.field("origin", vm.origin());
   table.field("registration", std::to_string(vm.registration()));
@@ -37,6 +39,7 @@ std::string describe(const v1::VmState& vm) {
   table.field("connections", std::to_string(vm.connections()));
   table.field("open calls", std::to_string(vm.streams()));
   table.field("memory", format_bytes(vm.memory_bytes()));
+  table.field("store history", format_bytes(vm.store_history_bytes()));
   table.field("calls", std::to_string(vm.calls()));
   table.field("denied", std::to_string(vm.denied()));
   return table.to_string();

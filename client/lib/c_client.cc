@@ -1,6 +1,7 @@
 // hostcall.h: options, clients, their sessions and their event loop.
 #include <cerrno>
 #include <climits>
+#include <cstddef>
 #include <cstdlib>
 #include <random>
 
@@ -12,6 +13,15 @@ namespace {
 
 constexpr std::size_t kMaxName = 64;
 constexpr std::uint32_t kMaxBusyPollUsec = 1'000;
+
+// A struct of the interface that ends in padding would let a later field fall into bytes that old programs count as
+// theirs and never set.
+#define HOSTCALL_ENDS_WITH(Struct, field) \
+  static_assert(sizeof(Struct) == offsetof(Struct, field) + sizeof(Struct::field), "padding at the end of " #Struct)
+HOSTCALL_ENDS_WITH(hostcall_options, reserved);
+HOSTCALL_ENDS_WITH(hostcall_call_options, wait_for_ready);
+HOSTCALL_ENDS_WITH(hostcall_session, reserved);
+#undef HOSTCALL_ENDS_WITH
 
 bool is_printable(char c) { return c >= ' ' && c <= '~'; }
 
@@ -84,6 +94,7 @@ std::optional<std::string> read_options(const hostcall_options* given, ChannelOp
   set_count(options.max_queued_calls, out.max_queued_calls);
   set_count(options.max_unread_bytes, out.max_unread_bytes);
   if (options.busy_poll_usec > kMaxBusyPollUsec) return "busy_poll_usec: at most " + std::to_string(kMaxBusyPollUsec);
+  if (options.reserved != 0) return "hostcall_options.reserved must be 0";
   out.busy_poll = std::chrono::microseconds(options.busy_poll_usec);
   out.crc = options.crc != 0;
   out.wait_for_ready = options.wait_for_ready != 0;

@@ -13,6 +13,9 @@ bool is_retriable(const Error& error) {
   return net::is_retriable_connect_error(error.code) || error.code == EADDRINUSE;
 }
 
+// Of what epoll_ctl(2) needs; other processes may free some.
+bool is_short_of_kernel_memory(const Error& error) { return error.code == ENOSPC || error.code == ENOMEM; }
+
 timespec to_timespec(Duration wait) {
   const auto whole = std::chrono::floor<seconds>(wait);
   return {.tv_sec = whole.count(), .tv_nsec = nanoseconds(wait - whole).count()};
@@ -134,11 +137,15 @@ short Channel::wanted_events(const Link& link) const {
   return connecting ? static_cast<short>(POLLOUT) : link.wanted_events();
 }
 
-// Slow path: an event loop watches the sockets.
+// Slow path: an event loop watches the sockets. A link that can't be watched is lost, at once: its calls would wait for
+// an event that never comes.
 void Channel::sync_poll_set_slow() {
   for_each_link([&](Link& link) {
     const auto wanted = wanted_events(link);
-    poll_set_.watch(link.fd(), std::exchange(link.watched, wanted), wanted);
+    const auto watched = poll_set_.watch(link.fd(), std::exchange(link.watched, wanted), wanted);
+    if (watched.ok()) return;
+    link.lose({watched.error().message(), is_short_of_kernel_memory(watched.error())});
+    dirty_ = true;
   });
 }
 

@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "proto/base/standard_fds.h"
@@ -19,13 +20,14 @@ int PollSet::fd() {
 }
 
 // Slow path: the events have changed.
-void PollSet::watch_slow(int fd, short before, short wanted) const {
+Done PollSet::watch_slow(int fd, short before, short wanted) const {
   // EPOLLIN and EPOLLOUT have the values of POLLIN and POLLOUT.
   epoll_event event{};
   event.events = static_cast<std::uint32_t>(wanted);
   event.data.u64 = data_;
   const int operation = before == 0 ? EPOLL_CTL_ADD : wanted == 0 ? EPOLL_CTL_DEL : EPOLL_CTL_MOD;
-  ::epoll_ctl(set_, operation, fd, &event);
+  if (::epoll_ctl(set_, operation, fd, &event) == 0) return done();
+  return Error{errno, "can't watch the connection: epoll_ctl"};
 }
 
 }  // namespace hostcall::client

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "proto/base/result.h"
 #include "proto/base/unique_fd.h"
 
 namespace hostcall::client {
@@ -21,13 +22,14 @@ class PollSet {
     data_ = data;
   }
   bool active() const { return set_ >= 0; }
-  // Changes the poll() events that fd is watched for from `before` to `wanted`; 0: not watched.
-  void watch(int fd, short before, short wanted) const {
-    if (before != wanted) watch_slow(fd, before, wanted);
+  // Changes the poll() events that fd is watched for from `before` to `wanted`; 0: not watched. Errors: the kernel
+  // watches no more (ENOSPC: fs.epoll.max_user_watches; ENOMEM); nothing would wake the owner for this socket.
+  Done watch(int fd, short before, short wanted) const {
+    return before == wanted ? done() : watch_slow(fd, before, wanted);
   }
 
  private:
-  void watch_slow(int fd, short before, short wanted) const;
+  Done watch_slow(int fd, short before, short wanted) const;
 
   UniqueFd own_;
   int set_ = -1;  // own_, or the owner's

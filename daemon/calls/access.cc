@@ -1,98 +1,172 @@
 #include "daemon/calls/access.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hostcall::daemon {
+namespace {
 
-void Access::replace(Policy policy) {
-  policy_ = std::move(policy);
-  ++generation_;
+std::string plain_count(double number) { return std::to_string(static_cast<std::uint64_t>(number)); }
+
+std::string milliseconds_text(Duration wait) {
+  return std::to_string(std::chrono::ceil<milliseconds>(wait).count()) + " ms";
 }
 
-std::shared_ptr<VmAccess> Access::of(const VmRef& vm) {
-  auto& entry = by_vm_[vm.get()];
-  auto access = entry.lock();
-  if (access) return access;
-  access = std::make_shared<VmAccess>(*this, vm);
-  entry = access;
-  std::erase_if(by_vm_, [](const auto& item) { return item.second.expired(); });
-  return access;
-}
-
-const MethodPolicy& VmAccess::policy_for(const Method& method) {
-  if (generation_ == access_.generation() && method.index < by_method_.size() && by_method_[method.index])
-    return *by_method_[method.index];
-  return look_up(method);
-}
-
-const MethodPolicy& VmAccess::look_up(const Method& method) {
-  if (generation_ != access_.generation()) {
-    by_method_.clear();
-    rates_.clear();
-    generation_ = access_.generation();
+// Fills in what the listed `rules` may allow. False: nothing.
+bool fill_allowed(const std::vector<const Rule*>& rules, v1::AllowedMethod& allowed) {
+  for (const auto* rule : rules) {
+    if (!rule->allow) break;  // for any resource
+    allowed.set_rate_per_second(rule->rate);
+    for (const auto& resource : rule->resources) {
+      if (static_cast<std::size_t>(allowed.resources_size()) == kMostListed) break;
+      allowed.add_resources(resource);
+    }
+    if (rule->resources.empty()) allowed.clear_resources();
   }
-  if (by_method_.size() <= method.index) by_method_.resize(method.index + 1);
-  auto& entry = by_method_[method.index];
-  if (!entry) entry = std::make_unique<MethodPolicy>(access_.policy().for_method(vm_->record, method.name));
-  return *entry;
+  return !rules.empty() && rules.front()->allow;
 }
 
-Duration VmAccess::take_rate(const Rule& rule, TimePoint now) {
-  return rates_.try_emplace(rule.index, rule.rate, rule.burst).first->second.take(now);
+}  // namespace
+
+Policy Access::exchange(Policy policy) {
+  ++force_.number;
+  return std::exchange(force_.policy, std::move(policy));
 }
 
-bool VmAccess::allows(const Method& method, std::string_view resource, bool privileged_port) {
-  return policy_for(method)
-      .decide({.method = method.name, .resource = resource, .privileged_port = privileged_port})
-      .allowed;
+CallQuery VmAccess::query_of(const Ask& ask) const {
+  return {.method = ask.method->name, .resource = ask.resource, .privileged_port = privileged_port_};
 }
 
-VmAccess::Decision VmAccess::decide(const Method& method, std::string_view resource, bool privileged_port,
-                                    TimePoint now) {
-  const CallQuery query{.method = method.name, .resource = resource, .privileged_port = privileged_port};
-  const auto verdict = policy_for(method).decide(query);
-  if (!verdict.allowed) return {denial(query, verdict), verdict};
-  if (verdict.rule->rate == 0) return {{}, verdict};
-  const auto wait = take_rate(*verdict.rule, now);
-  if (wait == Duration::zero()) return {{}, verdict};
-  return {over_rate(query, *verdict.rule, wait), verdict};
+Verdict VmAccess::verdict_of(const Ask& ask) const {
+  return vm_.policy.rules(force_, vm_.record, {ask.method->index, ask.method->name}).decide(query_of(ask));
 }
 
-Status VmAccess::denial(const CallQuery& query, const Verdict& verdict) const {
-  return {Code::kPermissionDenied, verdict_text(vm_->record, query, verdict)};
+bool VmAccess::allows(const Ask& ask, std::size_t& looked_at) const {
+  const auto verdict = verdict_of(ask);
+  looked_at += verdict.looked_at;
+  return verdict.allowed;
 }
 
-Status VmAccess::over_rate(const CallQuery& query, const Rule& rule, Duration wait) const {
-  return {Code::kResourceExhausted,
-          "VM \"" + vm_->record.name + "\": " + std::string(query.method) + " is over the rate of " + rule.file + ":" +
-              std::to_string(rule.line) + "; retry in " +
-              std::to_string(std::chrono::ceil<milliseconds>(wait).count()) + " ms",
-          wait};
+std::optional<Refusal> VmAccess::decide_again(const Ask& ask, std::size_t& looked_at) const {
+  const auto verdict = verdict_of(ask);
+  looked_at += verdict.looked_at;
+  return verdict.allowed ? std::nullopt : std::optional(denial(ask, verdict));
 }
 
-void VmAccess::list_allowed(const Router& router, bool privileged_port, v1::ListServicesResponse& response) {
+std::optional<Refusal> VmAccess::decide(std::span<const Ask> asks, std::size_t writes, TimePoint now) {
+  costs_.clear();
+  for (const auto& ask : asks) {
+    const auto verdict = verdict_of(ask);
+    looked_at_ += verdict.looked_at;
+    if (!verdict.allowed) {
+      costs_.clear();
+      return denial(ask, verdict);
+    }
+    if (verdict.rule->rate != 0) add_cost(*verdict.rule, ask);
+  }
+  if (writes != 0)
+    costs_.push_back({.bucket = &vm_.store_write_rate,
+                      .rule = nullptr,
+                      .method = asks.front().method,
+                      .always = static_cast<double>(writes)});
+  return costs_.empty() ? std::nullopt : pay(now);
+}
+
+void VmAccess::add_cost(const Rule& rule, const Ask& ask) {
+  auto at = std::ranges::find(costs_, &rule, &Cost::rule);
+  if (at == costs_.end())
+    at = costs_.insert(at, {.bucket = &vm_.policy.rate(rule), .rule = &rule, .method = ask.method});
+  switch (ask.branch) {
+    case Ask::Branch::kAlways: ++at->always; break;
+    case Ask::Branch::kThen: ++at->then; break;
+    case Ask::Branch::kElse: ++at->otherwise; break;
+  }
+}
+
+// Looks at all rates before it takes anything off one, so that the wait is long enough for all of them.
+std::optional<Refusal> VmAccess::pay(TimePoint now) {
+  const Cost* longest = nullptr;
+  Duration wait{};
+  for (const auto& cost : costs_) {
+    if (!cost.bucket->can_hold(cost.amount())) {
+      auto refusal = over_burst(cost);
+      costs_.clear();
+      return refusal;
+    }
+    if (const auto own = cost.bucket->wait_for(now, cost.amount()); own > wait) {
+      wait = own;
+      longest = &cost;
+    }
+  }
+  if (longest != nullptr) {
+    auto refusal = over_rate(*longest, wait);
+    costs_.clear();
+    return refusal;
+  }
+  for (const auto& cost : costs_) (void)cost.bucket->take(now, cost.amount());
+  return std::nullopt;
+}
+
+void VmAccess::give_back() {
+  for (const auto& cost : costs_) cost.bucket->give_back(cost.amount());
+  costs_.clear();
+}
+
+Refusal VmAccess::denial(const Ask& ask, const Verdict& verdict) const {
+  const auto text = [&](Reader reader) {
+    return std::string(ask.reason) + verdict_text(vm_.record, query_of(ask), verdict, reader);
+  };
+  return {{Code::kPermissionDenied, text(Reader::kGuest)}, text(Reader::kOperator), ask.method, verdict};
+}
+
+Refusal VmAccess::over_rate(const Cost& cost, Duration wait) const {
+  return {{Code::kResourceExhausted, over_rate_text(cost, wait, Reader::kGuest), wait},
+          over_rate_text(cost, wait, Reader::kOperator),
+          cost.method,
+          std::nullopt};
+}
+
+std::string VmAccess::over_rate_text(const Cost& cost, Duration wait, Reader reader) const {
+  const auto retry = "; retry in " + milliseconds_text(wait);
+  if (cost.rule != nullptr)
+    return title() + cost.method->name + " is over the rate of " + place_of(*cost.rule, reader) + retry;
+  return title() + "the limit store_write_rate (" + std::to_string(vm_.quota.limits().store_write_rate) +
+         ") is reached" + retry;
+}
+
+// Waiting would not help.
+Refusal VmAccess::over_burst(const Cost& cost) const {
+  return {{Code::kInvalidArgument, over_burst_text(cost, Reader::kGuest)},
+          over_burst_text(cost, Reader::kOperator),
+          cost.method,
+          std::nullopt};
+}
+
+std::string VmAccess::over_burst_text(const Cost& cost, Reader reader) const {
+  const auto amount = plain_count(cost.amount());
+  if (cost.rule != nullptr)
+    return title() + "the request makes " + amount + " calls that " + place_of(*cost.rule, reader) +
+           " allows at a rate, whose burst never holds more than " + plain_count(cost.rule->burst) +
+           "; make fewer at once";
+  return title() + amount + " writes at once can never be made, because the limit store_write_burst is " +
+         std::to_string(vm_.quota.limits().store_write_burst) + "; write less at once";
+}
+
+std::size_t VmAccess::list_allowed(const Router& router, v1::ListServicesResponse& response) const {
+  std::size_t looked_at = 0;
   std::vector<const Method*> methods;
   for (const auto& method : router.methods())
     if (method->audience == Audience::kGuest) methods.push_back(method.get());
   std::ranges::sort(methods, {}, &Method::name);
   for (const auto* method : methods) {
     v1::AllowedMethod allowed;
-    bool may = false;
-    for (const auto* rule : policy_for(*method).rules()) {
-      if (rule->require_privileged_port && !privileged_port) continue;
-      if (!rule->allow && rule->resources.empty()) break;
-      if (!rule->allow) continue;
-      may = true;
-      allowed.set_rate_per_second(rule->rate);
-      for (const auto& resource : rule->resources) allowed.add_resources(resource);
-      if (!rule->resources.empty()) continue;
-      allowed.clear_resources();
-      break;
-    }
-    if (!may) continue;
+    const auto& policy = vm_.policy.rules(force_, vm_.record, {method->index, method->name});
+    const auto rules = policy.listed(privileged_port_, looked_at);
+    if (!fill_allowed(rules, allowed)) continue;
     allowed.set_method(method->name);
     *response.add_methods() = std::move(allowed);
   }
+  return looked_at;
 }
 
 }  // namespace hostcall::daemon

@@ -1,66 +1,97 @@
-// Access: decides calls by the policy in force. While a VM has sessions, caches the rules for each of its methods and
-// the state of its rates, until the policy changes.
+// Access: decides calls by the policy in force and by the VM's rates. What it looks up and what is left of each rate
+// belongs to the Vm (PolicyState).
 #pragma once
 
-#include <memory>
+#include <algorithm>
+#include <optional>
+#include <span>
 #include <string>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "daemon/calls/router.h"
-#include "daemon/config/policy.h"
+#include "daemon/vms/policy_state.h"
 #include "daemon/vms/registry.h"
 #include "hostcall/v1/session.pb.h"
 
 namespace hostcall::daemon {
 
-class Access;
+// How policy or a rate refuses a call.
+struct Refusal {
+  Status status;                  // for the caller
+  std::string record;             // the same for the operator, with whole paths
+  const Method* method;           // of the call that is refused
+  std::optional<Verdict> denial;  // nothing: a rate refuses
+};
 
-// The access of one VM, shared by its sessions.
+// The access of one session of a VM.
 class VmAccess {
  public:
-  VmAccess(const Access& access, VmRef vm) : access_(access), vm_(std::move(vm)) {}
+  // All must outlive this.
+  VmAccess(const PolicyInForce& force, Vm& vm, bool privileged_port)
+      : force_(force), vm_(vm), privileged_port_(privileged_port) {}
 
-  struct Decision {
-    Status status;    // OK: allowed
-    Verdict verdict;  // the rule that decided
-  };
-  // Decides a call and, if it is allowed, charges the rule's rate. `resource`: empty if the method has none.
-  Decision decide(const Method& method, std::string_view resource, bool privileged_port, TimePoint now);
-  // Whether policy allows the call. Charges no rate.
-  bool allows(const Method& method, std::string_view resource, bool privileged_port);
-  // Lists the guest methods that policy may allow, with their conditions, sorted by name.
-  void list_allowed(const Router& router, bool privileged_port, v1::ListServicesResponse& response);
+  // A request begins.
+  void begin() {
+    costs_.clear();
+    looked_at_ = 0;
+  }
+  // Decides all that a request asks, and takes it off the rates: all or nothing. Nothing: allowed.
+  std::optional<Refusal> decide(std::span<const Ask> asks, std::size_t writes, TimePoint now);
+  // Returns what decide() took for this request, because it is refused all the same.
+  void give_back();
+  // How many rules decide() has looked at for this request, or since they were taken: work, whatever it decided.
+  std::size_t looked_at() const { return looked_at_; }
+  std::size_t take_looked_at() { return std::exchange(looked_at_, 0); }
+  // Decides once more a call that was allowed. Takes nothing off a rate. Adds to `looked_at` as allows() does.
+  std::optional<Refusal> decide_again(const Ask& ask, std::size_t& looked_at) const;
+  // Whether policy allows the call. Takes nothing off a rate. Adds to `looked_at` the number of rules that it took.
+  bool allows(const Ask& ask, std::size_t& looked_at) const;
+  // Lists the guest methods that policy may allow, with their conditions, sorted by name. Returns the number of rules
+  // that it took, which is bounded whatever the policy.
+  std::size_t list_allowed(const Router& router, v1::ListServicesResponse& response) const;
 
  private:
-  const MethodPolicy& policy_for(const Method& method);
-  const MethodPolicy& look_up(const Method& method);
+  // What a request takes off one rate.
+  struct Cost {
+    TokenBucket* bucket;
+    const Rule* rule;      // null: the VM's rate of writes
+    const Method* method;  // the first that the rule allows
+    double always = 0, then = 0, otherwise = 0;
+    double amount() const { return always + std::max(then, otherwise); }
+  };
+  CallQuery query_of(const Ask& ask) const;
+  Verdict verdict_of(const Ask& ask) const;
+  void add_cost(const Rule& rule, const Ask& ask);
+  std::optional<Refusal> pay(TimePoint now);
   // Slow path: texts of refused calls. Inside decide() they would cost every call.
-  [[gnu::cold]] Status denial(const CallQuery& query, const Verdict& verdict) const;
-  [[gnu::cold]] Status over_rate(const CallQuery& query, const Rule& rule, Duration wait) const;
-  Duration take_rate(const Rule& rule, TimePoint now);
+  [[gnu::cold]] Refusal denial(const Ask& ask, const Verdict& verdict) const;
+  [[gnu::cold]] Refusal over_rate(const Cost& cost, Duration wait) const;
+  [[gnu::cold]] Refusal over_burst(const Cost& cost) const;
+  std::string over_rate_text(const Cost& cost, Duration wait, Reader reader) const;
+  std::string over_burst_text(const Cost& cost, Reader reader) const;
+  std::string title() const { return "VM \"" + vm_.record.name + "\": "; }
 
-  const Access& access_;
-  VmRef vm_;
-  std::uint64_t generation_ = 0;  // of the policy that is cached here
-  std::vector<std::unique_ptr<MethodPolicy>> by_method_;
-  std::unordered_map<std::uint32_t, TokenBucket> rates_;  // by rule index
+  const PolicyInForce& force_;
+  Vm& vm_;
+  std::vector<Cost> costs_;  // of the last decide()
+  std::size_t looked_at_ = 0;
+  bool privileged_port_;
 };
 
 class Access {
  public:
-  explicit Access(Policy policy) : policy_(std::move(policy)) {}
+  explicit Access(Policy policy) : force_{.policy = std::move(policy)} {}
 
-  const Policy& policy() const { return policy_; }
-  std::uint64_t generation() const { return generation_; }
-  void replace(Policy policy);
-  // The VM's access, made for its first session and shared by the others.
-  std::shared_ptr<VmAccess> of(const VmRef& vm);
+  const Policy& policy() const { return force_.policy; }
+  // Puts another policy in force. Each VM keeps what it has used of the rates of rules that are also in the new one.
+  void replace(Policy policy) { (void)exchange(std::move(policy)); }
+  // The same; returns the old policy, so that the caller chooses when to free it.
+  Policy exchange(Policy policy);
+  VmAccess of(Vm& vm, bool privileged_port) const { return {force_, vm, privileged_port}; }
 
  private:
-  Policy policy_;
-  std::uint64_t generation_ = 1;
-  std::unordered_map<const Vm*, std::weak_ptr<VmAccess>> by_vm_;
+  PolicyInForce force_;
 };
 
 }  // namespace hostcall::daemon

@@ -9,8 +9,12 @@
 #include <google/protobuf/message_lite.h>
 
 #include <memory>
+#include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
+#include "daemon/loop/work.h"
 #include "daemon/vms/caller.h"
 #include "hostcall/v1/session.pb.h"
 #include "proto/base/clock.h"
@@ -23,16 +27,37 @@ class Method;
 using wire::Code;
 using wire::Status;
 
+// A call for policy to decide. A request can be several: each step of a transaction is one.
+struct Ask {
+  enum class Branch : std::uint8_t { kAlways, kThen, kElse };
+  const Method* method;
+  std::string_view resource;        // empty: none. Its text must outlive this.
+  std::string_view reason = {};     // why the request asks, where that is not plain: the start of a denial's text
+  Branch branch = Branch::kAlways;  // of kThen and kElse, only one takes place
+};
+
+// All that a request asks of policy and of the VM's rates.
+struct Asks {
+  std::vector<Ask> calls;
+  std::size_t writes = 0;  // for store_write_rate
+};
+
 // What a handler may ask the session of its call.
 class SessionFacts {
  public:
   virtual std::uint64_t session_id() const = 0;
-  virtual void list_allowed(v1::ListServicesResponse& response) const = 0;
-  // Asks policy about one more resource of a call, as if it were the method's own: charges the rate of the deciding
-  // rule, and audits a denial.
-  virtual Status authorize(const Method& method, std::string_view resource) = 0;
-  // Whether policy allows the resource. For answers that leave out what the caller may not see.
-  virtual bool may(const Method& method, std::string_view resource) const = 0;
+  // The boot that the session belongs to: what its own Hello has told. Empty: none, because it has not told any.
+  virtual const std::string& boot_id() const = 0;
+  // Returns the number of policy's rules that it took.
+  virtual std::size_t list_allowed(v1::ListServicesResponse& response) const = 0;
+  // Decides all that a request asks, and takes it off the rates: all or nothing. Records a refusal.
+  virtual Status authorize(std::span<const Ask> calls, std::size_t writes) = 0;
+  // Whether policy allows the call. For answers that leave out what the caller may not see. Adds to `looked_at` the
+  // number of rules that it took.
+  virtual bool may(const Ask& ask, std::size_t& looked_at) const = 0;
+  virtual std::size_t max_reply_bytes() const = 0;
+  // Counts work against the caller's share of the daemon's time; see daemon/loop/work.h.
+  virtual void spend(Units units) = 0;
 
  protected:
   ~SessionFacts() = default;
@@ -43,8 +68,14 @@ struct CallContext {
   const Caller& caller;
   SessionFacts& session;
   TimePoint now;
-  TimePoint deadline;
+  TimePoint deadline;  // kNever: none
   std::uint32_t max_message_bytes;
+
+  // The largest reply that the caller can be sent now. Check it before building one that may be larger.
+  std::size_t max_reply_bytes() const { return session.max_reply_bytes(); }
+  // Counts what serving the call costs beyond its messages: a unit is about a microsecond.
+  void spend(Units units) const { session.spend(units); }
+  void spend(std::size_t units) const { session.spend(static_cast<Units>(units)); }
 };
 
 // Serialises the message straight into the output.
@@ -56,11 +87,17 @@ class Call {
  public:
   // Sends a message of a streamed reply. kBlocked: the message was not sent, and on_writable() follows.
   virtual wire::SendOutcome send(const google::protobuf::MessageLite& message) = 0;
+  // Whether send() would send now. Ask before building a message that costs something. False: on_writable() follows, or
+  // the call is over.
+  virtual bool may_send() = 0;
+  // Reserves the room for a reply of up to so many bytes, or tells why there is none. After OK, reply() can't be
+  // refused: for calls whose work can't be undone.
+  [[nodiscard]] virtual Status reserve_reply(std::size_t bytes) = 0;
   // Ends the call with OK and its single reply. Destroys the handler at the end of the turn.
   virtual void reply(const google::protobuf::MessageLite& message) = 0;
   // Ends the call; OK ends a streamed reply. Destroys the handler at the end of the turn.
   virtual void finish(const Status& status) = 0;
-  // Returns the credit for so many bytes to the caller.
+  // Returns the credit for a message of so many bytes to the caller. Call it once for each message, in order.
   virtual void consumed(std::size_t message_bytes) = 0;
 
  protected:
@@ -74,6 +111,11 @@ class CallHandler {
   virtual ~CallHandler() = default;
   CallHandler(const CallHandler&) = delete;
   CallHandler& operator=(const CallHandler&) = delete;
+
+  // What the call is about, for policy, which decides again when it changes. Empty: the method has no resource.
+  std::string resource;
+  // False: the work can't be taken back, so the call is answered whatever policy says meanwhile.
+  virtual bool may_be_ended() const { return true; }
 
   // The session calls it once, when it opens the call.
   void begin(Call& call) {

@@ -7,6 +7,7 @@
 #include "daemon/calls/router.h"
 #include "daemon/calls/stats.h"
 #include "daemon/config/config.h"
+#include "daemon/loop/heap_trim.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/vms/audit.h"
 #include "proto/wire/chunk_pool.h"
@@ -28,6 +29,14 @@ struct CallEnvironment {
   Access& access;
   const std::string daemon_epoch;  // random at each start, hexadecimal
   wire::ChunkPool output_chunks{kKeptOutputBytes};
+  // Shares of the turns for those who are no VM.
+  Share administrators, strangers;
+  HeapTrim heap{reactor};
+
+  Share& share_of(const Caller& caller) {
+    if (caller.vm) return caller.vm->share;
+    return caller.audience == Audience::kAdmin ? administrators : strangers;
+  }
 };
 
 // The owner of the connections.

@@ -1,5 +1,7 @@
 #include "daemon/calls/open_call.h"
 
+#include <utility>
+
 namespace hostcall::daemon {
 
 OpenCall::OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
@@ -10,7 +12,7 @@ OpenCall::OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, con
       streams_(std::move(streams)),
       deadline_(reactor, Callback::to<&OpenCall::deadline_passed>(this)) {
   stream.context = this;
-  deadline_.set(deadline);
+  if (deadline != kNever) deadline_.set(deadline);
 }
 
 void OpenCall::run(std::unique_ptr<CallHandler> handler) {
@@ -22,6 +24,10 @@ wire::SendOutcome OpenCall::send(const google::protobuf::MessageLite& message) {
   return over() ? wire::SendOutcome::kEnded : owner_.send_message(*this, payload_of(message));
 }
 
+Status OpenCall::reserve_reply(std::size_t bytes) {
+  return over() ? Status{Code::kCancelled, "the call is over"} : owner_.reserve_reply(*this, bytes);
+}
+
 void OpenCall::reply(const google::protobuf::MessageLite& message) {
   if (!over()) owner_.end_call(*this, {}, payload_of(message));
 }
@@ -30,14 +36,23 @@ void OpenCall::finish(const Status& status) {
   if (!over()) owner_.end_call(*this, status, {});
 }
 
+void OpenCall::take_first(std::string_view message) {
+  if (over()) return;
+  owes_first_ = true;
+  handler_->on_message(message);
+}
+
+// The message that came with the Request used no credit. Messages are consumed in order, so it is the first one.
 void OpenCall::consumed(std::size_t message_bytes) {
-  if (!over()) owner_.give_credit(*this, message_bytes);
+  if (std::exchange(owes_first_, false) || over()) return;
+  owner_.give_credit(*this, message_bytes);
 }
 
 void OpenCall::close() {
   stream_ = nullptr;
   deadline_.cancel();
   streams_.reset();
+  reply_room.reset();
 }
 
 }  // namespace hostcall::daemon

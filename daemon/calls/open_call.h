@@ -1,5 +1,5 @@
 // OpenCall: a call that was not answered at once: its stream, handler, deadline and charge. Its owner, the session,
-// keeps it until the call ends. It then lives to the end of the turn, so that a handler can end its own call.
+// keeps it until the call ends, and a little longer, so that a handler can end its own call.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,9 @@ class OpenCall;
 // Carries out what a call asks for. Never called for one that is over.
 class CallOwner {
  public:
+  virtual Status reserve_reply(OpenCall& call, std::size_t bytes) = 0;
   virtual wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) = 0;
+  virtual bool may_send(OpenCall& call) = 0;
   // Sends the status to the peer, with the single reply if there is one, and removes the call.
   virtual void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) = 0;
   virtual void give_credit(OpenCall& call, std::size_t message_bytes) = 0;
@@ -27,11 +29,14 @@ class CallOwner {
 
 class OpenCall final : public Call {
  public:
+  // A deadline of kNever: it has none.
   OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
            TimePoint deadline);
 
   // Takes ownership of the handler and starts it.
   void run(std::unique_ptr<CallHandler> handler);
+  // Gives the handler a message of the stream that came with its Request.
+  void take_first(std::string_view message);
   CallHandler& handler() { return *handler_; }
   const Method& method() const { return method_; }
   // Only for a call that is not over.
@@ -42,11 +47,14 @@ class OpenCall final : public Call {
   void close();
 
   wire::SendOutcome send(const google::protobuf::MessageLite& message) override;
+  bool may_send() override { return !over() && owner_.may_send(*this); }
+  Status reserve_reply(std::size_t bytes) override;
   void reply(const google::protobuf::MessageLite& message) override;
   void finish(const Status& status) override;
   void consumed(std::size_t message_bytes) override;
 
   std::size_t position = 0;  // in the owner's list of calls
+  Charge reply_room;         // what reserve_reply() has got
 
  private:
   void deadline_passed() { owner_.on_deadline(*this); }
@@ -57,6 +65,7 @@ class OpenCall final : public Call {
   Charge streams_;
   Timer deadline_;
   std::unique_ptr<CallHandler> handler_;
+  bool owes_first_ = false;  // the message that came with the Request is not consumed yet
 };
 
 }  // namespace hostcall::daemon

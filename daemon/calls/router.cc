@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "proto/wire/message.h"
+
 namespace hostcall::daemon {
 
 wire::Payload payload_of(const google::protobuf::MessageLite& message) {
@@ -15,11 +17,14 @@ wire::Payload payload_of(const google::protobuf::MessageLite& message) {
 bool parse_message(std::string_view bytes, google::protobuf::MessageLite& message) {
   // Parsing from flat memory limits nesting to 100 levels. A coded stream would let us choose the limit, but costs
   // twice as much. No message of ours contains itself, so only unknown groups can nest.
+  if (bytes.size() > 2 * kMaxFields && !wire::has_few_fields(bytes, kMaxFields)) return false;
   return message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
 }
 
 Status unparseable(std::string_view method) {
-  return {Code::kInvalidArgument, "the payload is not a request message of " + std::string(method)};
+  return {Code::kInvalidArgument, "the payload is not a request message of " + std::string(method) +
+                                      ": it is malformed, or has a text that is not UTF-8, or more than " +
+                                      std::to_string(kMaxFields) + " fields"};
 }
 
 Method::Method(std::string_view service_name, std::string_view method, wire::Shape method_shape,
@@ -53,10 +58,11 @@ Method* Router::find(std::string_view full_name) const {
   return find(full_name.substr(0, slash), full_name.substr(slash + 1));
 }
 
-bool Router::serves(std::string_view call) const {
-  if (call == "*") return true;
-  if (call.ends_with("/*")) return by_service_.contains(call.substr(0, call.size() - 2));
-  return find(call) != nullptr;
+std::vector<KnownNames::Method> Router::known_methods() const {
+  std::vector<KnownNames::Method> known;
+  for (const auto& method : methods_)
+    known.push_back({method->name, method->audience == Audience::kGuest, method->has_resource()});
+  return known;
 }
 
 void Router::require(std::string_view name) const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/calls/call.h"
+#include "daemon/config/policy_warnings.h"
 #include "proto/wire/stream.h"
 
 namespace hostcall::daemon {
@@ -38,8 +39,12 @@ class Method {
     return name.size() == of_service.size() + 1 + method.size() && name.ends_with(method) && of_service == service;
   }
 
-  // Whether policy decides by a resource in the request. Then start() authorises the call once the request is parsed.
+  // Whether policy decides by what is in the request. Then start() authorises the call once the request is parsed.
+  virtual bool decided_by_request() const { return false; }
+  // Whether a request names a resource for policy.
   virtual bool has_resource() const { return false; }
+  // Refuses what no request of the caller can name as its resource. INVALID_ARGUMENT: what is wrong with it.
+  virtual Status check_resource(const Caller&, std::string_view) const { return {}; }
 
   const std::string name;          // "hostcall.v1.Host/Info"
   const std::string_view service;  // "hostcall.v1.Host"
@@ -55,16 +60,16 @@ class Router {
   // some of its calls take time. The function may take Request&, to move from it.
   template <class M, class Function>
   void unary(Audience audience, Function function);
-  // The same for a method whose requests name a resource for policy: std::string_view resource(const Request&).
-  template <class M, class Resource, class Function>
-  void unary_of(Audience audience, Resource resource, Function function);
+  // The same for a method about whose requests policy decides. `subject`: see Subject.
+  template <class M, class Subject, class Function>
+  void unary_of(Audience audience, Subject subject, Function function);
   // Registers a method of any shape that a handler serves: Status f(const CallContext&, const Request&, Handler&). If f
   // sets no handler, the status is the answer. If the client streams, f gets an empty Request and its handler gets the
-  // messages.
+  // messages; one that came with the Request is the first.
   template <class M, class Function>
   void handled(Audience audience, Function function);
-  template <class M, class Resource, class Function>
-  void handled_of(Audience audience, Resource resource, Function function);
+  template <class M, class Subject, class Function>
+  void handled_of(Audience audience, Subject subject, Function function);
   // Registers a method that belongs to the protocol: the session answers it itself and never starts it.
   template <class M>
   void protocol(Audience audience);
@@ -79,8 +84,8 @@ class Router {
   // Null if there is no such method.
   Method* find(std::string_view service, std::string_view method) const;
   Method* find(std::string_view full_name) const;
-  // Whether a rule's call ("*", "pkg.Service/*" or a method's name) names at least one method.
-  bool serves(std::string_view call) const;
+  // The methods, for warnings about rules.
+  std::vector<KnownNames::Method> known_methods() const;
   const std::vector<std::unique_ptr<Method>>& methods() const { return methods_; }
 
  private:
@@ -93,7 +98,10 @@ class Router {
 
 // ---------------------------------------------------------------- typed methods
 
-// Parses a message from a guest, with bounds on size and nesting.
+// The most fields of a message from a caller, each repetition counted. Bounds what a message can make the parser
+// allocate: two bytes suffice for an empty field of a hundred.
+inline constexpr std::size_t kMaxFields = 1024;
+// Parses a message from a caller, with bounds on size, fields and nesting.
 bool parse_message(std::string_view bytes, google::protobuf::MessageLite& message);
 Status unparseable(std::string_view method);
 
@@ -103,31 +111,61 @@ constexpr wire::Shape shape_of() {
   return M::kServerStreams ? wire::Shape::kServerStream : wire::Shape::kUnary;
 }
 
-// For methods whose requests name no resource.
-struct NoResource {};
+// What policy decides by. One of:
+// - NoSubject: by the method alone.
+// - A function std::string_view resource(const Request&): by the method and its resource.
+// - An object with
+//     static constexpr bool kHasResource;
+//     Status check(const Caller&, std::string_view resource) const;       // see Method::check_resource()
+//     Status ask(const Method&, const CallContext&, const Request&, Asks&) const;  // fills in what the request asks,
+//     or
+//                                                                         // refuses a request that asks nothing
+//                                                                         possible
+struct NoSubject {};
 
-template <class M, class Resource>
+template <class Subject>
+concept AskingSubject = requires {
+  Subject::kHasResource;
+};
+
+template <class M, class Subject>
 class TypedMethod : public Method {
  public:
-  TypedMethod(Audience method_audience, Resource resource)
-      : Method(M::kService, M::kMethod, shape_of<M>(), method_audience), resource_(std::move(resource)) {}
-  bool has_resource() const override { return kHasResource; }
+  TypedMethod(Audience method_audience, Subject subject)
+      : Method(M::kService, M::kMethod, shape_of<M>(), method_audience), subject_(std::move(subject)) {}
+  bool decided_by_request() const override { return kDecidedByRequest; }
+  bool has_resource() const override {
+    if constexpr (AskingSubject<Subject>) return Subject::kHasResource;
+    return kDecidedByRequest;
+  }
+  Status check_resource(const Caller& caller, std::string_view resource) const override {
+    if constexpr (AskingSubject<Subject>) return subject_.check(caller, resource);
+    return {};
+  }
 
  protected:
-  static constexpr bool kHasResource = !std::is_same_v<Resource, NoResource>;
-  Status authorize(const CallContext& context, const typename M::Request& request) const {
-    return context.session.authorize(*this, resource_(request));
+  static constexpr bool kDecidedByRequest = !std::is_same_v<Subject, NoSubject>;
+  // Leaves in `asks` what was asked: views into the request.
+  Status authorize(const CallContext& context, const typename M::Request& request, Asks& asks) const {
+    asks.calls.clear();
+    asks.writes = 0;
+    if constexpr (AskingSubject<Subject>) {
+      if (auto status = subject_.ask(*this, context, request, asks); !status.ok()) return status;
+    } else {
+      asks.calls.push_back({.method = this, .resource = subject_(request)});
+    }
+    return context.session.authorize(asks.calls, asks.writes);
   }
 
  private:
-  Resource resource_;
+  Subject subject_;
 };
 
-template <class M, class Resource, class Function>
-class UnaryMethod final : public TypedMethod<M, Resource> {
+template <class M, class Subject, class Function>
+class UnaryMethod final : public TypedMethod<M, Subject> {
  public:
-  UnaryMethod(Audience method_audience, Resource resource, Function function)
-      : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
+  UnaryMethod(Audience method_audience, Subject subject, Function function)
+      : TypedMethod<M, Subject>(method_audience, std::move(subject)), function_(std::move(function)) {}
 
   Answer start(const CallContext& context, std::string_view payload, Handler& handler) override {
     // Reuses the messages, which is twice as fast as an arena. A large one frees its memory first.
@@ -137,9 +175,11 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
     }
     response_.Clear();
     if (!parse_message(payload, request_)) return {unparseable(M::kFullName), {}};
-    if constexpr (UnaryMethod::kHasResource)
-      if (auto status = this->authorize(context, request_); !status.ok()) return {std::move(status), {}};
+    if constexpr (UnaryMethod::kDecidedByRequest)
+      if (auto status = this->authorize(context, request_, asks_); !status.ok()) return {std::move(status), {}};
     Answer answer{run(context, handler), {}};
+    if constexpr (UnaryMethod::kDecidedByRequest)
+      if (handler && handler->may_be_ended()) handler->resource = asks_.calls.front().resource;
     if (answer.status.ok()) answer.reply = payload_of(response_);
     response_bytes_ = answer.reply.size();
     return answer;
@@ -159,21 +199,25 @@ class UnaryMethod final : public TypedMethod<M, Resource> {
   Function function_;
   typename M::Request request_;
   typename M::Response response_;
+  Asks asks_;  // for reuse
   std::size_t response_bytes_ = 0;
 };
 
-template <class M, class Resource, class Function>
-class HandledMethod final : public TypedMethod<M, Resource> {
+template <class M, class Subject, class Function>
+class HandledMethod final : public TypedMethod<M, Subject> {
  public:
-  HandledMethod(Audience method_audience, Resource resource, Function function)
-      : TypedMethod<M, Resource>(method_audience, std::move(resource)), function_(std::move(function)) {}
+  HandledMethod(Audience method_audience, Subject subject, Function function)
+      : TypedMethod<M, Subject>(method_audience, std::move(subject)), function_(std::move(function)) {}
 
   Answer start(const CallContext& context, std::string_view payload, Handler& handler) override {
     typename M::Request request;
-    if (!parse_message(payload, request)) return {unparseable(M::kFullName), {}};
-    if constexpr (HandledMethod::kHasResource)
-      if (auto status = this->authorize(context, request); !status.ok()) return {std::move(status), {}};
-    return {function_(context, static_cast<const typename M::Request&>(request), handler), {}};
+    if (!M::kClientStreams && !parse_message(payload, request)) return {unparseable(M::kFullName), {}};
+    Asks asks;
+    if constexpr (HandledMethod::kDecidedByRequest)
+      if (auto status = this->authorize(context, request, asks); !status.ok()) return {std::move(status), {}};
+    Answer answer{function_(context, static_cast<const typename M::Request&>(request), handler), {}};
+    if (handler && !asks.calls.empty()) handler->resource = asks.calls.front().resource;
+    return answer;
   }
 
  private:
@@ -196,23 +240,23 @@ void Router::protocol(Audience audience) {
 
 template <class M, class Function>
 void Router::unary(Audience audience, Function function) {
-  unary_of<M>(audience, NoResource{}, std::move(function));
+  unary_of<M>(audience, NoSubject{}, std::move(function));
 }
 
-template <class M, class Resource, class Function>
-void Router::unary_of(Audience audience, Resource resource, Function function) {
+template <class M, class Subject, class Function>
+void Router::unary_of(Audience audience, Subject subject, Function function) {
   static_assert(shape_of<M>() == wire::Shape::kUnary);
-  add(std::make_unique<UnaryMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
+  add(std::make_unique<UnaryMethod<M, Subject, Function>>(audience, std::move(subject), std::move(function)));
 }
 
 template <class M, class Function>
 void Router::handled(Audience audience, Function function) {
-  handled_of<M>(audience, NoResource{}, std::move(function));
+  handled_of<M>(audience, NoSubject{}, std::move(function));
 }
 
-template <class M, class Resource, class Function>
-void Router::handled_of(Audience audience, Resource resource, Function function) {
-  add(std::make_unique<HandledMethod<M, Resource, Function>>(audience, std::move(resource), std::move(function)));
+template <class M, class Subject, class Function>
+void Router::handled_of(Audience audience, Subject subject, Function function) {
+  add(std::make_unique<HandledMethod<M, Subject, Function>>(audience, std::move(subject), std::move(function)));
 }
 
 }  // namespace hostcall::daemon

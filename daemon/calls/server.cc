@@ -7,17 +7,15 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "daemon/calls/known_names.h"
+
 namespace hostcall::daemon {
 namespace {
 
 constexpr Duration kHousekeeping = seconds(5);
-// This many refused callers at once are told why; further ones are closed at once. They do not count as connections, so
-// that strangers can't take the VMs' places.
-constexpr std::size_t kMaxRefused = 1024;
-// If SO_PEERCRED is checked, anybody may connect, because the VMM runs as another user. Otherwise the path is the only
-// evidence, and only this user, its group and root may connect.
-constexpr mode_t kCheckedSocketMode = 0666;
-constexpr mode_t kSocketMode = 0660;
+// Connections on the admin socket. They do not count as connections of VMs, so that no VM locks the administrator out.
+constexpr std::size_t kMaxAdministrators = 256;
+constexpr std::string_view kVmChanged = "the VM was removed or registered again";
 
 std::string random_epoch() {
   std::array<unsigned char, 8> bytes;
@@ -31,15 +29,6 @@ std::string random_epoch() {
   return text;
 }
 
-net::Address unix_address(const std::string& path) {
-  return {.family = net::Address::Family::kUnix, .cid = 0, .port = 0, .path = path};
-}
-
-// Errors at the start become exceptions.
-void require(const Done& outcome) {
-  if (!outcome.ok()) throw std::runtime_error(outcome.error().message());
-}
-
 }  // namespace
 
 Server::Server(const ServerParts& parts, std::string config_file)
@@ -51,90 +40,29 @@ Server::Server(const ServerParts& parts, std::string config_file)
              .router = parts.router,
              .access = parts.access,
              .daemon_epoch = random_epoch()},
-      config_file_(std::move(config_file)),
+      listeners_({parts.reactor, parts.journal, parts.config, parts.registry, descriptors_, *this}),
+      review_(parts.reactor, connections_),
       housekeeping_(parts.reactor, Callback::to<&Server::housekeeping>(this)),
-      drain_timer_(parts.reactor, Callback::to<&Server::drain_over>(this)) {}
+      drain_timer_(parts.reactor, Callback::to<&Server::drain_over>(this)),
+      reloader_(parts.reactor, parts.background, parts.registry, *this, std::move(config_file)) {}
 
 Server::~Server() = default;
 
-// ---------------------------------------------------------------- listeners
-
 void Server::start() {
-  const auto& config = parts_.config;
-  if (const auto* group = ::getgrnam(config.admin_group.c_str())) admin_group_ = group->gr_gid;
-  adopt_inherited();
-  for (const auto& address : config.listen) require(open(address, kSocketMode));
-  require(open(unix_address(config.admin_socket), kSocketMode));
-  if (admin_group_ != static_cast<gid_t>(-1) && !listeners_.at("unix:" + config.admin_socket)->inherited())
-    share_admin_socket();
-  open_vm_listeners();
+  if (const auto* group = ::getgrnam(parts_.config.admin_group.c_str())) admin_group_ = group->gr_gid;
+  listeners_.start(admin_group_);
   housekeeping_.set(parts_.reactor.now() + kHousekeeping);
-  parts_.journal.write(Level::kInfo, MessageId::kStarted, "hostcalld " HOSTCALL_VERSION " started",
+  parts_.journal.write(Level::kInfo, MessageId::kStarted,
+                       "hostcalld " HOSTCALL_VERSION " started: " + what_it_starts_with(),
                        {{"EPOCH", calls_.daemon_epoch}});
-  warn_of_unknown_calls();
+  warn(policy_warnings(parts_.access.policy(), daemon::known_names(parts_.router, parts_.registry)));
   update_status();
 }
 
-// Fails for an ordinary user outside the group. Then only that user and root can connect.
-void Server::share_admin_socket() {
-  const auto& config = parts_.config;
-  if (admin_group_ == ::getegid()) return;
-  if (::chown(config.admin_socket.c_str(), static_cast<uid_t>(-1), admin_group_) == 0) return;
-  parts_.journal.write(Level::kNotice, MessageId::kSystemError,
-                       Error::from_errno("only root and this user can use the admin socket: chown " +
-                                         config.admin_socket + " to group " + config.admin_group)
-                           .message());
-}
-
-void Server::adopt_inherited() {
-  auto sockets = inherited_sockets();
-  if (!sockets.ok()) throw std::runtime_error(sockets.error().message());
-  for (auto& socket : *sockets) require(add_listener(std::move(socket.fd), socket.address, true));
-}
-
-Done Server::add_listener(UniqueFd fd, const net::Address& address, bool inherited) {
-  auto listener =
-      std::make_unique<Listener>(parts_.reactor, static_cast<Acceptor&>(*this), std::move(fd), address, inherited);
-  HOSTCALL_TRY(listener->start());
-  listeners_[address.to_string()] = std::move(listener);
-  return done();
-}
-
-Done Server::open(const net::Address& address, mode_t mode) {
-  if (listeners_.contains(address.to_string())) return done();  // systemd passed it
-  auto fd = net::listen(address, mode);
-  if (!fd.ok()) return Error{0, "can't listen: " + fd.error().message()};
-  return add_listener(std::move(*fd), address, false);
-}
-
-// Also journals a failure.
-Done Server::open_vm_listener(const Vm& vm) {
-  if (vm.record.unix_path.empty()) return done();
-  const auto opened = open(unix_address(vm.record.unix_path), vm.record.vmm_uid ? kCheckedSocketMode : kSocketMode);
-  if (opened.ok()) return opened;
-  Error error{0, "VM \"" + vm.record.name + "\" has no listener: " + opened.error().message() +
-                     "; fix it and reload (hostcallctl policy reload)"};
-  parts_.journal.write(Level::kError, MessageId::kSystemError, error.what,
-                       {{"VM", vm.record.name}, {"LISTENER", vm.record.unix_path}});
-  return error;
-}
-
-// A VM whose directory is missing must not affect the others, so a failure is only journalled.
-void Server::open_vm_listeners() {
-  for (const auto& [name, vm] : parts_.registry.all()) (void)open_vm_listener(*vm);
-}
-
-void Server::close_vm_listener(const Vm& vm) {
-  const auto it = listeners_.find("unix:" + vm.record.unix_path);
-  if (it == listeners_.end() || it->second->inherited()) return;
-  it->second->close();
-  parts_.reactor.retire(std::move(it->second));
-  listeners_.erase(it);
-}
-
-bool Server::is_admin(const Listener& listener) const {
-  return listener.address().family == net::Address::Family::kUnix &&
-         listener.address().path == parts_.config.admin_socket;
+// "listens on vsock::18499, unix:/run/hostcall/admin.sock and 3 sockets of VMs; 7 VMs, 40 policy rules"
+std::string Server::what_it_starts_with() const {
+  return "listens on " + listeners_.summary() + "; " + std::to_string(parts_.registry.all().size()) + " VMs, " +
+         std::to_string(parts_.access.policy().rules().size()) + " policy rules";
 }
 
 // ---------------------------------------------------------------- a new connection
@@ -144,12 +72,15 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
   Caller caller;
   Charge place;
   auto refusal = identify(fd.get(), listener, caller);
-  if (refusal.ok()) refusal = admit(caller, place);
+  if (refusal.ok()) refusal = caller.vm ? admit(fd.get(), caller, place) : admit_admin();
   if (!refusal.ok()) {
     ++parts_.stats.connections_refused;
     parts_.audit.caller_refused(caller, refusal.message, parts_.reactor.now());
-    if (refused_ == kMaxRefused) return;
-    ++refused_;
+    if (!descriptors_.answers(fd.get()) || !refused_.take(caller)) return;
+  } else if (caller.vm) {
+    vm_sessions_.emplace(caller.vm.get(), next_session_);
+  } else {
+    ++administrators_;
   }
   const auto id = next_session_++;
   auto connection = std::make_unique<Connection>(ConnectionEnvironment{calls_, *this}, std::move(fd), std::move(caller),
@@ -159,7 +90,7 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
     write_session(MessageId::kSessionOpened, started, "opened");
   connections_.emplace(id, std::move(connection));
   parts_.stats.connections_open = connections_.size();
-  started.start();
+  if (const auto watched = started.start(); !watched.ok()) accept_failed(watched.error(), listener);
 }
 
 // Fills in who the caller is. Not OK: why the daemon refuses it.
@@ -168,7 +99,7 @@ Status Server::identify(int fd, const Listener& listener, Caller& caller) {
   const auto peer = net::peer_of(fd);
   if (!peer.ok()) return {Code::kPermissionDenied, "the caller can't be identified: " + peer.error().message()};
   caller.peer = peer.value();
-  if (is_admin(listener)) {
+  if (listeners_.is_admin(listener)) {
     caller.audience = Audience::kAdmin;
     return check_admin(fd, caller.peer);
   }
@@ -176,11 +107,15 @@ Status Server::identify(int fd, const Listener& listener, Caller& caller) {
   caller.vm = caller.peer.family == net::Address::Family::kVsock
                   ? registry.find_by_cid(caller.peer.local_cid, caller.peer.cid)
                   : registry.find_by_path(listener.address().path);
+  if (caller.vm && !serves(listener, *caller.vm)) {
+    caller.vm = nullptr;
+    return {Code::kUnavailable, std::string(kVmChanged)};
+  }
   const bool right_uid = !caller.vm || !caller.vm->record.vmm_uid ||
                          caller.peer.family == net::Address::Family::kVsock ||
                          *caller.vm->record.vmm_uid == caller.peer.uid;
   if (caller.vm && right_uid) return {};
-  const auto text = Registry::refusal_text(caller.peer, listener.address(), caller.vm.get());
+  const auto text = Registry::refusal_text(caller.peer, caller.vm.get());
   caller.vm = nullptr;
   return {Code::kPermissionDenied, text};
 }
@@ -194,13 +129,23 @@ Status Server::check_admin(int fd, const net::Peer& peer) const {
                                        parts_.config.admin_group};
 }
 
-// Charges the VM for a connection. Not OK: which limit is reached.
-Status Server::admit(const Caller& caller, Charge& place) {
+Status Server::admit_admin() const {
   if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
-  if (connections_.size() - refused_ >= parts_.config.max_connections)
+  if (administrators_ < kMaxAdministrators) return {};
+  return {Code::kResourceExhausted, "the admin socket has " + std::to_string(kMaxAdministrators) +
+                                        " connections already; end a hostcallctl that still runs"};
+}
+
+// Charges the VM for a connection. Not OK: which limit is reached.
+Status Server::admit(int fd, const Caller& caller, Charge& place) {
+  if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
+  if (guests_connected() >= parts_.config.max_connections)
     return {Code::kResourceExhausted,
             "the host's limit max_connections (" + std::to_string(parts_.config.max_connections) + ") is reached"};
-  if (!caller.vm) return {};
+  if (!descriptors_.admits(fd))
+    return {Code::kResourceExhausted, "the host's hostcalld has no file descriptor left for this connection (of " +
+                                          std::to_string(descriptors_.limit()) +
+                                          "); on the host, raise LimitNOFILE= of hostcalld.service"};
   if (const auto wait = caller.vm->connect_rate.take(parts_.reactor.now()); wait > Duration::zero())
     return {Code::kResourceExhausted,
             caller.title() + ": the limit connect_rate (" + std::to_string(caller.vm->quota.limits().connect_rate) +
@@ -212,16 +157,35 @@ Status Server::admit(const Caller& caller, Charge& place) {
   return over_limit(caller, "connections", caller.vm->quota.limits().connections, "close one first");
 }
 
+// One record at once; the further ones are counted, and housekeeping() reports them.
 void Server::accept_failed(const Error& error, const Listener& listener) {
+  if (std::exchange(accept_reported_, true)) {
+    ++failed_accepts_;
+    return;
+  }
   parts_.journal.write(Level::kError, MessageId::kSystemError,
                        "accept on " + listener.address().to_string() + ": " + error.message() +
                            " (raise LimitNOFILE= of hostcalld.service if descriptors ran out)");
 }
 
+void Server::report_failed_accepts() {
+  accept_reported_ = failed_accepts_ != 0;
+  if (!accept_reported_) return;
+  parts_.journal.write(Level::kError, MessageId::kSystemError,
+                       std::to_string(std::exchange(failed_accepts_, 0)) + " more connections could not be accepted");
+}
+
 // ---------------------------------------------------------------- connections
 
-void Server::for_each_session(const std::function<void(const SessionInfo&)>& visit) const {
-  for (const auto& [id, connection] : connections_) visit(connection->info());
+void Server::for_each_session(const Vm* vm, std::uint64_t after,
+                              const std::function<bool(const SessionInfo&)>& visit) const {
+  if (vm == nullptr) {
+    for (auto at = connections_.upper_bound(after); at != connections_.end() && visit(at->second->info()); ++at) {
+    }
+    return;
+  }
+  for (auto at = vm_sessions_.upper_bound({vm, after}); at != vm_sessions_.end() && at->first == vm; ++at)
+    if (!visit(connections_.at(at->second)->info())) return;
 }
 
 bool Server::close_session(std::uint64_t id, std::string_view why) {
@@ -232,17 +196,24 @@ bool Server::close_session(std::uint64_t id, std::string_view why) {
 }
 
 void Server::closed(Connection& connection) {
-  if (connection.session().state() == Session::State::kRefused)
-    --refused_;
-  else
-    write_session(MessageId::kSessionClosed, connection, "closed");
   const auto id = connection.session().session_id();
+  forget_place(connection, id);
   parts_.lifetimes.session_ended(id);
   const auto it = connections_.find(id);
   parts_.reactor.retire(std::move(it->second));
   connections_.erase(it);
   parts_.stats.connections_open = connections_.size();
   finish_if_idle();
+}
+
+void Server::forget_place(const Connection& connection, std::uint64_t id) {
+  const auto& caller = connection.caller();
+  if (connection.session().state() == Session::State::kRefused) return refused_.release(caller);
+  write_session(MessageId::kSessionClosed, connection, "closed");
+  if (caller.vm)
+    vm_sessions_.erase({caller.vm.get(), id});
+  else
+    --administrators_;
 }
 
 // At level debug, because a script in a guest opens a session for every call.
@@ -256,30 +227,45 @@ void Server::write_session(MessageId message, const Connection& connection, std:
                        {{"VM", caller.name()}, {"SESSION", id}, {"PEER", caller.peer_text()}});
 }
 
-// A guest that rebooted or was restored elsewhere no longer uses its earlier sessions.
+// A guest that rebooted or was restored elsewhere no longer uses its earlier sessions. Those that have told no boot id
+// may be of either boot, so they stay.
 void Server::booted(const Connection& connection, bool again) {
   const auto& vm = *connection.caller().vm;
   parts_.lifetimes.boot_began(vm);
-  if (again) end_sessions(vm, wire::GoawayReason::kSuperseded, "the VM has booted again", &connection);
+  if (!again) return;
+  end_sessions(vm, wire::GoawayReason::kSuperseded, "the VM has booted again", [](const Connection& other) {
+    const auto& boot_id = other.session().boot_id();
+    return !boot_id.empty() && boot_id != other.caller().vm->boot_id;
+  });
 }
 
-void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const Connection* except) {
-  for (const auto& [id, connection] : connections_)
-    if (connection->caller().vm.get() == &vm && connection.get() != except) connection->end(reason, text);
+void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, IsConcerned is_concerned) {
+  std::vector<Connection*> ended;  // end() may close a connection, which leaves the list
+  for (auto at = vm_sessions_.lower_bound({&vm, 0}); at != vm_sessions_.end() && at->first == &vm; ++at)
+    ended.push_back(connections_.at(at->second).get());
+  for (auto* connection : ended)
+    if (is_concerned(*connection)) connection->end(reason, text);
 }
 
-Done Server::vm_added(const Vm& vm) {
-  auto opened = open_vm_listener(vm);
+Done Server::vm_added(Vm& vm) {
+  auto opened = listeners_.open(vm);
+  if (opened.ok())
+    write_added(vm);
+  else
+    listeners_.remove(vm);
+  return opened;
+}
+
+void Server::write_added(const Vm& vm) {
   parts_.journal.write(Level::kInfo, MessageId::kVmAdded,
                        "VM \"" + vm.record.name + "\" registered (" + vm.origin + ")", {{"VM", vm.record.name}});
   update_status();
-  return opened;
 }
 
 std::size_t Server::vm_removed(const Vm& vm) {
   const auto sessions = vm.quota.used(Resource::kConnections);
-  close_vm_listener(vm);
-  end_sessions(vm, wire::GoawayReason::kRemoved, "the VM was removed or registered again", nullptr);
+  listeners_.remove(vm);
+  end_sessions(vm, wire::GoawayReason::kRemoved, kVmChanged, [](const Connection&) { return true; });
   parts_.journal.write(Level::kInfo, MessageId::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
                        {{"VM", vm.record.name}});
   update_status();
@@ -288,55 +274,48 @@ std::size_t Server::vm_removed(const Vm& vm) {
 
 // ---------------------------------------------------------------- reload, shutdown
 
-Done Server::reload() {
+void Server::reload_begins() {
   Reactor::notify_systemd(
       "RELOADING=1\nMONOTONIC_USEC=" +
       std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch()).count()));
-  auto outcome = done();
-  try {
-    take_over(Settings::read(config_file_));
+}
+
+void Server::reload_is_over(const ReloadOutcome& outcome) {
+  if (outcome.ok()) {
     ++parts_.stats.reloads;
     parts_.journal.write(Level::kInfo, MessageId::kReloaded, "reloaded configuration, VM records and policy");
-  } catch (const ConfigError& error) {
-    outcome = Error{0, error.what()};
+  } else {
     ++parts_.stats.reloads_failed;
     parts_.journal.write(Level::kError, MessageId::kReloadFailed,
-                         std::string("reload failed, the old configuration stays in force: ") + error.what());
+                         "reload failed, the old configuration stays in force: " + outcome.error().message());
   }
   Reactor::notify_systemd("READY=1");
   update_status();
-  return outcome;
 }
 
-// Only the first step can fail, so that a reload is never half done.
+KnownNames Server::known_names() const {
+  KnownNames known;
+  known.methods = parts_.router.known_methods();
+  for (const auto& [name, vm] : parts_.registry.all())
+    if (!vm->from_file()) known.add(vm->record);
+  return known;
+}
+
+void Server::warn(const std::vector<std::string>& warnings) {
+  for (const auto& warning : warnings) parts_.journal.write(Level::kWarning, MessageId::kPolicyWarning, warning);
+}
+
 void Server::take_over(Settings settings) {
   auto& config = parts_.config;
-  const auto change = parts_.registry.replace_files(settings.vms, settings.config.limits);
-  parts_.access.replace(std::move(settings.policy));
-  if (settings.config.listen != config.listen || settings.config.admin_socket != config.admin_socket)
-    parts_.journal.write(Level::kWarning, MessageId::kReloaded,
-                         "changes to listen and admin_socket need a restart of hostcalld; this reload ignores them");
-  settings.config.listen = config.listen;
-  settings.config.admin_socket = config.admin_socket;
+  // Freeing many rules takes long.
+  auto old_policy = std::make_shared<Policy>(parts_.access.exchange(std::move(settings.policy)));
+  parts_.background.run([policy = std::move(old_policy)]() mutable { policy.reset(); }, [] {});
+  review_.begin();
+  for (const auto& kept : settings.kept) parts_.journal.write(Level::kWarning, MessageId::kReloaded, kept);
+  warn(settings.warnings);
   config = std::move(settings.config);
-  warn_of_unknown_calls();
   parts_.journal.set_level(level_of(config.log_level).value_or(Level::kInfo));
   parts_.reactor.set_busy_poll(config.busy_poll);
-  for (const auto& vm : change.removed) vm_removed(*vm);
-  for (const auto& vm : change.added) (void)vm_added(*vm);
-  // Retries listeners that could not be opened before.
-  open_vm_listeners();
-}
-
-// Otherwise a misspelt method in a rule would silently never match.
-void Server::warn_of_unknown_calls() {
-  for (const auto& rule : parts_.access.policy().rules())
-    for (const auto& call : rule.calls)
-      if (!parts_.router.serves(call))
-        parts_.journal.write(Level::kWarning, MessageId::kSystemError,
-                             rule.file + ":" + std::to_string(rule.line) + ": no method is named \"" + call +
-                                 "\", so the rule never matches it",
-                             {{"RULE", rule.file + ":" + std::to_string(rule.line)}, {"CALL", call}});
 }
 
 void Server::shut_down() {
@@ -344,7 +323,7 @@ void Server::shut_down() {
   stopping_ = true;
   Reactor::notify_systemd("STOPPING=1\nSTATUS=Waiting for running calls");
   parts_.journal.write(Level::kInfo, MessageId::kStopping, "stopping: running calls may finish");
-  for (const auto& [text, listener] : listeners_) listener->stop();
+  listeners_.stop();
   for (const auto& [id, connection] : connections_) connection->drain("hostcalld is stopping");
   drain_timer_.set(parts_.reactor.now() + parts_.config.timeouts.drain);
   finish_if_idle();
@@ -365,6 +344,7 @@ void Server::drain_over() {
 
 void Server::housekeeping() {
   parts_.audit.flush(parts_.reactor.now());
+  report_failed_accepts();
   update_status();
   housekeeping_.set(parts_.reactor.now() + kHousekeeping);
 }

@@ -1,9 +1,10 @@
-// Server: the daemon's listeners and connections. Identifies each new connection, admits or refuses it, keeps the
-// listeners in step with the registry, reports the ends of sessions and boots, reloads and shuts down.
+// Server: the daemon's connections. Identifies each new one, admits or refuses it, keeps the listeners in step with the
+// registry, reports the ends of sessions and boots, reloads and shuts down.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -11,7 +12,12 @@
 #include "daemon/calls/connection.h"
 #include "daemon/calls/environment.h"
 #include "daemon/calls/lifetimes.h"
+#include "daemon/calls/listeners.h"
+#include "daemon/calls/refused_slots.h"
+#include "daemon/calls/reloader.h"
+#include "daemon/calls/review.h"
 #include "daemon/calls/server_control.h"
+#include "daemon/loop/descriptors.h"
 #include "daemon/loop/journal.h"
 #include "daemon/loop/listener.h"
 #include "daemon/vms/settings.h"
@@ -29,9 +35,10 @@ struct ServerParts {
   Access& access;
   const Router& router;
   LifetimeObserver& lifetimes;
+  Background& background;
 };
 
-class Server final : public ServerControl, private Connections, private Acceptor {
+class Server final : public ServerControl, private Connections, private Acceptor, private ReloadTarget {
  public:
   Server(const ServerParts& parts, std::string config_file);
   ~Server();
@@ -44,11 +51,13 @@ class Server final : public ServerControl, private Connections, private Acceptor
   void shut_down();
 
   // ServerControl
-  void for_each_session(const std::function<void(const SessionInfo&)>& visit) const override;
+  void for_each_session(const Vm* vm, std::uint64_t after,
+                        const std::function<bool(const SessionInfo&)>& visit) const override;
   [[nodiscard]] bool close_session(std::uint64_t id, std::string_view why) override;
-  Done reload() override;
-  Done vm_added(const Vm& vm) override;
+  void reload(OnReloaded done) override { reloader_.request(std::move(done)); }
+  Done vm_added(Vm& vm) override;
   std::size_t vm_removed(const Vm& vm) override;
+  std::string unreachable(const Vm& vm) const override { return listeners_.unreachable(vm); }
   std::uint64_t journal_records_lost() const override { return parts_.journal.lost(); }
 
  private:
@@ -56,40 +65,55 @@ class Server final : public ServerControl, private Connections, private Acceptor
   void booted(const Connection& connection, bool again) override;
   void accepted(UniqueFd fd, const Listener& listener) override;
   void accept_failed(const Error& error, const Listener& listener) override;
+  UniqueFd& spare_descriptor() override { return spare_; }
+  void reload_begins() override;
+  const Config& config() const override { return parts_.config; }
+  KnownNames known_names() const override;
+  bool is_reviewing() const override { return review_.is_running(); }
+  void take_over(Settings settings) override;
+  void vm_left(const Vm& vm) override { vm_removed(vm); }
+  void vm_came(Vm& vm) override { write_added(vm); }
+  std::string renew_listener(Vm& vm) override { return listeners_.renew(vm); }
+  void reload_is_over(const ReloadOutcome& outcome) override;
 
   Status identify(int fd, const Listener& listener, Caller& caller);
   Status check_admin(int fd, const net::Peer& peer) const;
-  Status admit(const Caller& caller, Charge& place);
-  bool is_admin(const Listener& listener) const;
-  Done open(const net::Address& address, mode_t mode);
-  Done open_vm_listener(const Vm& vm);
-  void end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, const Connection* except);
-  void open_vm_listeners();
-  void close_vm_listener(const Vm& vm);
-  void share_admin_socket();
-  void adopt_inherited();
-  Done add_listener(UniqueFd fd, const net::Address& address, bool inherited);
-  void take_over(Settings settings);
-  void warn_of_unknown_calls();
+  Status admit(int fd, const Caller& caller, Charge& place);
+  Status admit_admin() const;
+  std::size_t guests_connected() const { return connections_.size() - refused_.total() - administrators_; }
+  std::string what_it_starts_with() const;
+  void write_added(const Vm& vm);
+  void report_failed_accepts();
+  using IsConcerned = bool (*)(const Connection&);
+  void end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_view text, IsConcerned is_concerned);
+  void warn(const std::vector<std::string>& warnings);
   void update_status();
   void housekeeping();
+  void forget_place(const Connection& connection, std::uint64_t id);
   void write_session(MessageId message, const Connection& connection, std::string_view what);
   void finish_if_idle();
   void drain_over();
 
   const ServerParts parts_;
   CallEnvironment calls_;
-  const std::string config_file_;
   gid_t admin_group_ = static_cast<gid_t>(-1);
-  std::map<std::string, std::unique_ptr<Listener>> listeners_;  // by address text
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
-  std::size_t refused_ = 0;  // those of connections_ that only wait for their refusal
+  std::set<std::pair<const Vm*, std::uint64_t>> vm_sessions_;  // connections_ of VMs
+  const DescriptorShares descriptors_;
+  Listeners listeners_;
+  RefusedSlots refused_{descriptors_.refused_per_caller()};  // those of connections_ that only wait for their refusal
+  std::size_t administrators_ = 0;                           // those of connections_ on the admin socket
+  UniqueFd spare_ = open_spare();
+  std::uint64_t failed_accepts_ = 0;  // since the last record of one
+  bool accept_reported_ = false;
   std::uint64_t next_session_ = 1;
+  Review review_;
   Timer housekeeping_;
   Timer drain_timer_;
   std::string last_status_;
   bool stopping_ = false;
   bool drain_overdue_ = false;
+  Reloader reloader_;
 };
 
 }  // namespace hostcall::daemon

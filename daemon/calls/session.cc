@@ -17,6 +17,16 @@ constexpr std::uint32_t kRefusedMessageBytes = 4096;
 constexpr std::uint32_t kAdminMessageBytes = wire::kMaxDataBytes;
 // Room in a frame for the envelope around a payload.
 constexpr std::size_t kEnvelopeBytes = 1024;
+constexpr std::size_t kMaxReplyBytes = wire::kMaxDataBytes - kEnvelopeBytes;
+// What units pay for. Parsing a request costs more than copying bytes.
+constexpr Units kEventUnits = 1;
+constexpr std::size_t kRequestBytesPerUnit = 1024;
+
+Units units_of_request(std::size_t payload_bytes) {
+  return kEventUnits + static_cast<Units>(payload_bytes / kRequestBytesPerUnit);
+}
+
+Units units_of_message(std::size_t bytes) { return kEventUnits + static_cast<Units>(bytes / kCopiedBytesPerUnit); }
 
 // Slow path: texts of refused calls.
 
@@ -58,12 +68,15 @@ Session::Session(CallEnvironment& environment, const Caller& caller, std::uint64
     : environment_(environment),
       caller_(caller),
       owner_(owner),
-      access_(caller.vm && refusal.ok() ? environment.access.of(caller.vm) : nullptr),
+      share_(environment.share_of(caller)),
       budget_(caller.charge(Resource::kMemory)),
       outbound_(caller.charge(Resource::kOutbound)),
       endpoint_(endpoint_options(caller, !refusal.ok(), budget_, environment.output_chunks), *this),
       id_(id) {
-  if (refusal.ok()) return;
+  if (refusal.ok()) {
+    if (caller.vm) access_.emplace(environment.access.of(*caller.vm, caller.privileged_port()));
+    return;
+  }
   state_ = State::kRefused;
   refusal_ = std::make_unique<Status>(std::move(refusal));
 }
@@ -75,6 +88,9 @@ Session::~Session() = default;
 void Session::on_request(wire::Stream& stream, const wire::RequestView& request, bool remote_open) {
   ++calls_;
   ++environment_.stats.calls;
+  spend(units_of_request(request.payload.size()));
+  // No handler runs while a request arrives. A caller that ends a call and begins another has the first one's place.
+  bury_calls();
   if (refusal_) return answer_refused(stream);
   if (state_ == State::kNew && !is_hello(request)) state_ = State::kBase;
   if (caller_.vm) ++caller_.vm->calls;
@@ -105,43 +121,55 @@ std::optional<Status> Session::object_to(const Method* method, const wire::Reque
     return no_such_method(request);
   if (remote_open != wire::client_streams(method->shape)) return wrong_shape(*method, remote_open);
   if (request.timeout_nano < 0) return came_too_late(*method);
-  if (!output_has_room(0))
-    return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
-  // If the method has a resource, policy decides once the request is parsed.
-  if (method->has_resource() || !access_) return std::nullopt;
-  auto decision = access_->decide(*method, {}, caller_.privileged_port(), environment_.reactor.now());
-  if (decision.status.ok()) return std::nullopt;
-  if (decision.status.code == Code::kPermissionDenied)
-    note_denial(*method, decision);
-  else
-    limit_reached(decision.status.message);
-  return std::move(decision.status);
+  if (!output_has_room(0)) return no_room();
+  if (!access_) return std::nullopt;
+  access_->begin();
+  if (method->decided_by_request()) return std::nullopt;
+  const Ask ask{.method = method, .resource = {}};
+  auto refusal = access_->decide({&ask, 1}, 0, environment_.reactor.now());
+  spend_on_rules();
+  if (!refusal) return std::nullopt;
+  note_refusal(*refusal);
+  return std::move(refusal->status);
 }
 
-bool Session::may(const Method& method, std::string_view resource) const {
-  return !access_ || access_->allows(method, resource, caller_.privileged_port());
+// Nearly always one or two rules decide, which is part of what a call costs.
+void Session::spend_on_rules() {
+  if (access_->looked_at() >= kRulesPerUnit) [[unlikely]]
+    spend(static_cast<Units>(access_->take_looked_at() / kRulesPerUnit));
 }
 
-Status Session::authorize(const Method& method, std::string_view resource) {
+bool Session::may(const Ask& ask, std::size_t& looked_at) const { return !access_ || access_->allows(ask, looked_at); }
+
+Status Session::authorize(std::span<const Ask> calls, std::size_t writes) {
   if (!access_) return {};
-  auto decision = access_->decide(method, resource, caller_.privileged_port(), environment_.reactor.now());
-  // The end of the call reports an exhausted rate, as it does any limit that a handler reaches.
-  if (decision.status.code == Code::kPermissionDenied) note_denial(method, decision);
-  return std::move(decision.status);
+  auto refusal = access_->decide(calls, writes, environment_.reactor.now());
+  spend_on_rules();
+  if (!refusal) return {};
+  note_refusal(*refusal);
+  refusal_noted_ = true;
+  return std::move(refusal->status);
 }
 
-void Session::note_denial(const Method& method, const VmAccess::Decision& decision) {
-  ++environment_.stats.calls_denied;
-  ++caller_.vm->denied;
-  environment_.audit.call_denied(caller_, method.name, decision.verdict, decision.status.message,
-                                 environment_.reactor.now());
+// Records it as the operator shall see it.
+void Session::note_refusal(const Refusal& refusal) {
+  if (refusal.denial) {
+    ++environment_.stats.calls_denied;
+    ++caller_.vm->denied;
+    environment_.audit.call_denied(caller_, refusal.method->name, *refusal.denial, refusal.record,
+                                   environment_.reactor.now());
+  } else {
+    limit_reached(refusal.record);
+  }
 }
 
 TimePoint Session::deadline_of(const Method& method, const wire::RequestView& request) const {
   const auto& timeouts = environment_.config.timeouts;
-  // A stream without a deadline is meant to last.
+  const bool is_named = request.timeout_nano != 0;
+  // A streamed reply is meant to last.
+  if (!is_named && wire::server_streams(method.shape)) return kNever;
   const Duration unnamed = method.shape == wire::Shape::kUnary ? timeouts.call_default : timeouts.call_max;
-  const Duration wanted = request.timeout_nano == 0 ? unnamed : nanoseconds(request.timeout_nano);
+  const Duration wanted = is_named ? nanoseconds(request.timeout_nano) : unnamed;
   return deadline_after(environment_.reactor.now(), std::min(wanted, timeouts.call_max));
 }
 
@@ -152,14 +180,25 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
                             .deadline = deadline_of(method, request),
                             .max_message_bytes = endpoint_.max_message_bytes()};
   Handler handler;
+  refusal_noted_ = false;
   const auto answered = method.start(context, request.payload, handler);
-  if (answered.status.code == Code::kResourceExhausted) limit_reached(answered.status.message);
+  if (answered.status.code == Code::kResourceExhausted) refuse_for_limit(answered.status);
   if (!handler) return answer(stream, answered.status, answered.reply);
   auto call = std::make_unique<OpenCall>(static_cast<CallOwner&>(*this), environment_.reactor, stream, method,
                                          std::move(streams), context.deadline);
   call->position = open_.size();
+  auto& opened = *call;
   open_.push_back(std::move(call));
-  open_.back()->run(std::move(handler));
+  opened.run(std::move(handler));
+  // A stream's first message may come with its Request.
+  if (wire::client_streams(method.shape) && !request.payload.empty()) opened.take_first(request.payload);
+}
+
+// A call that a limit refuses takes nothing off a rate.
+void Session::refuse_for_limit(const Status& status) {
+  if (refusal_noted_) return;
+  limit_reached(status.message);
+  if (access_) access_->give_back();
 }
 
 void Session::limit_reached(std::string_view text) {
@@ -170,22 +209,29 @@ void Session::limit_reached(std::string_view text) {
 // ---------------------------------------------------------------- a call goes on
 
 void Session::on_data(wire::Stream& stream, std::string_view data) {
+  spend(units_of_message(data.size()));
   static_cast<OpenCall*>(stream.context)->handler().on_message(data);
 }
 
 void Session::on_remote_closed(wire::Stream& stream) {
+  spend(kEventUnits);
   static_cast<OpenCall*>(stream.context)->handler().on_remote_closed();
 }
 
-void Session::on_writable(wire::Stream& stream) { static_cast<OpenCall*>(stream.context)->handler().on_writable(); }
+void Session::on_writable(wire::Stream& stream) {
+  spend(kEventUnits);
+  static_cast<OpenCall*>(stream.context)->handler().on_writable();
+}
 
 void Session::on_cancel(wire::Stream& stream, Code) {
+  spend(kEventUnits);
   remove(*static_cast<OpenCall*>(stream.context));
   endpoint_.forget(stream);
 }
 
 // A message exceeds a limit. Only its call ends.
 void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::FrameType type) {
+  spend(kEventUnits);
   if (refusal_ && type == wire::FrameType::kRequest) return answer_refused(stream);
   const bool too_large = refusal == wire::Refusal::kTooLarge;
   const auto limit = too_large    ? endpoint_.max_message_bytes()
@@ -208,32 +254,71 @@ void Session::on_goaway(const wire::Goaway&) {
 // ---------------------------------------------------------------- a call ends
 
 void Session::answer(wire::Stream& stream, const Status& status, const wire::Payload& reply) {
+  if (!status.ok() || fits(reply.size())) return answer_with_room(stream, status, reply);
+  answer_with_room(stream, no_room_for(reply.size(), "the call was made, but its reply"), {});
+}
+
+void Session::answer_with_room(wire::Stream& stream, const Status& status, const wire::Payload& reply) {
   owner_.flush_soon();
-  const bool fits = reply.size() <= wire::kMaxDataBytes - kEnvelopeBytes && output_has_room(reply.size());
-  if (fits || !status.ok())
-    endpoint_.respond(stream, status, reply);
-  else
-    endpoint_.respond(stream, no_room_for(reply.size()));
+  if (reply.size() >= kCopiedBytesPerUnit) spend(units_of_message(reply.size()));
+  endpoint_.respond(stream, status, reply);
   settle_output();
 }
 
-Status Session::no_room_for(std::size_t reply_bytes) const {
-  if (reply_bytes > wire::kMaxDataBytes - kEnvelopeBytes)
-    return {Code::kResourceExhausted,
-            "the reply has " + std::to_string(reply_bytes) + " bytes, more than a message can hold"};
-  return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes,
-                    "the call was made, but its reply does not fit; read the replies first");
+Status Session::no_room() const {
+  return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
 }
 
-// Removes a call from the list. It dies at the end of the turn, because its handler may be running.
+bool Session::fits(std::size_t reply_bytes) const {
+  return reply_bytes <= kMaxReplyBytes && output_has_room(reply_bytes);
+}
+
+Status Session::reserve_reply(OpenCall& call, std::size_t bytes) {
+  auto room = caller_.charge(Resource::kOutbound);
+  if (!fits(bytes) || !room.try_grow(bytes)) return no_room_for(bytes, "the reply");
+  call.reply_room = std::move(room);
+  return {};
+}
+
+// `what` does not fit.
+Status Session::no_room_for(std::size_t reply_bytes, std::string_view what) const {
+  const auto of_bytes = std::string(what) + " of " + std::to_string(reply_bytes) + " bytes ";
+  if (reply_bytes > kMaxReplyBytes)
+    return {Code::kResourceExhausted, of_bytes + "is more than a message can hold (" + std::to_string(kMaxReplyBytes) +
+                                          " bytes); ask for less at once"};
+  const auto most = caller_.vm->quota.limits().outbound_bytes;
+  return over_limit(
+      caller_, "outbound_bytes", most,
+      of_bytes + (reply_bytes < most ? "does not fit; read the replies first" : "never fits; ask for less at once"));
+}
+
+std::size_t Session::max_reply_bytes() const {
+  if (!output_has_room(0)) return 0;
+  return caller_.vm ? std::min<std::size_t>(kMaxReplyBytes, caller_.vm->quota.left(Resource::kOutbound) - 1)
+                    : kMaxReplyBytes;
+}
+
+// This session has used up its share for now. Its connection waits for more and goes on then.
+void Session::out_of_turn() {
+  endpoint_.suspend();
+  owner_.flush_soon();
+}
+
+// Removes a call from the list. It dies later, because its handler may be running.
 void Session::remove(OpenCall& call) {
   call.close();
   const auto position = call.position;
   auto dead = std::exchange(open_[position], std::move(open_.back()));
   open_.pop_back();
   if (position < open_.size()) open_[position]->position = position;
-  environment_.reactor.retire(std::move(dead));
+  ended_.push_back(std::move(dead));
   if (open_.empty() && refusal_) owner_.finish_soon();
+}
+
+// What a destructor ends meanwhile is for the next time.
+void Session::bury_calls() {
+  if (ended_.empty()) return;
+  const auto dead = std::exchange(ended_, {});
 }
 
 wire::SendOutcome Session::send_message(OpenCall& call, const wire::Payload& message) {
@@ -244,7 +329,10 @@ wire::SendOutcome Session::send_message(OpenCall& call, const wire::Payload& mes
     return wire::SendOutcome::kEnded;
   }
   const auto outcome = endpoint_.send_data(call.stream(), message);
-  if (outcome == wire::SendOutcome::kSent) settle_output();
+  if (outcome == wire::SendOutcome::kSent) {
+    settle_output();
+    spend(units_of_message(message.size()));
+  }
   owner_.flush_soon();
   return outcome;
 }
@@ -252,7 +340,9 @@ wire::SendOutcome Session::send_message(OpenCall& call, const wire::Payload& mes
 void Session::end_call(OpenCall& call, const Status& status, const wire::Payload& reply) {
   if (status.code == Code::kResourceExhausted) limit_reached(status.message);
   auto& stream = call.stream();
+  const bool has_room = call.reply_room.amount() >= reply.size() && reply.size() != 0;
   remove(call);
+  if (has_room && status.ok()) return answer_with_room(stream, status, reply);
   if (!status.ok() || !wire::server_streams(call.method().shape)) return answer(stream, status, reply);
   endpoint_.close_stream(stream);
   owner_.flush_soon();
@@ -265,7 +355,8 @@ void Session::give_credit(OpenCall& call, std::size_t message_bytes) {
 
 void Session::on_deadline(OpenCall& call) {
   ++environment_.stats.calls_timed_out;
-  call.finish({Code::kDeadlineExceeded, call.method().name + " did not finish before the call's deadline"});
+  call.finish({Code::kDeadlineExceeded,
+               call.method().name + " did not finish before the call's deadline; its outcome is unknown"});
 }
 
 // Copies the list, because some calls end and change it.
@@ -283,6 +374,28 @@ void Session::drop_calls() {
     remove(call);
     endpoint_.forget(stream);
   }
+}
+
+// From the last to the first: the place of a call that ends meanwhile goes to the last one, which has been looked at.
+bool Session::decide_calls_again(std::size_t& left, Units& units) {
+  left = access_ ? std::min(left, open_.size()) : 0;
+  while (left != 0 && units > 0) {
+    units -= decide_again(*open_[left - 1]);
+    left = std::min(left - 1, open_.size());
+  }
+  return left == 0;
+}
+
+// Returns what it has cost.
+Units Session::decide_again(OpenCall& call) {
+  if (!call.handler().may_be_ended()) return kEventUnits;
+  std::size_t rules = 0;
+  const auto refusal = access_->decide_again({.method = &call.method(), .resource = call.handler().resource}, rules);
+  if (refusal) {
+    note_refusal(*refusal);
+    call.finish(refusal->status);
+  }
+  return kEventUnits + static_cast<Units>(rules / kRulesPerUnit);
 }
 
 void Session::end_calls(const Status& status) {
@@ -308,7 +421,7 @@ void Session::answer_hello(wire::Stream& stream, std::string_view payload) {
                                   .connection_window = kConnectionWindow};
   v1::HelloResponse response;
   fill_agreement(extension, response);
-  if (!output_has_room(response.ByteSizeLong())) return answer(stream, no_room_for(response.ByteSizeLong()));
+  if (!output_has_room(response.ByteSizeLong())) return answer(stream, no_room());
   state_ = State::kExtended;
   client_ = escape(request.client_name() + " " + request.client_version());
   if (caller_.vm) note_boot_id(request);
@@ -345,6 +458,7 @@ void Session::note_boot_id(const v1::HelloRequest& request) {
   auto boot_id = escape(request.boot_id());
   if (!request.vm_generation().empty()) boot_id.append(1, '/').append(escape(request.vm_generation()));
   auto& vm = *caller_.vm;
+  boot_id_ = boot_id;
   if (boot_id.empty() || boot_id == vm.boot_id) return;
   const bool again = !std::exchange(vm.boot_id, std::move(boot_id)).empty();
   owner_.booted(again);
@@ -352,11 +466,12 @@ void Session::note_boot_id(const v1::HelloRequest& request) {
 
 // ---------------------------------------------------------------- what handlers ask
 
-void Session::list_allowed(v1::ListServicesResponse& response) const {
-  if (access_) return access_->list_allowed(environment_.router, caller_.privileged_port(), response);
+std::size_t Session::list_allowed(v1::ListServicesResponse& response) const {
+  if (access_) return access_->list_allowed(environment_.router, response);
   for (const auto& method : environment_.router.methods()) response.add_methods()->set_method(method->name);
   std::sort(response.mutable_methods()->begin(), response.mutable_methods()->end(),
             [](const auto& a, const auto& b) { return a.method() < b.method(); });
+  return 0;
 }
 
 }  // namespace hostcall::daemon

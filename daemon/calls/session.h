@@ -18,7 +18,7 @@ namespace hostcall::daemon {
 // What a session asks its connection to do.
 class SessionOwner {
  public:
-  // Send the output at the end of this turn.
+  // Send the output at the end of this turn. Also called when the engine is suspended.
   virtual void flush_soon() = 0;
   // The session is finished: send the rest of the output and close.
   virtual void finish_soon() = 0;
@@ -40,6 +40,9 @@ class MemoryBudget final : public wire::Budget {
   Charge charge_;
 };
 
+// For Session::decide_calls_again().
+inline constexpr std::size_t kAllCalls = ~std::size_t{0};
+
 class Session final : public SessionFacts, private wire::EndpointEvents, private CallOwner {
  public:
   enum class State : std::uint8_t {
@@ -59,6 +62,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   std::uint64_t calls() const { return calls_; }
   const std::string& client() const { return client_; }
   std::size_t open_calls() const { return open_.size(); }
+  Share& share() { return share_; }
 
   // Charges the VM for unsent output. Call after each send. Charges beyond the limit too, because the output exists
   // already; output_has_room() keeps it below.
@@ -70,14 +74,25 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   // Forgets the open calls, because the connection is gone. Their handlers die before it does, and so before the VM
   // that they are charged to.
   void drop_calls();
+  // Policy has changed: ends the open calls that it denies now. Takes what that costs off `units`, and goes on until
+  // they are used up, with the first `left` calls (kAllCalls: it begins). True: it has looked at all.
+  bool decide_calls_again(std::size_t& left, Units& units);
   // Ends all open calls with the status.
   void end_calls(const Status& status);
+  // Destroys the calls that have ended, and so gives back what they were charged for. Not from within a handler.
+  void bury_calls();
 
   // SessionFacts
   std::uint64_t session_id() const override { return id_; }
-  void list_allowed(v1::ListServicesResponse& response) const override;
-  Status authorize(const Method& method, std::string_view resource) override;
-  bool may(const Method& method, std::string_view resource) const override;
+  const std::string& boot_id() const override { return boot_id_; }
+  std::size_t list_allowed(v1::ListServicesResponse& response) const override;
+  Status authorize(std::span<const Ask> calls, std::size_t writes) override;
+  bool may(const Ask& ask, std::size_t& looked_at) const override;
+  std::size_t max_reply_bytes() const override;
+  // Suspends the engine when the share is used up.
+  void spend(Units units) override {
+    if (!environment_.reactor.work().spend(share_, units)) out_of_turn();
+  }
 
  private:
   // EndpointEvents
@@ -91,42 +106,56 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   void on_goaway(const wire::Goaway& goaway) override;
 
   // CallOwner
+  Status reserve_reply(OpenCall& call, std::size_t bytes) override;
   wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) override;
+  bool may_send(OpenCall& call) override { return endpoint_.ready_to_send(call.stream()) == wire::SendOutcome::kSent; }
   void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) override;
   void give_credit(OpenCall& call, std::size_t message_bytes) override;
   void on_deadline(OpenCall& call) override;
 
   std::optional<Status> object_to(const Method* method, const wire::RequestView& request, bool remote_open);
-  [[gnu::cold]] void note_denial(const Method& method, const VmAccess::Decision& decision);
+  void spend_on_rules();
+  [[gnu::cold]] void note_refusal(const Refusal& refusal);
+  [[gnu::cold]] void refuse_for_limit(const Status& status);
   TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
   void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams);
   [[gnu::cold]] void answer_refused(wire::Stream& stream);
   [[gnu::cold]] void answer_too_many(wire::Stream& stream);
   void answer(wire::Stream& stream, const Status& status, const wire::Payload& reply = {});
+  void out_of_turn();
+  void answer_with_room(wire::Stream& stream, const Status& status, const wire::Payload& reply);
   void limit_reached(std::string_view text);
-  [[gnu::cold]] Status no_room_for(std::size_t reply_bytes) const;
+  // Refuses a call before it is made; or a reply, of which `what` does not fit.
+  [[gnu::cold]] Status no_room() const;
+  [[gnu::cold]] Status no_room_for(std::size_t reply_bytes, std::string_view what) const;
   bool output_has_room(std::size_t bytes) const {
     return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
   }
+  bool fits(std::size_t reply_bytes) const;
   void answer_hello(wire::Stream& stream, std::string_view payload);
   Status object_to_hello(const v1::HelloRequest& request) const;
   void fill_agreement(const wire::Extension& extension, v1::HelloResponse& response) const;
   void note_boot_id(const v1::HelloRequest& request);
+  Units decide_again(OpenCall& call);
   void remove(OpenCall& call);
 
   CallEnvironment& environment_;
   const Caller& caller_;
   SessionOwner& owner_;
-  std::shared_ptr<VmAccess> access_;  // null for administrators and the refused
+  Share& share_;
+  std::optional<VmAccess> access_;  // nothing for administrators and the refused
   MemoryBudget budget_;
   Charge outbound_;
   wire::Endpoint endpoint_;
   std::vector<std::unique_ptr<OpenCall>> open_;
-  std::unique_ptr<Status> refusal_;  // set in kRefused and once new calls are refused
+  std::vector<std::unique_ptr<OpenCall>> ended_;  // a handler of these may be running
+  std::unique_ptr<Status> refusal_;               // set in kRefused and once new calls are refused
   std::string client_;
+  std::string boot_id_;
   std::uint64_t id_;
   std::uint64_t calls_ = 0;
   State state_ = State::kNew;
+  bool refusal_noted_ = false;  // of the call that starts now
 };
 
 }  // namespace hostcall::daemon

@@ -1,6 +1,13 @@
 #include "daemon/config/config.h"
 
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
 #include <optional>
 
 #include "daemon/config/json_file.h"
@@ -85,7 +92,7 @@ std::string read_path(const JsonValue& value) {
 
 std::string read_socket_path(const JsonValue& value) {
   auto path = read_path(value);
-  if (const auto address = net::Address::parse("unix:" + path); !address.ok()) value.fail(address.error().message());
+  if (const auto address = net::Address::at_path(path); !address.ok()) value.fail(address.error().message());
   return path;
 }
 
@@ -103,21 +110,150 @@ std::string read_log_level(const JsonValue& value) {
   return name;
 }
 
+bool is_same_place(const std::string& path, const std::string& other) {
+  return (std::filesystem::path(path) / "").lexically_normal() ==
+         (std::filesystem::path(other) / "").lexically_normal();
+}
+
+// Our rules belong to the default directory: whoever names another one wants only what is there.
+void read_policy_directory(const JsonValue& value, Config& config) {
+  const auto path = read_path(value);
+  if (is_same_place(path, config.policy_directory)) return;
+  config.policy_directory = path;
+  config.vendor_policy_directory.clear();
+}
+
 void read_places(const JsonValue& root, Config& config) {
   if (root.has("admin_socket")) config.admin_socket = read_socket_path(root.at("admin_socket"));
   if (root.has("admin_group")) config.admin_group = read_group(root.at("admin_group"));
   if (root.has("runtime_directory")) config.runtime_directory = read_path(root.at("runtime_directory"));
   if (root.has("state_directory")) config.state_directory = read_path(root.at("state_directory"));
   if (root.has("vms_directory")) config.vms_directory = read_path(root.at("vms_directory"));
-  if (root.has("policy_directory")) config.policy_directory = read_path(root.at("policy_directory"));
+  if (root.has("policy_directory")) read_policy_directory(root.at("policy_directory"), config);
+}
+
+// --- what only a restart changes ---
+
+struct FixedText {
+  std::string_view key;
+  std::string Config::*member;
+};
+
+constexpr FixedText kFixedTexts[] = {
+    {"admin_socket", &Config::admin_socket},
+    {"admin_group", &Config::admin_group},
+    {"runtime_directory", &Config::runtime_directory},
+    {"state_directory", &Config::state_directory},
+};
+
+std::string text_of(const std::vector<net::Address>& listeners) {
+  std::string text;
+  for (const auto& address : listeners) text += (text.empty() ? "" : ", ") + in_quotes(address.to_string());
+  return "[" + text + "]";
+}
+
+std::string kept_text(std::string_view key, const std::string& in_force, const std::string& wanted) {
+  return std::string(key) + " stays " + in_force + ", because a reload can't change it to " + wanted +
+         "; restart hostcalld to apply it";
+}
+
+// --- what the host must have ---
+
+struct PlaceInfo {
+  std::string_view key;
+  std::string Config::*member;
+  bool is_written;     // hostcalld makes files in it
+  bool may_be_absent;  // unless the file names it
+};
+
+constexpr PlaceInfo kPlaces[] = {
+    {"runtime_directory", &Config::runtime_directory, true, false},
+    {"state_directory", &Config::state_directory, true, false},
+    {"vms_directory", &Config::vms_directory, false, true},
+    {"policy_directory", &Config::policy_directory, false, true},
+};
+
+Done check_directory(const std::string& path, bool is_written) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return Error::from_errno(in_quotes(path));
+  if (!S_ISDIR(status.st_mode)) return Error{ENOTDIR, in_quotes(path)};
+  const int access = is_written ? W_OK | X_OK : R_OK | X_OK;
+  if (::faccessat(AT_FDCWD, path.c_str(), access, AT_EACCESS) == 0) return done();
+  return Error::from_errno("uid " + std::to_string(::geteuid()) + (is_written ? " can't write to " : " can't read ") +
+                           in_quotes(path));
+}
+
+// Names the key's place, or the file and that it is the default.
+void refuse_place(const JsonValue& root, std::string_view key, const Error& why) {
+  if (root.has(key)) root.at(key).fail(why.message());
+  throw ConfigError(root.file(), 0, std::string(key) + " (its default): " + why.message());
+}
+
+void check_group(const JsonValue& root, const std::string& group) {
+  if (!root.has("admin_group") || group.empty()) return;
+  std::vector<char> buffer(64 * 1024);
+  struct group entry {};
+  struct group* found = nullptr;
+  if (::getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found) == 0 && found == nullptr)
+    root.at("admin_group")
+        .fail("this host has no group " + in_quotes(group) + "; groupadd --system it, or write \"\" for root only");
+}
+
+void check_places(const JsonValue& root, const Config& config) {
+  for (const auto& place : kPlaces) {
+    const auto& path = config.*(place.member);
+    if (place.may_be_absent && !root.has(place.key) && ::access(path.c_str(), F_OK) != 0) continue;
+    if (const auto checked = check_directory(path, place.is_written); !checked.ok())
+      refuse_place(root, place.key, checked.error());
+  }
+  const auto directory = std::filesystem::path(config.admin_socket).parent_path();
+  if (const auto checked = check_directory(directory, true); !checked.ok())
+    refuse_place(root, "admin_socket", checked.error());
+  check_group(root, config.admin_group);
 }
 
 }  // namespace
 
 std::string config_directory() { return HOSTCALL_CONFIG_DIRECTORY; }
 
-Config Config::read(const std::string& path) {
+std::string vendor_directory() { return HOSTCALL_VENDOR_DIRECTORY; }
+
+std::string config_file_in_force(const std::string& named) {
+  if (!named.empty()) return named;
+  auto file = config_directory() + "/hostcalld.json";
+  // Only a file that does not exist leaves the choice to us: one that can't be read is an error.
+  if (::access(file.c_str(), F_OK) != 0 && errno == ENOENT) return vendor_directory() + "/hostcalld.json";
+  return file;
+}
+
+std::vector<std::string> Config::policy_directories() const {
+  if (vendor_policy_directory.empty()) return {policy_directory};
+  return {policy_directory, vendor_policy_directory};
+}
+
+std::vector<std::string> Config::keep_until_restart(const Config& in_force) {
+  std::vector<std::string> warnings;
+  if (listen != in_force.listen) warnings.push_back(kept_text("listen", text_of(in_force.listen), text_of(listen)));
+  listen = in_force.listen;
+  for (const auto& [key, member] : kFixedTexts) {
+    auto& value = this->*member;
+    const auto& old = in_force.*member;
+    if (value != old) warnings.push_back(kept_text(key, in_quotes(old), in_quotes(value)));
+    value = old;
+  }
+  return warnings;
+}
+
+Config Config::read(const std::string& path) { return from(JsonValue::read(path)); }
+
+Config Config::read_and_check(const std::string& path) {
   const auto root = JsonValue::read(path);
+  auto config = from(root);
+  check_places(root, config);
+  return config;
+}
+
+Config Config::from(const JsonValue& root) {
   root.allow_keys({"listen", "admin_socket", "admin_group", "runtime_directory", "state_directory", "vms_directory",
                    "policy_directory", "log_level", "max_connections", "busy_poll_usec", "limits", "timeouts"});
   Config config;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/config/json_file.h"
 #include "daemon/config/limits.h"
 #include "daemon/config/socket_keys.h"
 #include "proto/base/clock.h"
@@ -12,8 +13,12 @@
 
 namespace hostcall::daemon {
 
-// The configuration's default directory: $sysconfdir/hostcall of the build, usually /etc/hostcall.
+// The administrator's files: $sysconfdir/hostcall of the build, usually /etc/hostcall. Nothing else writes there.
 std::string config_directory();
+// The defaults that hostcall comes with and that an upgrade replaces: usually /usr/lib/hostcall.
+std::string vendor_directory();
+// The named file; if the name is empty: the administrator's hostcalld.json, or ours if that does not exist.
+std::string config_file_in_force(const std::string& named);
 
 // Time limits.
 struct Timeouts {
@@ -23,7 +28,7 @@ struct Timeouts {
   Duration heartbeat = seconds(10);     // idle time before a Ping, 0: off; three lost ones end the session
   Duration drain = seconds(12);         // for running calls after SIGTERM, 0: none
   Duration call_default = seconds(30);  // for a call without a deadline
-  Duration call_max = seconds(3600);    // the longest deadline that a call may ask for
+  Duration call_max = seconds(3600);    // the longest deadline that a call may ask for; none limits streamed replies
   bool operator==(const Timeouts&) const = default;
 };
 
@@ -35,16 +40,28 @@ struct Config {
   std::string state_directory = "/var/lib/hostcall";
   std::string vms_directory = config_directory() + "/vms.d";
   std::string policy_directory = config_directory() + "/policy.d";
-  std::string log_level = "info";         // error, warning, notice, info, debug
-  std::uint32_t max_connections = 16384;  // of all VMs together
-  Duration busy_poll{};                   // how long to poll for input before sleeping; 0: off
+  std::string vendor_policy_directory = vendor_directory() + "/policy.d";  // empty if the file names another one
+  std::string log_level = "info";                                          // error, warning, notice, info, debug
+  std::uint32_t max_connections = 16384;                                   // of all VMs together
+  Duration busy_poll{};  // how long to poll for input before sleeping; 0: off
   Limits limits;
   Timeouts timeouts;
 
   // The sockets that hostcalld opens for itself, without the guests' listeners.
   std::vector<OwnSocket> own_sockets() const { return {{"the admin socket", admin_socket}}; }
+  // Where rules are, in their order.
+  std::vector<std::string> policy_directories() const;
+  // Takes from `in_force` what a reload can't change: listeners, the admin socket with its group, and the directories
+  // that hostcalld writes. Returns a warning for each setting that differs.
+  std::vector<std::string> keep_until_restart(const Config& in_force);
   // Every member of the file is optional, but the file is not. Throws ConfigError.
   static Config read(const std::string& path);
+  // The same; also refuses directories and a group that this host does not have. Directories of VM and policy files
+  // may be missing if the file does not name them.
+  static Config read_and_check(const std::string& path);
+
+ private:
+  static Config from(const JsonValue& root);
 };
 
 }  // namespace hostcall::daemon

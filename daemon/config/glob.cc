@@ -139,6 +139,11 @@ bool glob_matches(std::string_view glob, std::string_view text) {
   return !positions.none() && positions.at_end();
 }
 
+std::string_view literal_start(std::string_view glob) {
+  const auto end = std::ranges::find_if_not(glob, is_plain);
+  return glob.substr(0, static_cast<std::size_t>(end - glob.begin()));
+}
+
 Done check_glob(std::string_view glob) {
   if (glob.empty()) return Error{0, "it is empty; leave \"resources\" out for any resource"};
   if (glob.size() > kMaxGlob)

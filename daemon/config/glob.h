@@ -11,6 +11,9 @@ namespace hostcall::daemon {
 // never match '/', \ escapes. Linear in the product of both lengths, never exponential. A malformed glob matches
 // nothing.
 bool glob_matches(std::string_view glob, std::string_view text);
+// The start of the glob that stands for itself, up to the first *, ?, [ or \\: all that the glob matches starts with
+// it.
+std::string_view literal_start(std::string_view glob);
 // Refuses a malformed glob.
 Done check_glob(std::string_view glob);
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <variant>
 
+#include "daemon/config/trusted_path.h"
 #include "proto/base/bounded_text.h"
 #include "proto/base/escape.h"
 #include "proto/base/read_file.h"
@@ -60,7 +61,7 @@ class LineCountingIterator {
   Counter* counter_;
 };
 
-// The library's message without its prefix and its own line number.
+// The library's message without its prefix and its own line number. It quotes bytes of the file as they are.
 std::string plain_reason(std::string_view message) {
   if (const auto at = message.find("] "); at != std::string_view::npos) message.remove_prefix(at + 2);
   constexpr std::string_view kColumn = ", column ";
@@ -129,7 +130,7 @@ class JsonValue::Builder {
   }
 
   bool parse_error(std::size_t, const std::string&, const std::exception& error) {
-    fail("not valid JSON: " + plain_reason(error.what()));
+    fail("not valid JSON: " + escape_message(plain_reason(error.what())));
   }
 
  private:
@@ -180,8 +181,8 @@ class JsonValue::Builder {
   std::vector<Scope> scopes_;
 };
 
-JsonValue::JsonValue(std::shared_ptr<const Document> document, const Node& node)
-    : document_(std::move(document)), node_(&node) {}
+JsonValue::JsonValue(std::shared_ptr<const Document> document, const Node& node, std::string_view key)
+    : document_(std::move(document)), node_(&node), key_(key) {}
 
 JsonValue JsonValue::parse(std::string_view file, std::string_view text) {
   // The parser takes a NUL for the end and would ignore what follows.
@@ -201,6 +202,7 @@ JsonValue JsonValue::parse(std::string_view file, std::string_view text) {
 }
 
 JsonValue JsonValue::read(const std::string& path) {
+  if (const auto trusted = check_trusted(path); !trusted.ok()) throw ConfigError(path, 0, trusted.error().message());
   const auto text = read_file(path, kMaxFileBytes, FileKind::kRegular);
   if (!text.ok()) throw ConfigError(text.error().message());
   return parse(path, text.value());
@@ -210,7 +212,9 @@ const std::string& JsonValue::file() const { return document_->file; }
 
 unsigned JsonValue::line() const { return node_->line; }
 
-void JsonValue::fail(std::string_view reason) const { throw ConfigError(file(), line(), reason); }
+void JsonValue::fail(std::string_view reason) const {
+  throw ConfigError(file(), line(), (key_.empty() ? std::string() : std::string(key_) + ": ").append(reason));
+}
 
 template <class T>
 const T& JsonValue::as(std::string_view expected) const {
@@ -218,10 +222,10 @@ const T& JsonValue::as(std::string_view expected) const {
   fail("expected " + std::string(expected) + ", but this is " + node_->kind());
 }
 
-const JsonValue::Node* JsonValue::find(std::string_view key) const {
+const JsonValue::Member* JsonValue::find(std::string_view key) const {
   const auto& members = as<Node::Object>("an object");
   const auto at = std::ranges::find(members, key, &Member::key);
-  return at == members.end() ? nullptr : &at->node;
+  return at == members.end() ? nullptr : &*at;
 }
 
 void JsonValue::allow_keys(std::initializer_list<std::string_view> keys) const {
@@ -235,20 +239,21 @@ bool JsonValue::has(std::string_view key) const {
 }
 
 JsonValue JsonValue::at(std::string_view key) const {
-  const Node* node = find(key);
-  if (node == nullptr) fail("the key " + in_quotes(key) + " is missing");
-  return JsonValue(document_, *node);
+  const Member* member = find(key);
+  if (member == nullptr) fail("the key " + in_quotes(key) + " is missing");
+  return JsonValue(document_, member->node, member->key);
 }
 
 std::vector<std::pair<std::string, JsonValue>> JsonValue::members() const {
   std::vector<std::pair<std::string, JsonValue>> all;
-  for (const auto& [key, node] : as<Node::Object>("an object")) all.emplace_back(key, JsonValue(document_, node));
+  for (const auto& [key, node] : as<Node::Object>("an object")) all.emplace_back(key, JsonValue(document_, node, key));
   return all;
 }
 
 std::vector<JsonValue> JsonValue::elements() const {
   std::vector<JsonValue> all;
-  for (const auto& node : as<Node::List>("a list")) all.push_back(JsonValue(document_, node));
+  for (const auto& node : as<Node::List>("a list"))
+    all.push_back(JsonValue(document_, node, std::holds_alternative<Node::Object>(node.value) ? "" : key_));
   return all;
 }
 
@@ -274,12 +279,14 @@ std::uint64_t JsonValue::integer(std::uint64_t min, std::uint64_t max) const {
 std::vector<std::string> JsonValue::strings() const {
   std::vector<std::string> all;
   for (const auto& node : as<Node::List>("a list of strings"))
-    all.push_back(JsonValue(document_, node).as<std::string>("a string"));
+    all.push_back(JsonValue(document_, node, key_).as<std::string>("a string"));
   return all;
 }
 
 std::vector<std::string> json_files(const std::string& directory) {
   std::vector<std::string> paths;
+  if (const auto trusted = check_trusted(directory); !trusted.ok())
+    throw ConfigError(directory, 0, trusted.error().message());
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
   if (stream == nullptr) {
     if (errno == ENOENT) return paths;

@@ -36,13 +36,14 @@ class JsonValue {
   // Parses the text of `file` (the name is for messages): JSON in UTF-8, // and /* comments */ allowed, no duplicate
   // keys. Throws ConfigError.
   static JsonValue parse(std::string_view file, std::string_view text);
-  // Reads and parses a regular file of at most kMaxFileBytes; throws ConfigError.
+  // Reads and parses a regular file of at most kMaxFileBytes that nobody else can change (trusted_path.h); throws
+  // ConfigError.
   static JsonValue read(const std::string& path);
 
   const std::string& file() const;
   // For a member, the line of its key.
   unsigned line() const;
-  // Always throws ConfigError with this place.
+  // Always throws ConfigError with this place and, for a member, its key.
   [[noreturn]] void fail(std::string_view reason) const;
   // Throws the same if the check failed.
   void require(const Done& checked) const { daemon::require(checked, file(), line()); }
@@ -70,18 +71,19 @@ class JsonValue {
   struct Member;
   struct Document;
   class Builder;
-  JsonValue(std::shared_ptr<const Document> document, const Node& node);
+  JsonValue(std::shared_ptr<const Document> document, const Node& node, std::string_view key = {});
   // The value as a T. Otherwise throws an error that `expected` was expected.
   template <class T>
   const T& as(std::string_view expected) const;
-  const Node* find(std::string_view key) const;
+  const Member* find(std::string_view key) const;
 
   std::shared_ptr<const Document> document_;
   const Node* node_;
+  std::string_view key_;  // of a member, in the document
 };
 
 // The paths of a directory's *.json files in C-locale order, without hidden ones; empty if the directory is missing.
-// Throws ConfigError if it can't be read.
+// Throws ConfigError if it can't be read, or if others could change it (trusted_path.h).
 std::vector<std::string> json_files(const std::string& directory);
 
 }  // namespace hostcall::daemon

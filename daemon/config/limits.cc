@@ -64,7 +64,7 @@ LimitValues read_limits(const JsonValue& object) {
   LimitValues values;
   for (const auto& [name, value] : object.members()) {
     const LimitInfo* limit = find_limit(name);
-    if (limit == nullptr) value.fail(unknown_limit(name));
+    if (limit == nullptr) throw ConfigError(value.file(), value.line(), unknown_limit(name));
     values[name] = value.integer(limit->min, limit->max);
   }
   return values;

@@ -40,7 +40,7 @@ std::string behind_links(const std::string& path) {
 }
 
 std::string SocketKeys::key_of(const std::string& path) {
-  if (path.starts_with('@')) return path;
+  if (path.empty() || path.starts_with('@')) return path;
   const fs::path socket(path);
   const auto [at, is_new] = directories_.try_emplace(socket.parent_path().string());
   if (is_new) at->second = directory_key(socket.parent_path());

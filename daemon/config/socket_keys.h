@@ -19,7 +19,8 @@ class SocketKeys {
  public:
   // Equal for two paths at which bind() would make the same socket now: device and inode of the directory, and the name
   // in it. A symbolic link at the end counts as a name, as bind() does not follow it. For a missing directory, uses its
-  // name below the nearest existing one. An abstract name ("@…") is its own key.
+  // name below the nearest existing one. An abstract name ("@…") is its own key, and so
+  // is no name.
   std::string key_of(const std::string& path);
 
  private:

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -17,6 +18,7 @@ using Json = nlohmann::ordered_json;
 constexpr std::uint64_t kMaxUid = std::numeric_limits<uid_t>::max() - 1;  // the largest uid_t means "no uid"
 constexpr std::uint64_t kMaxRegistration = std::numeric_limits<std::int64_t>::max();
 constexpr mode_t kFileMode = 0600;
+constexpr mode_t kDirectoryMode = 0700;
 constexpr char kOwnHeader[] = "// Written by hostcalld; use hostcallctl vm add and hostcallctl vm remove.\n";
 
 // --- reading ---
@@ -40,19 +42,16 @@ FileRecord read_file_record(const JsonValue& object) {
   return {.record = read_record(object), .file = object.file(), .line = object.line()};
 }
 
-RuntimeState::Entry read_entry(const JsonValue& object) {
+RuntimeDirectory::Entry read_entry(const JsonValue& object) {
   object.allow_keys({"registration", "run_time", "record"});
   return {.registration = object.at("registration").integer(1, kMaxRegistration),
           .run_time = object.at("run_time").boolean(),
           .record = read_record(object.at("record"))};
 }
 
-RuntimeState read_runtime(const JsonValue& root) {
-  root.allow_keys({"last_registration", "vms"});
-  RuntimeState state;
-  state.last_registration = root.at("last_registration").integer(0, kMaxRegistration);
-  for (const auto& object : root.at("vms").elements()) state.entries.push_back(read_entry(object));
-  return state;
+std::uint64_t read_last_registration(const JsonValue& root) {
+  root.allow_keys({"last_registration"});
+  return root.at("last_registration").integer(0, kMaxRegistration);
 }
 
 // Runs `read`. Adds a hint to an error in one of our own files, because nobody wrote it by hand.
@@ -80,9 +79,12 @@ Json to_json(const VmRecord& record) {
   return object;
 }
 
-Done replace_own_file(const std::string& path, const Json& root) {
-  return replace_file(path, kOwnHeader + root.dump(2) + "\n", kFileMode);
-}
+std::string own_file(const Json& root) { return kOwnHeader + root.dump(2) + "\n"; }
+
+// No VM's name has a capital letter.
+constexpr char kCounterFile[] = "/LAST_REGISTRATION";
+
+std::string file_in(const std::string& directory, const std::string& name) { return directory + "/" + name + ".json"; }
 
 }  // namespace
 
@@ -94,29 +96,55 @@ std::vector<FileRecord> records_of(const JsonValue& root) {
   return records;
 }
 
-RuntimeState RuntimeState::read(const std::string& path) {
-  if (is_missing(path)) return {};
-  return with_hint(path, "remove it, VMs added at run time without --persistent are then to be added again",
-                   read_runtime);
+RuntimeDirectory::Contents RuntimeDirectory::read() const {
+  constexpr auto kHint = "remove it; a VM added at run time without --persistent is then to be added again";
+  Contents contents;
+  for (const auto& path : json_files(path_)) contents.entries.push_back(with_hint(path, kHint, read_entry));
+  if (const auto counter = path_ + kCounterFile; !is_missing(counter))
+    contents.last_registration = with_hint(counter, "remove it", read_last_registration);
+  for (const auto& entry : contents.entries)
+    contents.last_registration = std::max(contents.last_registration, entry.registration);
+  return contents;
 }
 
-Done RuntimeState::write(const std::string& path) const {
-  Json vms = Json::array();
-  for (const auto& entry : entries)
-    vms.push_back(
-        Json{{"registration", entry.registration}, {"run_time", entry.run_time}, {"record", to_json(entry.record)}});
-  return replace_own_file(path, Json{{"last_registration", last_registration}, {"vms", std::move(vms)}});
+std::string RuntimeDirectory::file_of(const std::string& name) const { return file_in(path_, name); }
+
+Done RuntimeDirectory::put(const std::string& file, std::string_view text) const {
+  auto written = replace_file(file, text, kFileMode, Durability::kUnsynced);
+  if (written.ok() || written.error().code != ENOENT) return written;
+  HOSTCALL_TRY(make_directory(path_, kDirectoryMode, Durability::kUnsynced));
+  return replace_file(file, text, kFileMode, Durability::kUnsynced);
 }
 
-std::vector<FileRecord> read_state(const std::string& path) {
-  if (is_missing(path)) return {};
-  return with_hint(path, "correct or remove it, it holds the VMs added with --persistent", records_of);
+Done RuntimeDirectory::write(const Entry& entry) const {
+  const Json root{
+      {"registration", entry.registration}, {"run_time", entry.run_time}, {"record", to_json(entry.record)}};
+  return put(file_of(entry.record.name), own_file(root));
 }
 
-Done write_state(const std::string& path, const std::vector<VmRecord>& records) {
-  Json vms = Json::array();
-  for (const auto& record : records) vms.push_back(to_json(record));
-  return replace_own_file(path, Json{{"vms", std::move(vms)}});
+Done RuntimeDirectory::remove(const std::string& name) const { return remove_file(file_of(name)); }
+
+Done RuntimeDirectory::write_last_registration(std::uint64_t number) const {
+  return put(path_ + kCounterFile, own_file(Json{{"last_registration", number}}));
+}
+
+std::vector<FileRecord> StateDirectory::read() const {
+  std::vector<FileRecord> records;
+  for (const auto& path : json_files(path_))
+    records.push_back(with_hint(path, "correct or remove it, it holds a VM added with --persistent", read_file_record));
+  return records;
+}
+
+Done StateDirectory::write(const VmRecord& record) const {
+  HOSTCALL_TRY(make_directory(path_, kDirectoryMode));
+  return replace_file(file_in(path_, record.name), own_file(to_json(record)), kFileMode);
+}
+
+Erased StateDirectory::remove(const std::string& name) const {
+  const auto file = file_in(path_, name);
+  auto removed = remove_file(file);
+  if (!removed.ok()) return {.removed = std::move(removed)};
+  return {.synced = sync_directory_of(file)};
 }
 
 }  // namespace hostcall::daemon

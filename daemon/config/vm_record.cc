@@ -55,7 +55,7 @@ Done check_cid(std::uint32_t cid) {
 Done check_path(const std::string& path) {
   if (path.empty()) return done();
   if (!is_plain(path)) return Error{0, "unix_path " + in_quotes(path) + " must be UTF-8 without control characters"};
-  HOSTCALL_TRY(net::Address::parse("unix:" + path).within("unix_path"));
+  HOSTCALL_TRY(net::Address::at_path(path).within("unix_path"));
   if (path.starts_with('/') && !is_canonical(path))
     return Error{0, "unix_path " + in_quotes(path) +
                         " must be written without \"//\", \"/./\", \"/../\" and a \"/\" at its end"};
@@ -69,10 +69,10 @@ Done check_all_but_name(const VmRecord& record) {
   HOSTCALL_TRY(check_tags(record.tags));
   HOSTCALL_TRY(check_cid(record.cid));
   HOSTCALL_TRY(check_path(record.unix_path));
-  if (record.cid == 0 && record.unix_path.empty())
-    return Error{0, "nothing to recognise it by; give it a cid (AF_VSOCK) or a unix_path (a listener of its own)"};
-  if (record.vmm_uid && record.unix_path.empty())
-    return Error{0, "vmm_uid is only known of peers on a Unix socket; give it a unix_path too"};
+  if (record.cid == 0 && record.unix_path.empty() && !record.vmm_uid)
+    return Error{0,
+                 "nothing to recognise it by; give it a cid (AF_VSOCK), a unix_path (a listener of its own), or a "
+                 "vmm_uid (hostcalld makes the listener)"};
   return check_limit_values(record.limits);
 }
 
@@ -89,5 +89,9 @@ Done check_record(const VmRecord& record) {
 }
 
 Limits limits_of(const VmRecord& record, const Limits& defaults) { return with_values(defaults, record.limits); }
+
+Done check_limits_of(const VmRecord& record, const Limits& defaults) {
+  return check_limits(limits_of(record, defaults)).within("VM \"" + record.name + "\"");
+}
 
 }  // namespace hostcall::daemon

@@ -19,7 +19,7 @@ struct VmRecord {
   std::vector<std::string> tags;  // at most kMaxTags, each in the form of a name
   std::uint32_t cid = 0;          // above 2; 0: not recognised by CID
   std::string unix_path;          // own listener, absolute and without "..", or "@abstract"; empty: none
-  std::optional<uid_t> vmm_uid;   // the uid that SO_PEERCRED must report on unix_path
+  std::optional<uid_t> vmm_uid;   // the uid that SO_PEERCRED must report on unix_path; alone: see vms/vm_directory.h
   LimitValues limits;             // by limit name, within its bounds; take precedence over the defaults
 
   bool operator==(const VmRecord&) const = default;
@@ -33,5 +33,7 @@ bool is_name(std::string_view text);
 Done check_record(const VmRecord& record);
 // The configured limits, over which the record's own take precedence.
 Limits limits_of(const VmRecord& record, const Limits& defaults);
+// Refuses a record whose limits contradict the defaults. The error names the VM.
+Done check_limits_of(const VmRecord& record, const Limits& defaults);
 
 }  // namespace hostcall::daemon

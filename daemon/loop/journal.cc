@@ -55,6 +55,7 @@ const char* Journal::message_id(MessageId id) {
     case MessageId::kStopping: return "7dec05c967cf269beb5f27fb61e22ee2";
     case MessageId::kReloaded: return "c24af97fea19c41291cb54803beaa92a";
     case MessageId::kReloadFailed: return "2fc233846928b75d8dfa5e3f97a641a4";
+    case MessageId::kPolicyWarning: return "4a0c93d1f7b84d1e9d6a2c85be70f316";
     case MessageId::kVmAdded: return "85f33a08dac37a11de768296fced318a";
     case MessageId::kVmRemoved: return "6573cd6b894820cbb873cb869641573c";
     case MessageId::kSessionOpened: return "b4c5524e0674c9effb06c0ea0b60486e";
@@ -63,6 +64,7 @@ const char* Journal::message_id(MessageId id) {
     case MessageId::kCallDenied: return "8a7475741dfeb6f1a4785fedfc0f44da";
     case MessageId::kLimitReached: return "96192e0984da36a62b1fb2da1767360c";
     case MessageId::kViolation: return "2e82c0a3d911fd7a28d3920a25b3e527";
+    case MessageId::kPeerLost: return "eaf5c12d6423497090c5420ba3a742f0";
     case MessageId::kRecordsLost: return "b44866a9bb0f8b7818dca4769275c88b";
     case MessageId::kStoreDiskFull: return "5b1fb3c06d0a4f4f9d8d6c1f3a9e7b21";
     case MessageId::kStoreRecovered: return "c2f7a4de83b94f0b8e5d17a6b0934c5f";

@@ -27,6 +27,7 @@ enum class MessageId : std::uint8_t {
   kStopping,
   kReloaded,
   kReloadFailed,
+  kPolicyWarning,  // a rule can't mean what it says
   kVmAdded,
   kVmRemoved,
   kSessionOpened,
@@ -35,6 +36,7 @@ enum class MessageId : std::uint8_t {
   kCallDenied,     // audit: policy denied the call
   kLimitReached,
   kViolation,  // a peer broke the protocol
+  kPeerLost,   // a peer was silent, idle, slow, or did not read
   kRecordsLost,
   kStoreDiskFull,
   kStoreRecovered,

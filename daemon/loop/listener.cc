@@ -9,20 +9,23 @@
 namespace hostcall::daemon {
 namespace {
 
-constexpr int kAcceptsPerTurn = 64;
-
-UniqueFd open_spare() { return UniqueFd::adopt(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+// What it costs to accept, identify and admit or refuse a peer.
+constexpr Units kAcceptUnits = 20;
 
 }  // namespace
 
-Listener::Listener(Reactor& reactor, Acceptor& acceptor, UniqueFd fd, net::Address address, bool inherited)
+UniqueFd open_spare() { return UniqueFd::adopt(::open("/dev/null", O_RDONLY | O_CLOEXEC)); }
+
+Listener::Listener(Reactor& reactor, Acceptor& acceptor, UniqueFd fd, net::Address address, bool inherited,
+                   std::uint64_t owner)
     : reactor_(reactor),
       acceptor_(acceptor),
       fd_(std::move(fd)),
-      spare_(open_spare()),
       address_(std::move(address)),
       name_(std::make_shared<const std::string>(address_.to_string())),
-      inherited_(inherited) {}
+      inherited_(inherited),
+      owner_(owner),
+      file_(net::socket_file(address_)) {}
 
 Listener::~Listener() { close(); }
 
@@ -30,8 +33,12 @@ void Listener::close() {
   stop();
   if (!fd_) return;
   fd_.reset();
-  if (!inherited_ && address_.family == net::Address::Family::kUnix && !address_.is_abstract())
-    ::unlink(address_.path.c_str());
+  if (!inherited_ && file_ && has_its_file()) ::unlink(address_.path.c_str());
+}
+
+bool Listener::has_its_file() const {
+  const bool needs_file = address_.family == net::Address::Family::kUnix && !address_.is_abstract();
+  return !needs_file || (file_ && net::socket_file(address_) == file_);
 }
 
 Done Listener::start() {
@@ -45,9 +52,11 @@ void Listener::stop() {
 }
 
 void Listener::on_io(std::uint32_t) {
-  for (int i = 0; i < kAcceptsPerTurn && listening_; ++i) {
+  auto& work = reactor_.work();
+  while (listening_ && work.may_work(share_)) {
     auto fd = net::accept(fd_.get());
     if (fd.ok()) {
+      work.spend(share_, kAcceptUnits);
       acceptor_.accepted(std::move(*fd), *this);
       continue;
     }
@@ -61,9 +70,10 @@ void Listener::on_io(std::uint32_t) {
 
 // Accepts one peer and closes it at once. Without a free descriptor, the peer would wait and the loop would spin.
 void Listener::shed_one() {
-  spare_.reset();
+  auto& spare = acceptor_.spare_descriptor();
+  spare.reset();
   { const auto dropped = net::accept(fd_.get()); }
-  spare_ = open_spare();
+  spare = open_spare();
 }
 
 Result<std::vector<InheritedSocket>> inherited_sockets() {

@@ -2,7 +2,9 @@
 // stalls the VMM. Also adopts the sockets that systemd passes.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +20,8 @@ class Acceptor {
   virtual void accepted(UniqueFd fd, const Listener& listener) = 0;
   // accept() failed in a way that the operator must know about.
   virtual void accept_failed(const Error& error, const Listener& listener) = 0;
+  // A descriptor that is released for a moment when the process has no other; all listeners share it.
+  virtual UniqueFd& spare_descriptor() = 0;
 
  protected:
   ~Acceptor() = default;
@@ -26,18 +30,24 @@ class Acceptor {
 class Listener final : public IoHandler {
  public:
   // Takes ownership of the listening socket. `inherited`: systemd passed it, and its socket file stays when we stop.
-  Listener(Reactor& reactor, Acceptor& acceptor, UniqueFd fd, net::Address address, bool inherited);
+  // `owner`: the acceptor's number for whom it opened this listener; 0: for nobody in particular.
+  Listener(Reactor& reactor, Acceptor& acceptor, UniqueFd fd, net::Address address, bool inherited,
+           std::uint64_t owner = 0);
   ~Listener();
 
   const net::Address& address() const { return address_; }
   // The address as text, shared by all callers of this listener.
   const std::shared_ptr<const std::string>& name() const { return name_; }
   bool inherited() const { return inherited_; }
+  std::uint64_t owner() const { return owner_; }
+  // Whether its path still names this socket: somebody may have removed or replaced the file. A socket without a file
+  // always has its name.
+  bool has_its_file() const;
   // Starts accepting.
   Done start();
   // Stops accepting. Peers wait in the backlog if another process also holds the socket.
   void stop();
-  // Closes the socket and removes its path at once.
+  // Closes the socket at once, and removes its file if that is still this socket's.
   void close();
 
  private:
@@ -45,14 +55,19 @@ class Listener final : public IoHandler {
   void shed_one();
 
   Reactor& reactor_;
+  Share share_;  // of the turns, for accepting
   Acceptor& acceptor_;
   UniqueFd fd_;
-  UniqueFd spare_;  // released for a moment when the process is out of descriptors
   const net::Address address_;
   const std::shared_ptr<const std::string> name_;
   const bool inherited_;
+  const std::uint64_t owner_;
+  const std::optional<net::FileId> file_;  // of the socket's file, if it has one
   bool listening_ = false;
 };
+
+// A descriptor to keep for Acceptor::spare_descriptor().
+UniqueFd open_spare();
 
 // The listening sockets that systemd passed (LISTEN_FDS), with their addresses. An error if one is not a listening
 // AF_VSOCK or AF_UNIX stream socket.

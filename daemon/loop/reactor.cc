@@ -17,6 +17,7 @@ namespace {
 static_assert(kReadable == EPOLLIN && kWritable == EPOLLOUT && kError == EPOLLERR && kPeerClosed == EPOLLRDHUP);
 
 constexpr std::size_t kEventsPerTurn = 256;
+constexpr int kTimersPerTurn = 256;
 // epoll_wait()'s own time-out serves nearer deadlines, because setting the alarm costs a system call.
 constexpr Duration kAlarmFrom = milliseconds(100);
 
@@ -89,14 +90,18 @@ bool Reactor::turn(bool may_sleep) {
   std::array<epoll_event, kEventsPerTurn> events;
   const auto count = may_sleep ? await(events) : poll(events, 0);
   now_ = time_.now();
-  const bool has_work = count != 0 || !turn_end_.empty() || (!heap_.empty() && heap_.front().deadline <= now_);
+  const bool has_work =
+      count != 0 || !work_.idle() || !turn_end_.empty() || (!heap_.empty() && heap_.front().deadline <= now_);
+  work_.begin_turn();
   for (const auto& event : std::span(events).first(count)) {
     if (event.data.ptr == nullptr)
       dispatch_sd_event();
     else
       static_cast<IoHandler*>(event.data.ptr)->on_io(event.events);
   }
+  work_.serve_waiting();
   run_timers();
+  work_.begin_phase();
   run_turn_end();
   // Destructors should retire nothing more, but may.
   if (retired_.empty()) return has_work;
@@ -114,7 +119,7 @@ void Reactor::set_busy_poll(Duration limit) {
 std::size_t Reactor::await(std::span<epoll_event> events) {
   std::size_t count = 0;
   const auto until = heap_.empty() ? kNever : heap_.front().deadline;
-  const bool may_look = had_input_ && turn_end_.empty();
+  const bool may_look = had_input_ && turn_end_.empty() && work_.idle();
   const bool found = may_look && busy_poll_.run(until, [&] { return (count = poll(events, 0)) != 0; });
   if (!found) count = poll(events, wait_milliseconds());
   const bool alarm_only = count == 1 && events[0].data.ptr == static_cast<IoHandler*>(&alarm_);
@@ -129,7 +134,7 @@ std::size_t Reactor::poll(std::span<epoll_event> events, int milliseconds) {
 }
 
 int Reactor::wait_milliseconds() {
-  if (!turn_end_.empty()) return 0;
+  if (!turn_end_.empty() || !work_.idle()) return 0;
   if (heap_.empty()) return -1;
   const auto deadline = heap_.front().deadline;
   if (deadline - now_ >= kAlarmFrom) {
@@ -247,8 +252,9 @@ void Reactor::heap_sift(std::size_t position) {
   heap_put(position, entry);
 }
 
+// Many timers may be due at once, after a pause or when many calls share a deadline. The rest is for the next turn.
 void Reactor::run_timers() {
-  while (!heap_.empty() && heap_.front().deadline <= now_) {
+  for (int i = 0; i < kTimersPerTurn && !heap_.empty() && heap_.front().deadline <= now_; ++i) {
     auto& timer = *heap_.front().timer;
     timer.cancel();
     timer.callback_();

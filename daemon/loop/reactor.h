@@ -1,6 +1,7 @@
 // Reactor: the event loop of the daemon's main thread: an epoll set for connections, a heap of deadlines, and sd-event
-// for signals and the watchdog, whose descriptor is in the epoll set. A turn handles input, then timers, then what was
-// deferred to its end (flushes, removals), so that output is batched and no object dies during a call to it.
+// for signals and the watchdog, whose descriptor is in the epoll set. A turn handles input, then work that has waited
+// for its share, then timers, then what was deferred to its end (flushes, removals), so that output is batched and no
+// object dies during a call to it. Each part of a turn is bounded.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/loop/work.h"
 #include "proto/base/busy_poll.h"
 #include "proto/base/clock.h"
 #include "proto/base/result.h"
@@ -128,6 +130,8 @@ class Reactor {
 
   // When this turn began.
   TimePoint now() const { return now_; }
+  // Shares out the turns.
+  Work& work() { return work_; }
   // The buffer for one receive, which all connections share.
   std::span<char> buffer() { return {buffer_.get(), kBufferBytes}; }
 
@@ -174,6 +178,7 @@ class Reactor {
   void heap_sift(std::size_t position);
 
   const TimeSource& time_;
+  Work work_{time_};
   UniqueFd epoll_;
   Alarm alarm_;
   sd_event* event_ = nullptr;

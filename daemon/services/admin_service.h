@@ -6,6 +6,7 @@
 #include "daemon/calls/server_control.h"
 #include "daemon/calls/stats.h"
 #include "daemon/config/config.h"
+#include "daemon/loop/background.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/store/engine.h"
 #include "daemon/vms/registry.h"
@@ -20,6 +21,8 @@ struct AdminParts {
   const Access& access;
   store::Engine& store;
   ServerControl& server;
+  Background& background;
+  std::string config_file;
 };
 
 // All must outlive the router.

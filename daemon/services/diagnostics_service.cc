@@ -52,13 +52,16 @@ Status echo(Reactor& reactor, const CallContext& context, v1::EchoRequest& reque
   return {};
 }
 
+// What a waiting message costs besides its bytes.
+constexpr std::size_t kMessageOverhead = 64;
+
 // Sends each message back. Charges the VM for those that the peer does not take yet.
 class EchoStream final : public CallHandler {
  public:
   explicit EchoStream(const Caller& caller) : caller_(caller), held_(caller.charge(Resource::kMemory)) {}
 
   void on_message(std::string_view message) override {
-    if (!held_.try_grow(message.size())) return call().finish(no_memory(caller_));
+    if (!held_.try_grow(message.size() + kMessageOverhead)) return call().finish(no_memory(caller_));
     waiting_.emplace_back(message);
     send_waiting();
   }
@@ -79,7 +82,7 @@ class EchoStream final : public CallHandler {
       if (call().send(response) != wire::SendOutcome::kSent) return;
       const auto size = waiting_.front().size();
       waiting_.pop_front();
-      held_.shrink(size);
+      held_.shrink(size + kMessageOverhead);
       call().consumed(size);
     }
     if (closed_) call().finish({});
@@ -93,7 +96,8 @@ class EchoStream final : public CallHandler {
 
 class Source final : public CallHandler {
  public:
-  explicit Source(const v1::SourceRequest& request) : left_(request.total_bytes()) {
+  // `held`: the VM's charge for the chunk.
+  Source(const v1::SourceRequest& request, Charge held) : held_(std::move(held)), left_(request.total_bytes()) {
     chunk_.mutable_data()->resize(request.chunk_bytes());
     auto& data = *chunk_.mutable_data();
     for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<char>(i);
@@ -111,6 +115,7 @@ class Source final : public CallHandler {
     call().finish({});
   }
 
+  Charge held_;
   std::uint64_t left_;
   v1::Chunk chunk_;
 };
@@ -158,7 +163,9 @@ Status source(const CallContext& context, const v1::SourceRequest& request, Hand
   if (request.chunk_bytes() == 0 || request.chunk_bytes() > most)
     return {Code::kInvalidArgument,
             "chunk_bytes is " + std::to_string(request.chunk_bytes()) + ", it must be 1 to " + std::to_string(most)};
-  handler = std::make_unique<Source>(request);
+  auto held = context.caller.charge(Resource::kMemory);
+  if (!held.try_grow(request.chunk_bytes())) return no_memory(context.caller);
+  handler = std::make_unique<Source>(request, std::move(held));
   return {};
 }
 

@@ -42,12 +42,6 @@ std::uint64_t number_after(std::string_view text, std::string_view key) {
 
 }  // namespace
 
-std::string pretty_name(std::string_view os_release) {
-  auto name = line_after(os_release, "PRETTY_NAME=").value_or("Linux");
-  if (name.size() >= 2 && (name.front() == '"' || name.front() == '\'')) name = name.substr(1, name.size() - 2);
-  return std::string(name);
-}
-
 void parse_meminfo(std::string_view text, v1::MetricsResponse& metrics) {
   const auto bytes = [&](std::string_view key) { return number_after(text, key) * kKiB; };
   metrics.set_memory_total_bytes(bytes("MemTotal:"));

@@ -1,16 +1,13 @@
-// Facts about the host from /proc and /etc. Each function parses the text of one file, so that tests can pass texts
+// Facts about the host from /proc. Each function parses the text of one file, so that tests can pass texts
 // from other kernels. Fields that a kernel lacks stay zero.
 #pragma once
 
-#include <string>
 #include <string_view>
 
 #include "hostcall/v1/host.pb.h"
 
 namespace hostcall::daemon {
 
-// /etc/os-release: PRETTY_NAME without its quotes; "Linux" if there is none.
-std::string pretty_name(std::string_view os_release);
 // /proc/meminfo. Converts its kB to bytes.
 void parse_meminfo(std::string_view text, v1::MetricsResponse& metrics);
 // /proc/loadavg.

@@ -1,5 +1,7 @@
 #include "daemon/services/session_service.h"
 
+#include <google/protobuf/io/coded_stream.h>
+
 #include <algorithm>
 
 #include "daemon/services/limit_messages.h"
@@ -19,9 +21,11 @@ Status who_am_i(const CallContext& context, const v1::WhoAmIRequest&, v1::WhoAmI
     response.set_evidence("cid");
     response.set_cid(caller.peer.cid);
     response.set_port(caller.peer.port);
-  } else {
-    response.set_evidence(caller.audience == Audience::kAdmin ? "admin" : "unix");
+  } else if (caller.audience == Audience::kAdmin) {
+    response.set_evidence("admin");
     response.set_unix_path(caller.listener->substr(std::string_view("unix:").size()));
+  } else {
+    response.set_evidence("unix");
   }
   if (!caller.vm) return {};
   const auto& record = caller.vm->record;
@@ -33,7 +37,8 @@ Status who_am_i(const CallContext& context, const v1::WhoAmIRequest&, v1::WhoAmI
 }
 
 Status list_services(const store::Engine& engine, const CallContext& context, v1::ListServicesResponse& response) {
-  context.session.list_allowed(response);
+  const auto rules = context.session.list_allowed(response);
+  context.spend(static_cast<std::size_t>(response.methods_size()) + rules / kRulesPerUnit);
   if (!context.caller.vm) return {};
   const auto& vm = *context.caller.vm;
   fill_limits(limits_left(vm, engine.usage(vm.record.name), context.now), *response.mutable_limits());
@@ -48,8 +53,33 @@ Status ping(const CallContext&, const v1::PingRequest& request, v1::PingResponse
   return {};
 }
 
-Status descriptors(const CallContext& context, const v1::DescriptorsRequest&, v1::DescriptorsResponse& response) {
-  const auto set = descriptor_set();
+// Whether a file of a descriptor set is that of the service for administrators, which guests shall not learn about. Its
+// first field is its name.
+bool is_for_administrators(std::string_view file) {
+  constexpr std::string_view kName = "hostcall/v1/admin.proto";
+  constexpr std::size_t kTagAndLength = 2;
+  return file.size() > kTagAndLength && file.substr(kTagAndLength).starts_with(kName);
+}
+
+// The descriptor set without the files that are not for guests.
+std::string guest_descriptor_set() {
+  using google::protobuf::io::CodedInputStream;
+  const auto all = descriptor_set();
+  CodedInputStream in(reinterpret_cast<const std::uint8_t*>(all.data()), static_cast<int>(all.size()));
+  std::string set;
+  const auto position = [&in] { return static_cast<std::size_t>(in.CurrentPosition()); };
+  for (;;) {
+    const auto begin = position();
+    std::uint32_t length = 0;
+    if (in.ReadTag() == 0 || !in.ReadVarint32(&length)) return set;
+    const auto file = all.substr(position(), length);
+    in.Skip(static_cast<int>(length));
+    if (!is_for_administrators(file)) set += all.substr(begin, position() - begin);
+  }
+}
+
+Status descriptors(const std::string& for_guests, const CallContext& context, v1::DescriptorsResponse& response) {
+  const auto set = context.caller.audience == Audience::kAdmin ? descriptor_set() : std::string_view(for_guests);
   if (set.size() + 64 > context.max_message_bytes)
     return {Code::kResourceExhausted,
             "the descriptor set has " + std::to_string(set.size()) + " bytes, more than the limit message_bytes"};
@@ -69,7 +99,11 @@ void register_session_service(Router& router, const store::Engine& engine) {
         return list_services(engine, context, response);
       });
   router.unary<Session::Ping>(Audience::kGuest, ping);
-  router.unary<Session::Descriptors>(Audience::kGuest, descriptors);
+  router.unary<Session::Descriptors>(
+      Audience::kGuest, [for_guests = guest_descriptor_set()](const CallContext& context, const v1::DescriptorsRequest&,
+                                                              v1::DescriptorsResponse& response) {
+        return descriptors(for_guests, context, response);
+      });
   router.check_complete(Session::kAllMethods);
 }
 

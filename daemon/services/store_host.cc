@@ -10,8 +10,21 @@ StoreHost::StoreHost(Reactor& reactor, Journal& journal, const std::string& dire
     throw std::runtime_error(added.error().message());
 }
 
+void StoreHost::run(std::function<void()> job, std::function<void()> done) {
+  ++jobs_;
+  engine_.run_aside(std::move(job), [this, done = std::move(done)] {
+    --jobs_;
+    done();
+  });
+}
+
 void StoreHost::on_disk_full(const std::string& what) {
   journal_.write(Level::kError, MessageId::kStoreDiskFull, "the store refuses writes: " + what);
+}
+
+void StoreHost::on_no_memory(const std::string& what) {
+  journal_.write(Level::kError, MessageId::kSystemError,
+                 "the store refuses writes: " + what + "; it tries again with each, so give the host memory");
 }
 
 void StoreHost::on_disk_recovered() {

@@ -1,16 +1,17 @@
-// StoreHost: runs the store's engine on the reactor, and journals the state of its disk.
+// StoreHost: runs the store's engine on the reactor, journals the state of its disk, and lends its thread to others.
 #pragma once
 
 #include <string>
 
 #include "daemon/calls/lifetimes.h"
+#include "daemon/loop/background.h"
 #include "daemon/loop/journal.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/store/local_engine.h"
 
 namespace hostcall::daemon {
 
-class StoreHost final : public IoHandler, public LifetimeObserver, private store::EngineOwner {
+class StoreHost final : public IoHandler, public LifetimeObserver, public Background, private store::EngineOwner {
  public:
   // Opens the store in the directory, which must exist. Throws std::runtime_error if the store is damaged; the text
   // says what to do.
@@ -23,14 +24,21 @@ class StoreHost final : public IoHandler, public LifetimeObserver, private store
   void session_ended(std::uint64_t session_id) override { engine_.end_session(std::to_string(session_id)); }
   void boot_began(const Vm& vm) override { engine_.end_boots(vm.record.name, vm.boot_id); }
 
+  // Background
+  void run(std::function<void()> job, std::function<void()> done) override;
+  // Whether jobs of run() are not done.
+  bool is_busy() const { return jobs_ != 0; }
+
  private:
   void on_io(std::uint32_t) override { engine_.process(); }
   void on_disk_full(const std::string& what) override;
+  void on_no_memory(const std::string& what) override;
   void on_disk_recovered() override;
   void on_disk_failed(const std::string& what) override;
 
   Reactor& reactor_;
   Journal& journal_;
+  std::size_t jobs_ = 0;
   store::LocalEngine engine_;
 };
 

@@ -2,6 +2,8 @@
 
 #include <optional>
 
+#include "proto/base/escape.h"
+
 namespace hostcall::daemon {
 namespace {
 
@@ -44,13 +46,19 @@ Status read_target(const v1::Compare& request, store::Compare& compare) {
   return invalid("a comparison names no target: version, create_revision, mod_revision or value");
 }
 
-// A key can depend on a boot only if the VM has told its boot id.
-Status check_lifetime(const Caller& caller, const v1::PutRequest& request) {
+// What an item and a result around it take beside key and value, at most.
+constexpr std::size_t kItemBytes = 96;
+
+// A key can depend on a boot only if its session has told the boot id: another session's may be that of an earlier
+// boot.
+Status check_lifetime(const CallContext& context, const v1::PutRequest& request) {
   if (!v1::Lifetime_IsValid(request.lifetime()))
     return invalid("lifetime " + std::to_string(request.lifetime()) + " is unknown");
-  if (request.lifetime() != v1::LIFETIME_BOOT || (caller.vm && !caller.vm->boot_id.empty())) return {};
+  if (request.lifetime() != v1::LIFETIME_BOOT || !context.session.boot_id().empty()) return {};
+  const auto& caller = context.caller;
   return {Code::kFailedPrecondition,
-          caller.vm ? caller.title() + " has sent no boot id, which a key with LIFETIME_BOOT needs: send one in Hello"
+          caller.vm ? "this session of " + caller.title() +
+                          " has told no boot id, which a key with LIFETIME_BOOT needs: begin the connection with Hello"
                     : "an administrator's keys can't have LIFETIME_BOOT: only a VM boots"};
 }
 
@@ -71,21 +79,26 @@ void fill_event(const StoreNames& names, const store::Event& event, bool with_pr
   if (with_previous && event.previous) fill_item(names, *event.previous, true, *message.mutable_previous());
 }
 
-void fill_result(const StoreNames& names, const store::OperationResult& result, store::Revision revision, bool previous,
+std::size_t most_bytes_of(const store::OperationResult& result, bool previous) {
+  const bool is_shown = result.record != nullptr && (previous || result.kind == store::Operation::Kind::kGet);
+  return kItemBytes + (is_shown ? result.record->bytes() : 0);
+}
+
+void fill_result(const StoreNames& names, const store::OperationResult& result, bool previous,
                  v1::OperationResult& message) {
   using Kind = store::Operation::Kind;
   switch (result.kind) {
     case Kind::kGet:
-      message.mutable_get()->set_revision(revision);
+      message.mutable_get()->set_revision(result.revision);
       if (result.record) fill_item(names, *result.record, true, *message.mutable_get()->mutable_item());
       return;
     case Kind::kPut:
-      message.mutable_put()->set_revision(revision);
+      message.mutable_put()->set_revision(result.revision);
       if (previous && result.record) fill_item(names, *result.record, true, *message.mutable_put()->mutable_previous());
       return;
     case Kind::kDelete:
       auto& deleted = *message.mutable_delete_();
-      deleted.set_revision(revision);
+      deleted.set_revision(result.revision);
       deleted.set_deleted(result.record != nullptr);
       if (previous && result.record) fill_item(names, *result.record, true, *deleted.mutable_previous());
       return;
@@ -102,15 +115,16 @@ Status read_delete(const StoreNames& names, const v1::DeleteRequest& request, st
   return names.key(request.key(), operation.key);
 }
 
-Status read_put(const StoreNames& names, const Caller& caller, const v1::PutRequest& request,
+Status read_put(const StoreNames& names, const CallContext& context, const v1::PutRequest& request,
                 store::Operation& operation) {
+  const auto& caller = context.caller;
   operation.kind = store::Operation::Kind::kPut;
   operation.lifetime = static_cast<store::Lifetime>(request.lifetime());
   const auto most = caller.vm ? caller.vm->quota.limits().store_value_bytes : Limits{}.store_value_bytes;
   if (request.value().size() > most)
     return over_limit(caller, "store_value_bytes", most,
                       "the value has " + std::to_string(request.value().size()) + " bytes; write less");
-  if (auto status = check_lifetime(caller, request); !status.ok()) return status;
+  if (auto status = check_lifetime(context, request); !status.ok()) return status;
   operation.value = request.value();
   return names.key(request.key(), operation.key);
 }
@@ -123,24 +137,28 @@ Status read_compare(const StoreNames& names, const v1::Compare& request, store::
   return names.key(request.key(), compare.key);
 }
 
-Status status_of(const Caller& caller, const store::Outcome& outcome) {
+Status status_of(const StoreNames& names, const Caller& caller, const store::Outcome& outcome) {
   using store::OutcomeCode;
+  const auto reason =
+      outcome.key.empty() ? outcome.reason : "key " + in_quotes(names.shown(outcome.key)) + " " + outcome.reason;
   const auto limits = caller.vm ? caller.vm->quota.limits() : Limits{};
   switch (outcome.code) {
     case OutcomeCode::kDone: return {};
     case OutcomeCode::kInvalid:
-    case OutcomeCode::kKeyReused: return invalid(outcome.reason);
+    case OutcomeCode::kKeyReused: return invalid(reason);
     case OutcomeCode::kKeysLimit: return over_limit(caller, "store_keys", limits.store_keys, "delete keys first");
     case OutcomeCode::kBytesLimit: return over_limit(caller, "store_bytes", limits.store_bytes, "delete keys first");
+    case OutcomeCode::kNoRoom: return {Code::kResourceExhausted, "nothing was done: " + reason};
     case OutcomeCode::kDiskFull:
-      return {Code::kResourceExhausted, "nothing was written: " + outcome.reason + "; make room on the host",
-              kDiskRetry};
+      return {Code::kResourceExhausted, "nothing was written: " + reason + "; make room on the host", kDiskRetry};
+    case OutcomeCode::kNoMemory:
+      return {Code::kResourceExhausted, "nothing was written: " + reason + "; try again", kDiskRetry};
     case OutcomeCode::kDiskFailed:
-      return {Code::kUnavailable, "the outcome is unknown: " + outcome.reason + "; see the host's journal"};
+      return {Code::kUnavailable, "the outcome is unknown: " + reason + "; see the host's journal"};
     case OutcomeCode::kReadOnly:
-      return {Code::kUnavailable, "nothing was written: " + outcome.reason + "; see the host's journal"};
+      return {Code::kUnavailable, "nothing was written: " + reason + "; see the host's journal"};
   }
-  return {Code::kInternal, outcome.reason};
+  return {Code::kInternal, reason};
 }
 
 }  // namespace hostcall::daemon

@@ -4,6 +4,8 @@
 #include <array>
 #include <memory>
 
+#include "daemon/services/store_list.h"
+#include "daemon/services/store_subjects.h"
 #include "daemon/services/store_watch.h"
 #include "daemon/services/store_write.h"
 #include "daemon/store/key.h"
@@ -12,9 +14,6 @@
 namespace hostcall::daemon {
 namespace {
 
-// Limits of one page of a List: keys that it scans, and bytes of the keys and values that it returns.
-constexpr std::size_t kPageKeys = 1000;
-constexpr std::size_t kPageBytes = 192 * 1024;
 constexpr std::uint32_t kMinProgressMs = 100;
 // Owns administrators' idempotency keys. No VM can have this name.
 constexpr char kHostOwner[] = "@admin";
@@ -29,54 +28,101 @@ std::string fingerprint(const google::protobuf::MessageLite& request) {
   return std::to_string(hash);
 }
 
-std::size_t writes_of(const std::vector<store::Operation>& operations) {
-  return static_cast<std::size_t>(std::ranges::count_if(
-      operations, [](const auto& operation) { return operation.kind != store::Operation::Kind::kGet; }));
+Status reply_too_large(const CallContext& context, std::size_t bytes) {
+  return {Code::kResourceExhausted,
+          "the reply would have more than " + std::to_string(bytes) + " bytes, of which " +
+              std::to_string(context.max_reply_bytes()) +
+              " can be sent now; read the replies to earlier calls, or get fewer keys at once"};
 }
 
-// Charges the VM's rate for so many writes.
-Status take_rate(const CallContext& context, std::size_t writes) {
-  if (!context.caller.vm) return {};
-  auto& vm = *context.caller.vm;
-  const auto wait = vm.store_write_rate.take(context.now, static_cast<double>(writes));
-  if (wait == Duration::zero()) return {};
-  const auto ms = std::to_string(std::chrono::ceil<milliseconds>(wait).count());
-  auto status =
-      over_limit(context.caller, "store_write_rate", vm.quota.limits().store_write_rate, "retry in " + ms + " ms");
-  status.retry_after = wait;
-  return status;
+// ---------------------------------------------------------------- responses
+
+v1::PutResponse take(v1::OperationResult result, const v1::PutResponse&) { return std::move(*result.mutable_put()); }
+v1::DeleteResponse take(v1::OperationResult result, const v1::DeleteResponse&) {
+  return std::move(*result.mutable_delete_());
 }
+
+// Of a transaction with one operation.
+template <class Response>
+typename StoreWrite<Response>::Reply single_reply(const StoreNames& names, bool previous) {
+  return {.fill =
+              [names, previous](const store::Outcome& outcome, Response& response) {
+                v1::OperationResult result;
+                fill_result(names, outcome.results.front(), previous, result);
+                response = take(std::move(result), response);
+              },
+          .most_bytes =
+              [previous](const store::Outcome& outcome) { return most_bytes_of(outcome.results.front(), previous); }};
+}
+
+// Which puts and deletes want to know what was before, in order.
+std::vector<bool> previous_of(const google::protobuf::RepeatedPtrField<v1::Operation>& operations) {
+  std::vector<bool> previous;
+  for (const auto& operation : operations)
+    previous.push_back(operation.put().previous() || operation.delete_().previous());
+  return previous;
+}
+
+class TxnReply {
+ public:
+  TxnReply(const StoreNames& names, const v1::TxnRequest& request)
+      : names_(names), then_(previous_of(request.then())), otherwise_(previous_of(request.else_())) {}
+
+  void fill(const store::Outcome& outcome, v1::TxnResponse& response) const {
+    response.set_succeeded(outcome.succeeded);
+    response.set_revision(outcome.revision);
+    const auto& previous = previous_in(outcome);
+    for (std::size_t i = 0; i < outcome.results.size(); ++i)
+      fill_result(names_, outcome.results[i], previous[i], *response.add_results());
+  }
+  std::size_t most_bytes(const store::Outcome& outcome) const {
+    constexpr std::size_t kOwnBytes = 32;
+    std::size_t bytes = kOwnBytes;
+    const auto& previous = previous_in(outcome);
+    for (std::size_t i = 0; i < outcome.results.size(); ++i) bytes += most_bytes_of(outcome.results[i], previous[i]);
+    return bytes;
+  }
+
+ private:
+  const std::vector<bool>& previous_in(const store::Outcome& outcome) const {
+    return outcome.succeeded ? then_ : otherwise_;
+  }
+  const StoreNames names_;
+  const std::vector<bool> then_, otherwise_;
+};
 
 class StoreService {
  public:
   StoreService(const Router& router, store::Engine& engine, Reactor& reactor)
-      : router_(router), engine_(engine), reactor_(reactor) {}
+      : router_(router), engine_(engine), reactor_(reactor), turns_(reactor) {}
 
   Status get(const CallContext& context, const v1::GetRequest& request, v1::GetResponse& response) const;
-  Status put(const CallContext& context, const v1::PutRequest& request, Handler& handler) const;
-  Status erase(const CallContext& context, const v1::DeleteRequest& request, Handler& handler) const;
-  Status list(const CallContext& context, const v1::ListRequest& request, v1::ListResponse& response) const;
+  template <class Response, class Request>
+  Status write(const CallContext& context, const Request& request, Handler& handler) const;
+  Status list(const CallContext& context, const v1::ListRequest& request, v1::ListResponse& response,
+              Handler& handler) const;
   Status txn(const CallContext& context, const v1::TxnRequest& request, v1::TxnResponse& response,
              Handler& handler) const;
-  Status watch(const CallContext& context, const v1::WatchRequest& request, Handler& handler) const;
+  Status watch(const CallContext& context, const v1::WatchRequest& request, Handler& handler);
 
  private:
   store::Transaction begin(const CallContext& context) const;
   template <class M>
-  Status authorize(const CallContext& context, const std::string& key) const {
-    return context.session.authorize(*router_.find(M::kFullName), key);
+  const Method& method() const {
+    return *router_.find(M::kFullName);
   }
-  Status read_txn(const CallContext& context, const StoreNames& names, const v1::TxnRequest& request,
+  Status read_txn(const StoreNames& names, const CallContext& context, const v1::TxnRequest& request,
                   store::Transaction& transaction) const;
-  Status read_step(const CallContext& context, const StoreNames& names, const v1::Operation& request,
+  Status read_step(const StoreNames& names, const CallContext& context, const v1::Operation& request,
                    store::Operation& operation) const;
-  template <class Response, class Request, class Fill>
-  Status submit(const CallContext& context, const Request& request, store::Transaction transaction, Fill fill,
-                Handler& handler) const;
+  template <class Response, class Request>
+  Status submit(const CallContext& context, const Request& request, store::Transaction transaction,
+                typename StoreWrite<Response>::Reply reply, Handler& handler) const;
 
   const Router& router_;
   store::Engine& engine_;
   Reactor& reactor_;
+  WatchTurns turns_;
 };
 
 // ---------------------------------------------------------------- reading
@@ -90,8 +136,8 @@ Status StoreService::get(const CallContext& context, const v1::GetRequest& reque
   return {};
 }
 
-Status StoreService::list(const CallContext& context, const v1::ListRequest& request,
-                          v1::ListResponse& response) const {
+Status StoreService::list(const CallContext& context, const v1::ListRequest& request, v1::ListResponse& response,
+                          Handler& handler) const {
   const StoreNames names(context.caller);
   std::string prefix, after;
   if (auto status = names.prefix(request.prefix(), prefix); !status.ok()) return status;
@@ -100,26 +146,10 @@ Status StoreService::list(const CallContext& context, const v1::ListRequest& req
     if (!store::covers(prefix, after))
       return {Code::kOutOfRange, "the continuation belongs to another prefix; begin without one"};
   }
-  const auto& self = *router_.find(v1::Store::List::kFullName);
-  const auto most_items = request.limit() == 0 ? kPageKeys : std::min<std::size_t>(request.limit(), kPageKeys);
-  std::size_t looked_at = 0, bytes = 0;
-  store::Ref last;
-  engine_.scan(prefix, after, [&](const store::Ref& record) {
-    const auto size = record->key().size() + (request.keys_only() ? 0 : record->value().size());
-    const bool full = static_cast<std::size_t>(response.items_size()) == most_items || looked_at == kPageKeys ||
-                      (bytes + size > kPageBytes && last);
-    if (full) {
-      response.set_continuation(names.shown(last->key()));
-      return false;
-    }
-    ++looked_at;
-    last = record;
-    if (!context.session.may(self, names.shown(record->key()))) return true;
-    bytes += size;
-    fill_item(names, *record, !request.keys_only(), *response.add_items());
-    return true;
-  });
-  response.set_revision(engine_.revision());
+  ListPage page(engine_, context, method<v1::Store::List>(), request, std::move(prefix), std::move(after));
+  // Only a VM has keys hidden from it, and so a page that has to wait.
+  if (!page.fill(response))
+    handler = std::make_unique<StoreList>(reactor_.work(), context.caller.vm->share, std::move(page));
   return {};
 }
 
@@ -133,14 +163,15 @@ store::Transaction StoreService::begin(const CallContext& context) const {
   const auto& limits = caller.vm->quota.limits();
   transaction.writer = caller.vm->record.name;
   transaction.limits = {.keys = limits.store_keys, .bytes = limits.store_bytes};
-  if (!caller.vm->boot_id.empty()) transaction.boot_holder = store::boot_holder(transaction.writer, caller.vm->boot_id);
+  const auto& boot_id = context.session.boot_id();
+  if (!boot_id.empty()) transaction.boot_holder = store::boot_holder(transaction.writer, boot_id);
   return transaction;
 }
 
 // Charges the VM and makes the handler that submits the transaction.
-template <class Response, class Request, class Fill>
+template <class Response, class Request>
 Status StoreService::submit(const CallContext& context, const Request& request, store::Transaction transaction,
-                            Fill fill, Handler& handler) const {
+                            typename StoreWrite<Response>::Reply reply, Handler& handler) const {
   if (const auto& key = request.idempotency_key(); !key.empty()) {
     if (key.size() > store::kMaxIdempotencyKey)
       return invalid("the idempotency key has " + std::to_string(key.size()) + " bytes, at most " +
@@ -150,119 +181,81 @@ Status StoreService::submit(const CallContext& context, const Request& request, 
                                .fingerprint = fingerprint(request),
                                .encode = {}};
   }
-  const auto writes = std::max(writes_of(transaction.then), writes_of(transaction.otherwise));
-  if (auto status = take_rate(context, writes); !status.ok()) return status;
   auto held = context.caller.charge(Resource::kMemory);
   if (!held.try_grow(store::bytes_of(transaction)))
     return over_limit(context.caller, "memory_bytes", context.caller.vm->quota.limits().memory_bytes,
                       "write less at once");
-  handler = std::make_unique<StoreWrite<Response>>(engine_, context.caller, std::move(transaction), std::move(fill),
+  handler = std::make_unique<StoreWrite<Response>>(engine_, context.caller, std::move(transaction), std::move(reply),
                                                    std::move(held));
   return {};
 }
 
-Status StoreService::put(const CallContext& context, const v1::PutRequest& request, Handler& handler) const {
-  auto transaction = begin(context);
-  const StoreNames names(context.caller);
-  if (auto status = read_put(names, context.caller, request, transaction.then.emplace_back()); !status.ok())
-    return status;
-  return submit<v1::PutResponse>(
-      context, request, std::move(transaction),
-      [names, previous = request.previous()](const store::Outcome& outcome, v1::PutResponse& response) {
-        v1::OperationResult result;
-        fill_result(names, outcome.results.front(), outcome.revision, previous, result);
-        response = std::move(*result.mutable_put());
-      },
-      handler);
+Status read(const StoreNames& names, const CallContext& context, const v1::PutRequest& request,
+            store::Operation& operation) {
+  return read_put(names, context, request, operation);
+}
+Status read(const StoreNames& names, const CallContext&, const v1::DeleteRequest& request,
+            store::Operation& operation) {
+  return read_delete(names, request, operation);
 }
 
-Status StoreService::erase(const CallContext& context, const v1::DeleteRequest& request, Handler& handler) const {
+// Policy has allowed the write itself.
+template <class Response, class Request>
+Status StoreService::write(const CallContext& context, const Request& request, Handler& handler) const {
   auto transaction = begin(context);
   const StoreNames names(context.caller);
-  if (auto status = read_delete(names, request, transaction.then.emplace_back()); !status.ok()) return status;
-  return submit<v1::DeleteResponse>(
-      context, request, std::move(transaction),
-      [names, previous = request.previous()](const store::Outcome& outcome, v1::DeleteResponse& response) {
-        v1::OperationResult result;
-        fill_result(names, outcome.results.front(), outcome.revision, previous, result);
-        response = std::move(*result.mutable_delete_());
-      },
-      handler);
+  if (auto status = read(names, context, request, transaction.then.emplace_back()); !status.ok()) return status;
+  return submit<Response>(context, request, std::move(transaction), single_reply<Response>(names, request.previous()),
+                          handler);
 }
 
 // ---------------------------------------------------------------- transactions
 
-// Which puts and deletes want to know what was before, in order.
-std::vector<bool> previous_of(const google::protobuf::RepeatedPtrField<v1::Operation>& operations) {
-  std::vector<bool> previous;
-  for (const auto& operation : operations)
-    previous.push_back(operation.put().previous() || operation.delete_().previous());
-  return previous;
-}
-
-Status StoreService::read_step(const CallContext& context, const StoreNames& names, const v1::Operation& request,
+// The names and the number of steps are checked already.
+Status StoreService::read_step(const StoreNames& names, const CallContext& context, const v1::Operation& request,
                                store::Operation& operation) const {
-  switch (request.operation_case()) {
-    case v1::Operation::kGet:
-      if (auto status = authorize<v1::Store::Get>(context, request.get().key()); !status.ok()) return status;
-      return read_get(names, request.get(), operation);
-    case v1::Operation::kPut:
-      if (!request.put().idempotency_key().empty()) break;
-      if (auto status = authorize<v1::Store::Put>(context, request.put().key()); !status.ok()) return status;
-      return read_put(names, context.caller, request.put(), operation);
-    case v1::Operation::kDelete:
-      if (!request.delete_().idempotency_key().empty()) break;
-      if (auto status = authorize<v1::Store::Delete>(context, request.delete_().key()); !status.ok()) return status;
-      return read_delete(names, request.delete_(), operation);
-    case v1::Operation::OPERATION_NOT_SET:
-      return invalid("an operation of the transaction names no get, put or delete");
-  }
-  return invalid("an operation of a transaction has no idempotency key of its own; give it to the transaction");
+  if (request.has_get()) return read_get(names, request.get(), operation);
+  if (request.has_put()) return read_put(names, context, request.put(), operation);
+  return read_delete(names, request.delete_(), operation);
 }
 
-Status StoreService::read_txn(const CallContext& context, const StoreNames& names, const v1::TxnRequest& request,
+Status StoreService::read_txn(const StoreNames& names, const CallContext& context, const v1::TxnRequest& request,
                               store::Transaction& transaction) const {
-  const auto steps = request.compare_size() + request.then_size() + request.else__size();
-  if (static_cast<std::size_t>(steps) > store::kMaxSteps)
-    return invalid("the transaction has " + std::to_string(steps) + " comparisons and operations, at most " +
-                   std::to_string(store::kMaxSteps) + " are allowed");
-  for (const auto& compare : request.compare()) {
-    if (auto status = authorize<v1::Store::Get>(context, compare.key()); !status.ok()) return status;
+  for (const auto& compare : request.compare())
     if (auto status = read_compare(names, compare, transaction.compare.emplace_back()); !status.ok()) return status;
-  }
   for (const auto& operation : request.then())
-    if (auto status = read_step(context, names, operation, transaction.then.emplace_back()); !status.ok())
+    if (auto status = read_step(names, context, operation, transaction.then.emplace_back()); !status.ok())
       return status;
   for (const auto& operation : request.else_())
-    if (auto status = read_step(context, names, operation, transaction.otherwise.emplace_back()); !status.ok())
+    if (auto status = read_step(names, context, operation, transaction.otherwise.emplace_back()); !status.ok())
       return status;
   return {};
 }
 
 Status StoreService::txn(const CallContext& context, const v1::TxnRequest& request, v1::TxnResponse& response,
                          Handler& handler) const {
+  context.spend(static_cast<std::size_t>(request.compare_size() + request.then_size() + request.else__size()));
   auto transaction = begin(context);
   const StoreNames names(context.caller);
-  if (auto status = read_txn(context, names, request, transaction); !status.ok()) return status;
-  const auto fill = [names, then = previous_of(request.then()), otherwise = previous_of(request.else_())](
-                        const store::Outcome& outcome, v1::TxnResponse& answer) {
-    answer.set_succeeded(outcome.succeeded);
-    answer.set_revision(outcome.revision);
-    const auto& previous = outcome.succeeded ? then : otherwise;
-    for (std::size_t i = 0; i < outcome.results.size(); ++i)
-      fill_result(names, outcome.results[i], outcome.revision, previous[i], *answer.add_results());
-  };
+  if (auto status = read_txn(names, context, request, transaction); !status.ok()) return status;
+  const TxnReply reply(names, request);
   if (store::may_write(transaction))
-    return submit<v1::TxnResponse>(context, request, std::move(transaction), fill, handler);
+    return submit<v1::TxnResponse>(
+        context, request, std::move(transaction),
+        {.fill = [reply](const store::Outcome& outcome, v1::TxnResponse& answer) { reply.fill(outcome, answer); },
+         .most_bytes = [reply](const store::Outcome& outcome) { return reply.most_bytes(outcome); }},
+        handler);
   const auto outcome = engine_.read(transaction);
-  if (outcome.code != store::OutcomeCode::kDone) return status_of(context.caller, outcome);
-  fill(outcome, response);
+  if (outcome.code != store::OutcomeCode::kDone) return status_of(names, context.caller, outcome);
+  if (const auto bytes = reply.most_bytes(outcome); bytes > context.max_reply_bytes())
+    return reply_too_large(context, bytes);
+  reply.fill(outcome, response);
   return {};
 }
 
 // ---------------------------------------------------------------- watching
 
-Status StoreService::watch(const CallContext& context, const v1::WatchRequest& request, Handler& handler) const {
+Status StoreService::watch(const CallContext& context, const v1::WatchRequest& request, Handler& handler) {
   const auto& caller = context.caller;
   const StoreNames names(caller);
   std::string prefix;
@@ -272,18 +265,17 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
   if (const auto ms = request.progress_interval_ms(); ms != 0 && ms < kMinProgressMs)
     return invalid("progress_interval_ms is " + std::to_string(ms) + ", it must be 0 or at least " +
                    std::to_string(kMinProgressMs));
-  // Scanning the keys or the history costs about as much as a write.
-  if (request.snapshot() || request.from_revision() != 0)
-    if (auto status = take_rate(context, 1); !status.ok()) return status;
   StoreWatch::Charges charges{caller.charge(Resource::kWatches), caller.charge(Resource::kMemory)};
   if (!charges.place.try_grow(1))
     return over_limit(caller, "store_watches", caller.vm->quota.limits().store_watches, "end another watch first");
-  if (request.snapshot() && !charges.snapshot.try_grow(engine_.snapshot_bytes(prefix)))
-    return over_limit(caller, "memory_bytes", caller.vm->quota.limits().memory_bytes,
-                      "the snapshot does not fit; list the keys page by page and watch from the next revision");
-  const auto may = [&session = context.session, &self = *router_.find(v1::Store::Watch::kFullName)](
-                       std::string_view key) { return session.may(self, key); };
-  handler = std::make_unique<StoreWatch>(engine_, reactor_, names, request, std::move(prefix), std::move(charges), may);
+  if (!charges.memory.try_grow(StoreWatch::kOwnBytes))
+    return over_limit(caller, "memory_bytes", caller.vm->quota.limits().memory_bytes, "end another call first");
+  const auto may = [&session = context.session, self = &method<v1::Store::Watch>()](std::string_view key,
+                                                                                    std::size_t& looked_at) {
+    return session.may({.method = self, .resource = key}, looked_at);
+  };
+  handler = std::make_unique<StoreWatch>(StoreWatch::Environment{engine_, reactor_, turns_}, caller, request,
+                                         std::move(prefix), std::move(charges), may);
   return {};
 }
 
@@ -292,30 +284,29 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
 void register_store_service(Router& router, store::Engine& engine, Reactor& reactor) {
   namespace Store = v1::Store;
   const auto service = std::make_shared<StoreService>(router, engine, reactor);
-  const auto key = [](const auto& request) -> std::string_view { return request.key(); };
-  const auto prefix = [](const auto& request) -> std::string_view { return request.prefix(); };
   using Context = CallContext;
-  router.unary_of<Store::Get>(Audience::kGuest, key,
+  router.unary_of<Store::Get>(Audience::kGuest, GetSubject{},
                               [service](const Context& context, const auto& request, auto& response) {
                                 return service->get(context, request, response);
                               });
-  router.unary_of<Store::Put>(Audience::kGuest, key,
+  router.unary_of<Store::Put>(Audience::kGuest, WriteSubject(router),
                               [service](const Context& context, const auto& request, auto&, Handler& handler) {
-                                return service->put(context, request, handler);
+                                return service->write<v1::PutResponse>(context, request, handler);
                               });
-  router.unary_of<Store::Delete>(Audience::kGuest, key,
+  router.unary_of<Store::Delete>(Audience::kGuest, WriteSubject(router),
                                  [service](const Context& context, const auto& request, auto&, Handler& handler) {
-                                   return service->erase(context, request, handler);
+                                   return service->write<v1::DeleteResponse>(context, request, handler);
                                  });
-  router.unary_of<Store::List>(Audience::kGuest, prefix,
-                               [service](const Context& context, const auto& request, auto& response) {
-                                 return service->list(context, request, response);
-                               });
-  router.unary<Store::Txn>(Audience::kGuest,
-                           [service](const Context& context, const auto& request, auto& response, Handler& handler) {
-                             return service->txn(context, request, response, handler);
-                           });
-  router.handled_of<Store::Watch>(Audience::kGuest, prefix,
+  router.unary_of<Store::List>(
+      Audience::kGuest, ListSubject{},
+      [service](const Context& context, const auto& request, auto& response, Handler& handler) {
+        return service->list(context, request, response, handler);
+      });
+  router.unary_of<Store::Txn>(Audience::kGuest, TxnSubject(router),
+                              [service](const Context& context, const auto& request, auto& response, Handler& handler) {
+                                return service->txn(context, request, response, handler);
+                              });
+  router.handled_of<Store::Watch>(Audience::kGuest, WatchSubject{},
                                   [service](const Context& context, const auto& request, Handler& handler) {
                                     return service->watch(context, request, handler);
                                   });

@@ -1,87 +1,139 @@
 #include "daemon/services/store_watch.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace hostcall::daemon {
 namespace {
 
 // How much a message holds of keys and values, unless one item is larger.
 constexpr std::size_t kMessageBytes = 64 * 1024;
+// What a message costs, and each item in it, beside its keys and values.
+constexpr std::size_t kMessageWork = 256;
+constexpr std::size_t kItemWork = 64;
+// What it costs to look at a change of the history, whether or not it concerns the watch.
+constexpr std::size_t kLookWork = 64;
+// What it costs to look at a rule of policy.
+constexpr std::size_t kRuleWork = kCopiedBytesPerUnit / kRulesPerUnit;
+
+std::size_t work_of(const store::Delivery& delivery) {
+  auto work = kMessageWork + (delivery.items.size() + delivery.events.size()) * kItemWork;
+  for (const auto& item : delivery.items) work += item->bytes();
+  for (const auto& event : delivery.events) work += event.bytes();
+  return work;
+}
 
 }  // namespace
 
-StoreWatch::StoreWatch(store::Engine& engine, Reactor& reactor, const StoreNames& names,
-                       const v1::WatchRequest& request, std::string prefix, Charges charges,
-                       std::function<bool(std::string_view key)> may)
-    : engine_(engine),
-      names_(names),
+StoreWatch::StoreWatch(const Environment& environment, const Caller& caller, const v1::WatchRequest& request,
+                       std::string prefix, Charges charges, May may)
+    : environment_(environment),
+      caller_(caller),
+      names_(caller),
       options_{.prefix = std::move(prefix), .from_revision = request.from_revision(), .snapshot = request.snapshot()},
-      began_at_(options_.from_revision != 0 ? options_.from_revision - 1 : engine.revision()),
+      began_at_(options_.from_revision != 0 ? options_.from_revision - 1 : environment.engine.revision()),
       progress_interval_(milliseconds(request.progress_interval_ms())),
       previous_(request.previous()),
       charges_(std::move(charges)),
       may_(std::move(may)),
-      progress_(reactor, Callback::to<&StoreWatch::on_progress_due>(this)),
-      reactor_(reactor) {}
+      progress_(environment.reactor, Callback::to<&StoreWatch::on_progress_due>(this)) {}
 
 void StoreWatch::start() {
-  watch_ = engine_.watch(options_, *this);
+  watch_ = environment_.engine.watch(options_, *this);
   if (!watch_)
     return call().finish({Code::kFailedPrecondition, "from_revision " + std::to_string(options_.from_revision) +
                                                          " is in the future: the store is at " +
-                                                         std::to_string(engine_.revision()) +
+                                                         std::to_string(environment_.engine.revision()) +
                                                          "; was it replaced? Start with a snapshot"});
   // A snapshot needs no greeting before it.
   greeted_ = options_.snapshot;
-  pump();
+  environment_.turns.add(*this);
 }
 
-// Sends what the watch has until the caller takes no more. Asks the watch again later for the rest, so a slow reader
-// gets coalesced changes.
-void StoreWatch::pump() {
-  if (!greeted_) {
-    message_.Clear();
-    message_.set_revision(began_at_);
-    if (!send()) return;
-    greeted_ = true;
-  }
-  for (;;) {
-    const auto delivery = watch_->next(kMessageBytes);
-    if (delivery.kind == store::Delivery::Kind::kNothing) return;
-    if (delivery.kind == store::Delivery::Kind::kCompacted) return end_compacted(delivery.compact_revision);
-    if (fill(delivery) && !send()) return;
-    watch_->taken();
-    charges_.snapshot.set(watch_->held_bytes());
-  }
+void StoreWatch::on_writable() {
+  blocked_ = false;
+  environment_.turns.add(*this);
 }
 
-// False: policy hides all of it from the caller.
-bool StoreWatch::fill(const store::Delivery& delivery) {
+bool StoreWatch::keep(std::size_t bytes) {
+  const auto most = kOwnBytes + bytes;
+  const auto now = charges_.memory.amount();
+  if (most > now) return charges_.memory.try_grow(most - now);
+  charges_.memory.shrink(now - most);
+  return true;
+}
+
+// ---------------------------------------------------------------- sending
+
+// Asks the watch again later for the rest, so a slow reader gets coalesced changes.
+bool StoreWatch::take_turn(std::size_t& work) {
+  if (blocked_ || !greet()) return false;
+  while (work > 0)
+    if (!send_next(work)) return false;
+  return true;
+}
+
+bool StoreWatch::greet() {
+  if (greeted_) return true;
+  v1::WatchResponse message;
+  message.set_revision(began_at_);
+  return greeted_ = send(message);
+}
+
+// False: there is nothing to send now.
+bool StoreWatch::send_next(std::size_t& work) {
   using Kind = store::Delivery::Kind;
-  message_.Clear();
-  for (const auto& item : delivery.items)
-    if (is_seen(*item)) fill_item(names_, *item, true, *message_.add_snapshot());
-  for (const auto& event : delivery.events)
-    if (is_seen(*event.now)) fill_event(names_, event, previous_, *message_.add_events());
-  message_.set_revision(delivery.revision);
-  message_.set_coalesced(delivery.kind == Kind::kCoalesced);
-  // A store without any write is at revision 0, and its snapshot is one empty part.
-  message_.set_snapshot_complete(delivery.kind == Kind::kSnapshot &&
-                                 (delivery.revision != 0 || delivery.items.empty()));
-  return delivery.kind != Kind::kEvents || message_.events_size() != 0;
+  const auto delivery = watch_->next(kMessageBytes);
+  // What taken() has looked at counts with the next one.
+  work -= std::min(work, work_of(delivery) + kLookWork * watch_->take_looked_at());
+  if (delivery.kind == Kind::kCompacted || delivery.kind == Kind::kOverrun) return end(delivery), false;
+  if (delivery.kind == Kind::kNothing) return await_progress(), false;
+  if (delivery.kind == Kind::kLooking) return true;
+  v1::WatchResponse message;
+  const bool has_filled = fill(delivery, message);
+  work -= std::min(work, kRuleWork * std::exchange(rules_looked_at_, 0));
+  if (has_filled && !send(message)) return false;
+  watch_->taken();
+  return true;
 }
 
-void StoreWatch::end_compacted(store::Revision compact_revision) {
-  message_.Clear();
-  message_.set_compact_revision(compact_revision);
-  if (call().send(message_) != wire::SendOutcome::kSent) return;  // on_writable() tries again
-  call().finish({Code::kOutOfRange, "the changes up to revision " + std::to_string(compact_revision) +
-                                        ", which this watch needs, are compacted; start again with a snapshot"});
+// False: there is nothing in it for the caller, because policy hides all of it.
+bool StoreWatch::fill(const store::Delivery& delivery, v1::WatchResponse& message) {
+  using Kind = store::Delivery::Kind;
+  for (const auto& item : delivery.items)
+    if (is_seen(*item)) fill_item(names_, *item, true, *message.add_snapshot());
+  for (const auto& event : delivery.events)
+    if (is_seen(*event.now)) fill_event(names_, event, previous_, *message.add_events());
+  message.set_revision(delivery.revision);
+  message.set_coalesced(delivery.kind == Kind::kCoalesced);
+  message.set_snapshot_complete(delivery.last);
+  const bool ends_a_set = delivery.last || (delivery.kind == Kind::kCoalesced && delivery.revision != 0);
+  return ends_a_set || message.events_size() != 0 || message.snapshot_size() != 0;
 }
 
 // False: the caller takes no more now, or the call is over and this object dies soon.
-bool StoreWatch::send() {
-  if (call().send(message_) != wire::SendOutcome::kSent) return false;
-  if (progress_interval_ != Duration::zero()) progress_.set(reactor_.now() + progress_interval_);
-  return true;
+bool StoreWatch::send(const v1::WatchResponse& message) {
+  blocked_ = call().send(message) != wire::SendOutcome::kSent;
+  progress_.cancel();
+  return !blocked_;
+}
+
+// ---------------------------------------------------------------- the end
+
+void StoreWatch::end(const store::Delivery& delivery) {
+  if (delivery.kind == store::Delivery::Kind::kCompacted) return end_compacted(delivery.compact_revision);
+  call().finish(
+      over_limit(caller_, "memory_bytes", caller_.vm->quota.limits().memory_bytes,
+                 "too much has changed before the snapshot was read; read it faster, or list the keys page by "
+                 "page and watch from the next revision"));
+}
+
+void StoreWatch::end_compacted(store::Revision compact_revision) {
+  v1::WatchResponse message;
+  message.set_compact_revision(compact_revision);
+  if (!send(message)) return;  // on_writable() tries again
+  call().finish({Code::kOutOfRange, "the changes up to revision " + std::to_string(compact_revision) +
+                                        ", which this watch needs, are compacted; start again with a snapshot"});
 }
 
 // The caller can continue at the next daemon, from its last revision.
@@ -89,15 +141,20 @@ void StoreWatch::on_drain() {
   call().finish({Code::kUnavailable, "hostcalld is stopping; watch again from the next revision"});
 }
 
-void StoreWatch::on_progress_due() {
-  progress_.set(reactor_.now() + progress_interval_);
-  const auto delivery = watch_->next(kMessageBytes);
-  if (delivery.kind != store::Delivery::Kind::kNothing) return;  // waits until the caller takes it
-  message_.Clear();
-  message_.set_revision(delivery.revision);
-  send();
+// ---------------------------------------------------------------- progress
+
+// Only a watch that has sent everything shows that it is alive.
+void StoreWatch::await_progress() {
+  if (progress_interval_ != Duration::zero() && progress_.deadline() == kNever)
+    progress_.set(environment_.reactor.now() + progress_interval_);
 }
 
-bool StoreWatch::is_seen(const store::Record& record) const { return may_(names_.shown(record.key())); }
+void StoreWatch::on_progress_due() {
+  const auto delivery = watch_->next(kMessageBytes);
+  if (delivery.kind != store::Delivery::Kind::kNothing) return;  // its turn comes
+  v1::WatchResponse message;
+  message.set_revision(delivery.revision);
+  if (send(message)) await_progress();
+}
 
 }  // namespace hostcall::daemon

@@ -1,4 +1,5 @@
-// StoreWatch: a Watch call. Sends what its watch of the store has, as fast as the caller takes it.
+// StoreWatch: a Watch call. Sends what its watch of the store has, as fast as the caller takes it and in turns with the
+// other watches. While the caller takes nothing, it does nothing.
 #pragma once
 
 #include <functional>
@@ -8,47 +9,66 @@
 #include "daemon/calls/call.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/services/store_messages.h"
+#include "daemon/services/store_turns.h"
 
 namespace hostcall::daemon {
 
-class StoreWatch final : public CallHandler, private store::Watcher {
+class StoreWatch final : public CallHandler, private store::Watcher, private WatchTurn {
  public:
-  // What the VM is charged: one watch, and the memory that its snapshot holds.
-  struct Charges {
-    Charge place, snapshot;
+  // What a watch takes of memory, beside what its snapshot keeps.
+  static constexpr std::size_t kOwnBytes = 1024;
+  // All must outlive the watch.
+  struct Environment {
+    store::Engine& engine;
+    Reactor& reactor;
+    WatchTurns& turns;
   };
-  // `may`: whether policy lets the caller see a key, by the caller's name for it. `request` is already checked;
-  // `prefix` is its prefix by the store's name.
-  StoreWatch(store::Engine& engine, Reactor& reactor, const StoreNames& names, const v1::WatchRequest& request,
-             std::string prefix, Charges charges, std::function<bool(std::string_view key)> may);
+  // What the VM is charged: one watch, and its memory, of which there are kOwnBytes.
+  struct Charges {
+    Charge place, memory;
+  };
+  // Whether policy lets the caller see a key, by the caller's name for it. Adds to `looked_at` the number of rules that
+  // it took.
+  using May = std::function<bool(std::string_view key, std::size_t& looked_at)>;
+  // `request` is already checked;
+  // `prefix` is its prefix by the store's name. The caller must outlive the watch.
+  StoreWatch(const Environment& environment, const Caller& caller, const v1::WatchRequest& request, std::string prefix,
+             Charges charges, May may);
+  ~StoreWatch() override { environment_.turns.remove(*this); }
 
-  void on_writable() override { pump(); }
+  void on_writable() override;
   void on_drain() override;
 
  private:
   void start() override;
-  void on_ready() override { pump(); }
+  void on_ready() override { environment_.turns.add(*this); }
+  bool keep(std::size_t bytes) override;
+  bool take_turn(std::size_t& work) override;
   void on_progress_due();
 
-  void pump();
-  bool fill(const store::Delivery& delivery);
+  bool greet();
+  bool send_next(std::size_t& work);
+  bool fill(const store::Delivery& delivery, v1::WatchResponse& message);
+  void end(const store::Delivery& delivery);
   void end_compacted(store::Revision compact_revision);
-  bool send();
-  bool is_seen(const store::Record& record) const;
+  bool send(const v1::WatchResponse& message);
+  void await_progress();
+  bool is_seen(const store::Record& record) { return may_(names_.shown(record.key()), rules_looked_at_); }
 
-  store::Engine& engine_;
+  const Environment environment_;
+  const Caller& caller_;
   const StoreNames names_;
   const store::WatchOptions options_;
   const store::Revision began_at_;  // the caller has seen all changes up to it, or did not ask for them
   const Duration progress_interval_;
   const bool previous_;
   Charges charges_;
-  const std::function<bool(std::string_view)> may_;
+  const May may_;
+  std::size_t rules_looked_at_ = 0;
   Timer progress_;
-  Reactor& reactor_;
   std::unique_ptr<store::Watch> watch_;
-  v1::WatchResponse message_;
   bool greeted_ = false;
+  bool blocked_ = false;  // until on_writable()
 };
 
 }  // namespace hostcall::daemon

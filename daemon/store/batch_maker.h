@@ -16,10 +16,14 @@ namespace hostcall::daemon::store {
 
 class BatchMaker {
  public:
-  // Limits of one commit, so that it does not delay the others for long. The last item added may exceed them.
+  // Limits of one commit, so that it does not delay the others for long, in its turns and on the disk. The last item
+  // added may exceed them.
   static constexpr std::size_t kMaxTransactions = 512;
-  static constexpr std::size_t kMaxEvents = 4096;
+  static constexpr std::size_t kMaxEvents = 1024;
+  // Keys and values that it writes or replaces.
   static constexpr std::size_t kMaxBytes = 4 * 1024 * 1024;
+  // Steps of one sweep.
+  static constexpr std::size_t kMaxSweepSteps = 4;
 
   // The model must not change while a maker uses it. Read-only: changes are refused.
   BatchMaker(const Model& model, bool read_only)
@@ -28,24 +32,29 @@ class BatchMaker {
   // The outcome takes effect when the batch is committed, or at once if there is nothing to commit.
   [[nodiscard]] Outcome add(const Transaction& transaction);
   // Adds as many steps as fit. False: there are more to come.
-  [[nodiscard]] bool add(const Sweep& sweep);
+  [[nodiscard]] bool add(Sweep& sweep);
 
   bool full() const {
     return added_ >= kMaxTransactions || draft_.events().size() >= kMaxEvents || bytes_ >= kMaxBytes;
   }
   // Whether there is anything to commit.
-  bool has_changes() const { return !draft_.events().empty() || !answers_.empty() || !forgotten_owners_.empty(); }
+  bool has_changes() const {
+    return !draft_.events().empty() || !answers_.empty() || !forgotten_answers_.empty() || !purged_.empty();
+  }
   Batch take() const;
 
  private:
   Outcome evaluate_new(const Transaction& transaction);
-  KeptAnswerRef find_answer(const Idempotency& idempotency) const;
+  KeptAnswerRef find_answer(const std::string& owner, const std::string& key) const;
+  void forget_answers(Sweep& purge);
+  void end_purge(const std::string& vm);
   void count_bytes(std::size_t first_event);
   const Model& model_;
   Draft draft_;
   std::vector<KeptAnswerRef> answers_;
   std::map<std::pair<std::string, std::string>, KeptAnswerRef> answers_by_key_;
-  std::vector<std::string> forgotten_owners_;
+  std::map<std::string, std::int64_t> forgotten_answers_;
+  std::vector<std::string> purged_;
   std::int64_t next_number_;
   std::size_t added_ = 0;
   std::size_t bytes_ = 0;

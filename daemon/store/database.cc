@@ -1,5 +1,6 @@
 #include "daemon/store/database.h"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "daemon/store/key.h"
@@ -15,6 +16,9 @@ constexpr auto kLogBytes = "PRAGMA journal_size_limit=16777216";
 // MiB of log is a fair price for a checkpoint in only one of about 400 commits: with SQLite's default of 1,000 pages,
 // it set the p99 of all writes.
 constexpr auto kCheckpointPages = "PRAGMA wal_autocheckpoint=4000";
+// The default of Debian's SQLite, ON, writes every freed page as zeros, which doubles what a purge writes. FAST does so
+// only for pages that are written anyway.
+constexpr auto kSecureDelete = "PRAGMA secure_delete=FAST";
 // In KiB.
 constexpr auto kCacheSize = "PRAGMA cache_size=-16384";
 
@@ -22,10 +26,12 @@ constexpr auto kSelectKeys =
     "SELECT key, value, owner, holder, lifetime, create_revision, mod_revision, version FROM kv ORDER BY key";
 constexpr auto kSelectHistory =
     "SELECT id, key, value, owner, holder, lifetime, create_revision, version, deleted FROM history ORDER BY id";
+constexpr auto kSelectCompactions = "SELECT space, revision, has_share FROM compaction";
 constexpr auto kSelectAnswers = "SELECT number, owner, key, fingerprint, answer FROM idempotency ORDER BY number";
 
-constexpr int kNumberBits = 8;
-static_assert(kMaxSteps <= 1 << kNumberBits);
+static_assert(kMaxSteps <= 1 << History::kNumberBits);
+
+std::int64_t id_of(History::Position position) { return static_cast<std::int64_t>(position); }
 
 Lifetime lifetime_of(std::int64_t number, const std::string& path) {
   if (number < 0 || number > static_cast<std::int64_t>(Lifetime::kSession))
@@ -35,21 +41,32 @@ Lifetime lifetime_of(std::int64_t number, const std::string& path) {
 
 std::int64_t number_of(Lifetime lifetime) { return static_cast<std::int64_t>(lifetime); }
 
+// Before COMMIT, memory that is missing leaves nothing behind but the transaction to roll back. COMMIT may fail for it
+// when its last page is in the log and synced already, so then nobody knows.
+WriteResult::Kind kind_of(const SqliteError& error, bool committing) {
+  if (error.is_full()) return WriteResult::Kind::kFull;
+  return error.is_no_memory() && !committing ? WriteResult::Kind::kNoMemory : WriteResult::Kind::kFailed;
+}
+
 }  // namespace
 
 struct Database::Statements {
   explicit Statements(SqliteHandle& connection)
       : begin(connection, "BEGIN IMMEDIATE"),
         commit(connection, "COMMIT"),
+        roll_back(connection, "ROLLBACK"),
         put(connection, "INSERT OR REPLACE INTO kv VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"),
         remove(connection, "DELETE FROM kv WHERE key = ?1"),
         add_event(connection, "INSERT INTO history VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"),
-        compact(connection, "DELETE FROM history WHERE id < ?1"),
+        drop_event(connection, "DELETE FROM history WHERE id = ?1"),
+        set_compaction(connection, "INSERT OR REPLACE INTO compaction VALUES (?1, ?2, ?3)"),
+        forget_compaction(connection, "DELETE FROM compaction WHERE space = ?1"),
         add_answer(connection, "INSERT INTO idempotency VALUES (?1, ?2, ?3, ?4, ?5)"),
         remove_answer(connection, "DELETE FROM idempotency WHERE number = ?1"),
-        forget_owner(connection, "DELETE FROM idempotency WHERE owner = ?1"),
+        forget_answers(connection, "DELETE FROM idempotency WHERE owner = ?1 AND number <= ?2"),
         finish(connection, "UPDATE meta SET revision = ?1, compact_revision = ?2, keys = ?3") {}
-  Statement begin, commit, put, remove, add_event, compact, add_answer, remove_answer, forget_owner, finish;
+  Statement begin, commit, roll_back, put, remove, add_event, drop_event, set_compaction, forget_compaction, add_answer,
+      remove_answer, forget_answers, finish;
 };
 
 Database::Database(const std::string& path, const std::string& synchronous) : path_(path), synchronous_(synchronous) {
@@ -80,8 +97,12 @@ void Database::open() {
   connection_->run(kLogBytes);
   connection_->run(kCheckpointPages);
   connection_->run(kCacheSize);
+  connection_->run(kSecureDelete);
   connection_->run("PRAGMA temp_store=MEMORY");
-  if (const auto found = connection_->text("PRAGMA quick_check(1)"); found != "ok") throw DamageError(path_, found);
+  if (auto found = connection_->text("PRAGMA quick_check(1)"); found != "ok") {
+    std::ranges::replace(found, '\n', ' ');
+    throw DamageError(path_, found);
+  }
   migrate(*connection_, schema_steps());
   empty_log();
   statements_ = std::make_unique<Statements>(*connection_);
@@ -102,16 +123,17 @@ void Database::load(Model& model) {
     Statement meta(*connection_, "SELECT revision, compact_revision, keys FROM meta");
     if (!meta.step()) throw DamageError(path_, "its table meta is empty");
     const auto revision = meta.integer(0);
-    const auto compact_revision = meta.integer(1);
+    const auto floor = meta.integer(1);
     load_keys(model, revision);
     const auto keys = static_cast<std::int64_t>(model.index().size());
     if (keys != meta.integer(2))
       throw DamageError(path_,
                         "it has " + std::to_string(keys) + " keys, but should have " + std::to_string(meta.integer(2)));
-    load_history(model);
+    load_history(model, floor);
     load_answers(model);
-    model.finish_restore(revision, compact_revision);
+    model.finish_restore(revision);
   } catch (const SqliteError& error) {
+    if (error.is_no_memory()) throw std::runtime_error("can't load the store " + path_ + ": " + error.what());
     throw DamageError(path_, error.what());
   }
 }
@@ -133,11 +155,17 @@ void Database::load_keys(Model& model, Revision revision) {
   }
 }
 
-void Database::load_history(Model& model) {
+void Database::load_history(Model& model, Revision floor) {
+  auto& history = model.history_to_restore();
+  history.set_floor(floor);
+  Statement compaction(*connection_, kSelectCompactions);
+  while (compaction.step())
+    history.restore_compaction(compaction.bytes(0), {compaction.integer(1), compaction.integer(2) != 0});
   Statement row(*connection_, kSelectHistory);
   std::unordered_map<std::string_view, Ref> latest;  // by key; the views point into the records
   while (row.step()) {
-    const Revision revision = row.integer(0) >> kNumberBits;
+    const auto position = static_cast<History::Position>(row.integer(0));
+    const auto revision = History::revision_of(position);
     auto now = model.find(row.bytes(1));
     if (now == nullptr || now->mod_revision() != revision)
       now = make_record({.key = row.bytes(1),
@@ -155,7 +183,7 @@ void Database::load_history(Model& model) {
       latest.erase(at);
     }
     latest.emplace(now->key(), now);
-    model.restore_event({now, previous});
+    history.restore({now, previous}, position);
   }
 }
 
@@ -168,12 +196,13 @@ void Database::load_answers(Model& model) {
 }
 
 WriteResult Database::write(const Batch& batch) {
-  const auto result = try_to_write(batch);
+  auto result = try_to_write(batch);
   if (result.kind != WriteResult::Kind::kFull) return result;
   // The disk may lack room only for the log to grow. After a checkpoint, the log starts over.
   try {
     empty_log();
   } catch (const SqliteError& error) {
+    if (error.is_no_memory()) return result;
     failed_ = true;
     return {WriteResult::Kind::kFailed, error.what()};
   }
@@ -181,22 +210,29 @@ WriteResult Database::write(const Batch& batch) {
 }
 
 WriteResult Database::try_to_write(const Batch& batch) {
+  bool committing = false;
   try {
     statements_->begin.run();
     write_events(batch);
     write_answers(batch);
-    statements_->compact.bind((batch.compact_revision + 1) << kNumberBits).run();
-    statements_->finish.bind(batch.revision, batch.compact_revision, static_cast<std::int64_t>(batch.keys)).run();
+    write_compaction(batch.history);
+    statements_->finish.bind(batch.revision, batch.floor, static_cast<std::int64_t>(batch.keys)).run();
+    committing = true;
     statements_->commit.run();
     return {};
   } catch (const SqliteError& error) {
-    try {
-      if (connection_->in_transaction()) connection_->run("ROLLBACK");
-    } catch (const SqliteError&) {
-      failed_ = true;
-    }
-    failed_ = failed_ || !error.is_full();
-    return {failed_ ? WriteResult::Kind::kFailed : WriteResult::Kind::kFull, error.what()};
+    const auto kind = kind_of(error, committing);
+    if (kind == WriteResult::Kind::kFailed) failed_ = true;
+    roll_back();
+    return {failed_ ? WriteResult::Kind::kFailed : kind, error.what()};
+  }
+}
+
+void Database::roll_back() {
+  try {
+    if (connection_->in_transaction()) statements_->roll_back.run();
+  } catch (const SqliteError&) {
+    failed_ = true;
   }
 }
 
@@ -216,15 +252,24 @@ void Database::write_events(const Batch& batch) {
                 revision, record.version())
           .run();
     statements_->add_event
-        .bind(revision << kNumberBits | number, record.key(), record.value(), record.owner(), record.holder(), lifetime,
-              record.create_revision(), record.version(), std::int64_t{record.deleted()})
+        .bind(id_of(History::position_of(revision)) + number, record.key(), record.value(), record.owner(),
+              record.holder(), lifetime, record.create_revision(), record.version(), std::int64_t{record.deleted()})
         .run();
   }
 }
 
+void Database::write_compaction(const History::Unsaved& unsaved) {
+  for (const auto position : unsaved.dropped) statements_->drop_event.bind(id_of(position)).run();
+  for (const auto& [space, compaction] : unsaved.compactions)
+    if (compaction)
+      statements_->set_compaction.bind(space, compaction->revision, std::int64_t{compaction->has_share}).run();
+    else
+      statements_->forget_compaction.bind(space).run();
+}
+
 void Database::write_answers(const Batch& batch) {
   for (const auto number : batch.stale_answers) statements_->remove_answer.bind(number).run();
-  for (const auto& owner : batch.forgotten_owners) statements_->forget_owner.bind(owner).run();
+  for (const auto& [owner, until] : batch.forgotten_answers) statements_->forget_answers.bind(owner, until).run();
   for (const auto& answer : batch.answers)
     statements_->add_answer.bind(answer->number, answer->owner, answer->key, answer->fingerprint, answer->bytes).run();
 }

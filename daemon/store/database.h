@@ -13,8 +13,9 @@ namespace hostcall::daemon::store {
 struct [[nodiscard]] WriteResult {
   enum class Kind {
     kCommitted,
-    kFull,    // nothing was written
-    kFailed,  // the outcome is unknown; the database must not be written again
+    kFull,      // nothing was written
+    kNoMemory,  // the same, because SQLite had no memory
+    kFailed,    // the outcome is unknown; the database must not be written again
   };
   Kind kind = Kind::kCommitted;
   std::string what;  // why it was not committed
@@ -37,10 +38,12 @@ class Database {
   void open();
   void empty_log();
   void load_keys(Model& model, Revision revision);
-  void load_history(Model& model);
+  void load_history(Model& model, Revision floor);
   void load_answers(Model& model);
   WriteResult try_to_write(const Batch& batch);
+  void roll_back();
   void write_events(const Batch& batch);
+  void write_compaction(const History::Unsaved& unsaved);
   void write_answers(const Batch& batch);
 
   const std::string path_;

@@ -23,7 +23,7 @@ struct EngineStats {
   std::uint64_t keys = 0;
   std::uint64_t bytes = 0;  // keys and values
   Revision revision = 0;
-  Revision compact_revision = 0;
+  Revision compact_revision = 0;   // the highest of all namespaces
   std::uint64_t commits = 0;       // since the start
   std::uint64_t transactions = 0;  // since the start; only those that changed something
   std::uint64_t watches = 0;
@@ -37,6 +37,7 @@ class EngineOwner {
  public:
   // Until on_disk_recovered(), writes are refused.
   virtual void on_disk_full(const std::string& what) = 0;
+  virtual void on_no_memory(const std::string& what) = 0;
   virtual void on_disk_recovered() = 0;
   // An alert, raised once: the store is read-only until it is reopened.
   virtual void on_disk_failed(const std::string& what) = 0;
@@ -72,24 +73,25 @@ class Engine {
   virtual void scan(std::string_view prefix, std::string_view after, const Visit& visit) const = 0;
   virtual Revision revision() const = 0;
   virtual Usage usage(const std::string& owner) const = 0;
+  // What the history of a VM's keys and the answers to its idempotency keys take, bytes. They are bounded, but not by
+  // the VM's limits.
+  virtual std::size_t history_bytes(const std::string& vm) const = 0;
   // Evaluates a transaction for which may_write() is false, at once. Ignores idempotency.
   [[nodiscard]] virtual Outcome read(const Transaction& transaction) const = 0;
 
   // Transactions run in the order of submission. The callback is called once, unless the ticket is gone.
   [[nodiscard]] virtual std::unique_ptr<Ticket> submit(Transaction transaction, OnOutcome on_outcome) = 0;
 
-  // The bytes of keys and values in a snapshot of the prefix, to be charged before watch().
-  virtual std::size_t snapshot_bytes(std::string_view prefix) const = 0;
   // Null: from_revision is in the future, above revision() + 1.
   [[nodiscard]] virtual std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher) = 0;
 
   // End lifetimes. The keys are deleted soon, in steps of at most 128 keys, each a change of its own; on a full disk,
   // once there is room again.
   virtual void end_session(const std::string& session_holder) = 0;
-  // Ends all boots of the VM except this one.
+  // Ends all boots of the VM except this one. What the VM writes after these calls is not deleted.
   virtual void end_boots(const std::string& vm, const std::string& current_boot_id) = 0;
-  // Deletes all keys below /vm/NAME/, and forgets the answers to the VM's idempotency keys. `done` (may be empty) gets
-  // kDone, kDiskFailed or kReadOnly.
+  // Deletes all keys below /vm/NAME/, and forgets the answers to the VM's idempotency keys; its changes have no share
+  // of the history any more. `done` (may be empty) gets kDone, kDiskFailed or kReadOnly.
   virtual void purge(const std::string& vm, std::function<void(OutcomeCode)> done) = 0;
 
   // Watch it for reading, and call process() when it is readable.

@@ -1,49 +1,57 @@
 #include "daemon/store/evaluate.h"
 
 #include <compare>
+#include <optional>
 #include <set>
 
 #include "daemon/store/key.h"
-#include "proto/base/escape.h"
-#include "proto/base/result.h"
 
 namespace hostcall::daemon::store {
 namespace {
 
-Done check_put(const Transaction& transaction, const Operation& put) {
-  if (put.lifetime == Lifetime::kBoot && transaction.boot_holder.empty())
-    return Error{0, "key " + in_quotes(put.key) + " can't live until the next boot: the session has no boot id"};
-  if (put.lifetime == Lifetime::kSession && transaction.session_holder.empty())
-    return Error{0, "key " + in_quotes(put.key) + " can't live until the session ends: there is no session"};
-  return done();
+// Nothing: there is no objection.
+using Objection = std::optional<Outcome>;
+
+Objection invalid(std::string reason, const std::string& key = {}) {
+  return refused(OutcomeCode::kInvalid, std::move(reason), key);
 }
 
-Done check_operations(const Transaction& transaction, const std::vector<Operation>& operations) {
+Objection check_put(const Transaction& transaction, const Operation& put) {
+  if (put.lifetime == Lifetime::kBoot && transaction.boot_holder.empty())
+    return invalid("can't live until the next boot: the session has no boot id", put.key);
+  if (put.lifetime == Lifetime::kSession && transaction.session_holder.empty())
+    return invalid("can't live until the session ends: there is no session", put.key);
+  return std::nullopt;
+}
+
+Objection check_operations(const Transaction& transaction, const std::vector<Operation>& operations) {
   std::set<std::string_view> written;
   for (const auto& operation : operations) {
-    if (namespace_of(operation.key).empty()) return Error{0, "key " + in_quotes(operation.key) + " is in no namespace"};
+    if (namespace_of(operation.key).empty()) return invalid("is in no namespace", operation.key);
     if (operation.kind == Operation::Kind::kGet) continue;
-    if (!written.insert(operation.key).second) return Error{0, "key " + in_quotes(operation.key) + " is written twice"};
-    if (operation.kind == Operation::Kind::kPut) HOSTCALL_TRY(check_put(transaction, operation));
+    if (!written.insert(operation.key).second) return invalid("is written twice", operation.key);
+    if (operation.kind != Operation::Kind::kPut) continue;
+    if (auto objection = check_put(transaction, operation)) return objection;
   }
-  return done();
+  return std::nullopt;
 }
 
-Done check_idempotency(const Idempotency& idempotency) {
+Objection check_idempotency(const Idempotency& idempotency) {
   const auto too_long = [](const std::string& text) { return text.size() > kMaxIdempotencyKey; };
   if (idempotency.key.empty() || too_long(idempotency.key) || too_long(idempotency.fingerprint))
-    return Error{0, "an idempotency key has 1 to " + std::to_string(kMaxIdempotencyKey) + " bytes"};
-  return done();
+    return invalid("an idempotency key has 1 to " + std::to_string(kMaxIdempotencyKey) + " bytes");
+  return std::nullopt;
 }
 
 // Checks everything that needs no state: sizes, keys, lifetimes.
-Done check(const Transaction& transaction) {
+Objection check(const Transaction& transaction) {
   const auto steps = transaction.compare.size() + transaction.then.size() + transaction.otherwise.size();
   if (steps > kMaxSteps)
-    return Error{0, std::to_string(steps) + " comparisons and operations, but at most " + std::to_string(kMaxSteps) +
-                        " are allowed"};
-  if (transaction.idempotency) HOSTCALL_TRY(check_idempotency(*transaction.idempotency));
-  HOSTCALL_TRY(check_operations(transaction, transaction.then));
+    return invalid(std::to_string(steps) + " comparisons and operations, but at most " + std::to_string(kMaxSteps) +
+                   " are allowed");
+  if (transaction.idempotency)
+    if (auto objection = check_idempotency(*transaction.idempotency)) return objection;
+  if (auto objection = check_operations(transaction, transaction.then)) return objection;
   return check_operations(transaction, transaction.otherwise);
 }
 
@@ -94,9 +102,12 @@ Ref new_record(const Transaction& transaction, const Operation& put, const Ref& 
                       .lifetime = put.lifetime});
 }
 
+// Of a draft that one transaction has made so far.
+Revision revision_after(const Draft& draft) { return draft.revision() + (draft.events().empty() ? 0 : 1); }
+
 void perform(const Transaction& transaction, const Operation& operation, Draft& draft, Outcome& outcome) {
   auto found = draft.find(operation.key);
-  outcome.results.push_back({operation.kind, found});
+  auto& result = outcome.results.emplace_back(OperationResult{operation.kind, found});
   const auto revision = draft.revision() + 1;
   if (operation.kind == Operation::Kind::kPut) {
     auto now = new_record(transaction, operation, found, revision);
@@ -104,6 +115,7 @@ void perform(const Transaction& transaction, const Operation& operation, Draft& 
   } else if (operation.kind == Operation::Kind::kDelete && found != nullptr) {
     draft.change(make_tombstone(operation.key, revision), std::move(found));
   }
+  result.revision = revision_after(draft);
 }
 
 std::size_t changed_bytes(const Draft& draft) {
@@ -115,7 +127,7 @@ std::size_t changed_bytes(const Draft& draft) {
 
 // A writer that is already over its limits, because they were lowered, may still make changes that do not add to its
 // usage.
-std::optional<Outcome> over_limits(const Transaction& transaction, const Usage& before, const Usage& after) {
+Objection over_limits(const Transaction& transaction, const Usage& before, const Usage& after) {
   if (!transaction.limits) return std::nullopt;
   const auto& limits = *transaction.limits;
   if (after.keys > limits.keys && after.keys > before.keys)
@@ -157,8 +169,7 @@ Ref make_tombstone(std::string_view key, Revision revision) {
 }
 
 Outcome evaluate(const Transaction& transaction, Draft& draft) {
-  if (auto checked = check(transaction); !checked.ok())
-    return refused(OutcomeCode::kInvalid, std::move(checked).error().what);
+  if (auto objection = check(transaction)) return *std::move(objection);
   Outcome outcome;
   outcome.succeeded = all_hold(transaction.compare, draft);
   const auto before = draft.usage(transaction.writer);
@@ -169,7 +180,7 @@ Outcome evaluate(const Transaction& transaction, Draft& draft) {
                                               " bytes of values written and replaced, but at most " +
                                               std::to_string(kMaxChangedBytes) + " are allowed");
   if (auto refusal = over_limits(transaction, before, draft.usage(transaction.writer))) return *refusal;
-  outcome.revision = draft.revision() + (draft.events().empty() ? 0 : 1);
+  outcome.revision = revision_after(draft);
   return outcome;
 }
 

@@ -18,20 +18,42 @@ void KeptAnswers::add(const KeptAnswerRef& answer) {
   owned.by_key[answer->key] = answer;
   owned.bytes += answer->bytes.size();
   while (owned.by_number.size() > kMaxAnswers || owned.bytes > kMaxAnswerBytes) {
-    const auto oldest = owned.by_number.begin()->second;
-    stale_.push_back(oldest->number);
-    owned.bytes -= oldest->bytes.size();
-    owned.by_key.erase(oldest->key);
-    owned.by_number.erase(oldest->number);
+    stale_.push_back(owned.by_number.begin()->first);
+    forget_oldest(owned);
   }
 }
 
-void KeptAnswers::forget_owner(const std::string& owner) { owners_.erase(owner); }
+void KeptAnswers::forget_oldest(Owned& owned) {
+  const auto oldest = owned.by_number.begin()->second;
+  owned.bytes -= oldest->bytes.size();
+  owned.by_key.erase(oldest->key);
+  owned.by_number.erase(oldest->number);
+}
+
+void KeptAnswers::forget(const std::string& owner, std::int64_t until) {
+  while (has_any(owner, until)) {
+    auto& owned = owners_.at(owner);
+    forget_oldest(owned);
+    if (owned.by_number.empty()) owners_.erase(owner);
+  }
+}
+
+bool KeptAnswers::has_any(const std::string& owner, std::int64_t until) const {
+  const auto owned = owners_.find(owner);
+  return owned != owners_.end() && owned->second.by_number.begin()->first <= until;
+}
 
 std::size_t KeptAnswers::size() const {
   std::size_t size = 0;
   for (const auto& [owner, owned] : owners_) size += owned.by_number.size();
   return size;
+}
+
+std::size_t KeptAnswers::bytes_of(const std::string& owner) const {
+  // Keys, fingerprints and places in the maps.
+  constexpr std::size_t kPerAnswer = 512;
+  const auto owned = owners_.find(owner);
+  return owned == owners_.end() ? 0 : owned->second.bytes + kPerAnswer * owned->second.by_number.size();
 }
 
 }  // namespace hostcall::daemon::store

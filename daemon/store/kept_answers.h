@@ -27,11 +27,14 @@ class KeptAnswers {
   KeptAnswerRef find(const std::string& owner, const std::string& key) const;
   // Numbers must rise. Forgets the owner's oldest answers while it is over its limits.
   void add(const KeptAnswerRef& answer);
-  void forget_owner(const std::string& owner);
+  // Forgets the owner's answers up to this number.
+  void forget(const std::string& owner, std::int64_t until);
 
-  bool knows(const std::string& owner) const { return owners_.contains(owner); }
+  // Whether there is one to forget.
+  bool has_any(const std::string& owner, std::int64_t until) const;
   std::int64_t next_number() const { return next_number_; }
   std::size_t size() const;
+  std::size_t bytes_of(const std::string& owner) const;
   // Numbers of the answers that add() has forgotten, but that are still on disk.
   const std::vector<std::int64_t>& stale() const { return stale_; }
   void clear_stale() { stale_.clear(); }
@@ -42,6 +45,8 @@ class KeptAnswers {
     std::unordered_map<std::string, KeptAnswerRef> by_key;
     std::size_t bytes = 0;
   };
+  static void forget_oldest(Owned& owned);
+
   std::map<std::string, Owned> owners_;
   std::vector<std::int64_t> stale_;
   std::int64_t next_number_ = 1;

@@ -2,25 +2,38 @@
 
 #include <poll.h>
 
+#include <algorithm>
 #include <cassert>
+#include <functional>
+#include <map>
+#include <set>
+#include <string_view>
 #include <utility>
 
-#include "daemon/store/batch_maker.h"
 #include "daemon/store/evaluate.h"
 
 namespace hostcall::daemon::store {
 namespace {
 
-// How long a sweep waits for room on the disk before it tries again.
+// How long a sweep waits for room on the disk, or for memory, before it tries again.
 constexpr seconds kRetry{1};
 
-OutcomeCode verdict_of(WriteResult::Kind kind) {
-  return kind == WriteResult::Kind::kFull ? OutcomeCode::kDiskFull : OutcomeCode::kDiskFailed;
+// The outcome of all that was in a batch that was not committed.
+Outcome outcome_of(WriteResult::Kind kind) {
+  switch (kind) {
+    case WriteResult::Kind::kFull:
+      return refused(OutcomeCode::kDiskFull, "the host's disk is full; nothing was written");
+    case WriteResult::Kind::kNoMemory:
+      return refused(OutcomeCode::kNoMemory, "the host's store has no memory for it; nothing was written");
+    case WriteResult::Kind::kCommitted:
+    case WriteResult::Kind::kFailed: break;
+  }
+  return refused(OutcomeCode::kDiskFailed, "the host's disk has failed; whether this was written is not known");
 }
 
-std::string reason_of(WriteResult::Kind kind) {
-  return kind == WriteResult::Kind::kFull ? "the host's disk is full; nothing was written"
-                                          : "the host's disk has failed; whether this was written is not known";
+// Whether the transaction would have done nothing even if its batch had been committed, whatever else was in it.
+bool is_refused_for_itself(const Outcome& outcome) {
+  return outcome.code == OutcomeCode::kInvalid || outcome.code == OutcomeCode::kNoRoom;
 }
 
 }  // namespace
@@ -81,15 +94,6 @@ Outcome LocalEngine::read(const Transaction& transaction) const {
   return evaluate(transaction, draft);
 }
 
-std::size_t LocalEngine::snapshot_bytes(std::string_view prefix) const {
-  std::size_t bytes = 0;
-  model_.scan(prefix, {}, [&](const Ref& record) {
-    bytes += record->bytes();
-    return true;
-  });
-  return bytes;
-}
-
 std::unique_ptr<Watch> LocalEngine::watch(const WatchOptions& options, Watcher& watcher) {
   return hub_.watch(options, watcher);
 }
@@ -105,10 +109,12 @@ std::unique_ptr<Ticket> LocalEngine::submit(Transaction transaction, OnOutcome o
 // Skips the sweep if the session holds nothing: most sessions don't, and scripts open one for each call. But a pending
 // write may still create a key.
 void LocalEngine::end_session(const std::string& session_holder) {
-  const auto at = model_.holders().lower_bound(HolderOrder::Point{Lifetime::kSession, session_holder});
-  const bool holds = at != model_.holders().end() && (*at)->holder() == session_holder;
-  if (!holds && !in_flight_ && queue_.empty()) return;
+  if (!holds_keys(session_holder) && !in_flight_ && queue_.empty()) return;
   enqueue_sweep({.kind = Sweep::Kind::kSession, .text = session_holder});
+}
+
+bool LocalEngine::holds_keys(const std::string& session_holder) const {
+  return model_.holders().contains(HolderOrder::Point{Lifetime::kSession, session_holder});
 }
 
 void LocalEngine::end_boots(const std::string& vm, const std::string& current_boot_id) {
@@ -151,10 +157,27 @@ void LocalEngine::process() {
     for (auto& one : begin_batch()) settled.push_back(std::move(one));
   hub_.notify();
   answer(settled);
+  for (const auto& done : writer_.take_finished()) done();
 }
 
 std::vector<LocalEngine::Settled> LocalEngine::begin_batch() {
   BatchMaker maker(model_, read_only_);
+  std::vector<Settled> settled;
+  auto batch = evaluate_queue(maker, settled);
+  if (maker.has_changes()) {
+    batch.batch = std::make_shared<const Batch>(maker.take());
+    writer_.write(batch.batch);
+    in_flight_ = std::move(batch);
+    return settled;
+  }
+  for (auto& one : batch.settled) settled.push_back(std::move(one));
+  go_on(batch.unfinished);
+  if (!queue_.empty()) wake();
+  return settled;
+}
+
+// `settled` gets what needs no commit.
+LocalEngine::InFlight LocalEngine::evaluate_queue(BatchMaker& maker, std::vector<Settled>& settled) {
   InFlight batch;
   while (!queue_.empty() && !maker.full()) {
     auto waiting = std::move(queue_.front());
@@ -162,7 +185,7 @@ std::vector<LocalEngine::Settled> LocalEngine::begin_batch() {
     if (waiting->dropped) continue;
     waiting->evaluated = true;
     if (waiting->sweep && read_only_) {
-      batch.settled.push_back({std::move(waiting), {.code = OutcomeCode::kReadOnly}});
+      settled.push_back({std::move(waiting), {.code = OutcomeCode::kReadOnly}});
     } else if (waiting->sweep) {
       if (maker.add(*waiting->sweep))
         batch.settled.push_back({std::move(waiting), {}});
@@ -171,17 +194,19 @@ std::vector<LocalEngine::Settled> LocalEngine::begin_batch() {
     } else {
       auto outcome = maker.add(waiting->transaction);
       waiting->transaction = {};
-      batch.settled.push_back({std::move(waiting), std::move(outcome)});
+      auto& list = outcome.is_on_disk ? settled : batch.settled;
+      list.push_back({std::move(waiting), std::move(outcome)});
     }
   }
-  if (!maker.has_changes()) {
-    if (!queue_.empty()) wake();
-    return std::move(batch.settled);
+  return batch;
+}
+
+// Lets others have their turn first.
+void LocalEngine::go_on(const std::vector<std::shared_ptr<Waiting>>& unfinished) {
+  for (const auto& waiting : unfinished) {
+    sweep_on(*waiting->sweep);
+    queue_.push_back(waiting);
   }
-  batch.batch = std::make_shared<const Batch>(maker.take());
-  writer_.write(batch.batch);
-  in_flight_ = std::move(batch);
-  return {};
 }
 
 std::vector<LocalEngine::Settled> LocalEngine::finish_batch(const WriteResult& result) {
@@ -202,29 +227,36 @@ void LocalEngine::apply(const InFlight& committed) {
   model_.trim_history();
   ++commits_;
   transactions_ += static_cast<std::uint64_t>(model_.revision() - before);
-  for (const auto& sweep : committed.unfinished) queue_.push_back(sweep);
+  go_on(committed.unfinished);
 }
 
 std::vector<LocalEngine::Settled> LocalEngine::fail_batch(InFlight failed, WriteResult::Kind kind) {
   std::vector<Settled> settled;
-  const auto settle = [&](std::shared_ptr<Waiting> waiting) {
-    if (waiting->sweep && kind == WriteResult::Kind::kFull)
-      defer(std::move(waiting));
+  std::vector<std::shared_ptr<Waiting>> sweeps;
+  const auto settle = [&](std::shared_ptr<Waiting> waiting, Outcome outcome) {
+    if (waiting->sweep && kind != WriteResult::Kind::kFailed)
+      sweeps.push_back(std::move(waiting));
+    else if (is_refused_for_itself(outcome))
+      settled.push_back({std::move(waiting), std::move(outcome)});
     else
-      settled.push_back({std::move(waiting), {.code = verdict_of(kind), .reason = reason_of(kind)}});
+      settled.push_back({std::move(waiting), outcome_of(kind)});
   };
-  for (auto& one : failed.settled) settle(std::move(one.waiting));
-  for (auto& sweep : failed.unfinished) settle(std::move(sweep));
+  for (auto& one : failed.settled) settle(std::move(one.waiting), std::move(one.outcome));
+  for (auto& sweep : failed.unfinished) settle(std::move(sweep), {});
+  if (!sweeps.empty()) defer(sweeps);
   return settled;
 }
 
 void LocalEngine::note_disk(const WriteResult& result) {
   switch (result.kind) {
     case WriteResult::Kind::kCommitted:
-      if (std::exchange(disk_full_, false)) owner_.on_disk_recovered();
+      if (std::exchange(refuses_, false)) owner_.on_disk_recovered();
       return;
     case WriteResult::Kind::kFull:
-      if (!std::exchange(disk_full_, true)) owner_.on_disk_full(result.what);
+      if (!std::exchange(refuses_, true)) owner_.on_disk_full(result.what);
+      return;
+    case WriteResult::Kind::kNoMemory:
+      if (!std::exchange(refuses_, true)) owner_.on_no_memory(result.what);
       return;
     case WriteResult::Kind::kFailed:
       read_only_ = true;
@@ -233,10 +265,31 @@ void LocalEngine::note_disk(const WriteResult& result) {
   }
 }
 
-void LocalEngine::defer(std::shared_ptr<Waiting> sweep) {
-  deferred_.push_back(std::move(sweep));
+// Meanwhile, guests may go on to boot and to open sessions: what waits must not pile up.
+void LocalEngine::defer(const std::vector<std::shared_ptr<Waiting>>& sweeps) {
+  for (const auto& waiting : sweeps) {
+    auto& sweep = *waiting->sweep;
+    // The writes that it was to undo have failed.
+    if (sweep.kind == Sweep::Kind::kSession && !holds_keys(sweep.text)) continue;
+    sweep_again(sweep, model_);
+    deferred_.push_back(waiting);
+  }
+  drop_covered_boots();
   retry_at_ = Clock::now() + kRetry;
   writer_.wake_after(kRetry);
+}
+
+// Of a VM's deferred sweeps for boots, the latest covers all of the same boot, and together with the latest of another
+// boot, which takes the keys that the first one excepts, it covers all the others.
+void LocalEngine::drop_covered_boots() {
+  std::ranges::stable_sort(deferred_, std::greater(), [](const auto& waiting) { return waiting->sweep->until; });
+  std::map<std::string_view, std::set<std::string_view>> kept;  // VMs, and what their sweeps except
+  std::erase_if(deferred_, [&](const auto& waiting) {
+    const auto& sweep = *waiting->sweep;
+    if (sweep.kind != Sweep::Kind::kBoots) return false;
+    auto& excepted = kept[sweep.text];
+    return excepted.size() == 2 || !excepted.insert(sweep.except).second;
+  });
 }
 
 void LocalEngine::retry_deferred() {
@@ -250,11 +303,15 @@ void LocalEngine::answer(const std::vector<Settled>& settled) {
     if (const auto on_outcome = std::exchange(waiting->on_outcome, nullptr)) on_outcome(outcome);
 }
 
+std::size_t LocalEngine::history_bytes(const std::string& vm) const {
+  return model_.history().bytes_of(vm_prefix(vm)) + model_.answers().bytes_of(vm);
+}
+
 EngineStats LocalEngine::stats() const {
   return {.keys = model_.index().size(),
           .bytes = model_.bytes(),
           .revision = model_.revision(),
-          .compact_revision = model_.history().compact_revision(),
+          .compact_revision = model_.history().compact_revision({}),
           .commits = commits_,
           .transactions = transactions_,
           .watches = hub_.size(),

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/store/batch_maker.h"
 #include "daemon/store/engine.h"
 #include "daemon/store/model.h"
 #include "daemon/store/sweep.h"
@@ -41,13 +42,17 @@ class LocalEngine final : public Engine {
   void scan(std::string_view prefix, std::string_view after, const Visit& visit) const override;
   Revision revision() const override { return model_.revision(); }
   Usage usage(const std::string& owner) const override { return model_.usage(owner); }
+  std::size_t history_bytes(const std::string& vm) const override;
   Outcome read(const Transaction& transaction) const override;
   [[nodiscard]] std::unique_ptr<Ticket> submit(Transaction transaction, OnOutcome on_outcome) override;
-  std::size_t snapshot_bytes(std::string_view prefix) const override;
   std::unique_ptr<Watch> watch(const WatchOptions& options, Watcher& watcher) override;
   void end_session(const std::string& session_holder) override;
   void end_boots(const std::string& vm, const std::string& current_boot_id) override;
   void purge(const std::string& vm, std::function<void(OutcomeCode)> done) override;
+  // Runs the work on the writer thread, then `done` from process(). The work must not throw.
+  void run_aside(std::function<void()> work, std::function<void()> done) {
+    writer_.run({std::move(work), std::move(done)});
+  }
   int fd() const override { return writer_.fd(); }
   void process() override;
   EngineStats stats() const override;
@@ -68,14 +73,18 @@ class LocalEngine final : public Engine {
 
   void enqueue(std::shared_ptr<Waiting> waiting);
   void enqueue_sweep(Sweep sweep);
+  void go_on(const std::vector<std::shared_ptr<Waiting>>& unfinished);
   void wake();
   // These return whom to answer.
   std::vector<Settled> begin_batch();
+  InFlight evaluate_queue(BatchMaker& maker, std::vector<Settled>& settled);
   std::vector<Settled> finish_batch(const WriteResult& result);
   std::vector<Settled> fail_batch(InFlight failed, WriteResult::Kind kind);
   void apply(const InFlight& committed);
   void note_disk(const WriteResult& result);
-  void defer(std::shared_ptr<Waiting> sweep);
+  bool holds_keys(const std::string& session_holder) const;
+  void defer(const std::vector<std::shared_ptr<Waiting>>& sweeps);
+  void drop_covered_boots();
   void retry_deferred();
   static void answer(const std::vector<Settled>& settled);
   void end_old_sessions();
@@ -87,10 +96,10 @@ class LocalEngine final : public Engine {
   Writer writer_;
   std::deque<std::shared_ptr<Waiting>> queue_;
   std::optional<InFlight> in_flight_;
-  std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk
+  std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk or for memory
   TimePoint retry_at_ = kNever;                     // when to retry them
   bool woken_ = false;                              // process() is due to run
-  bool disk_full_ = false;
+  bool refuses_ = false;                            // the last commit found no room on the disk, or no memory
   bool read_only_ = false;
   std::uint64_t commits_ = 0;
   std::uint64_t transactions_ = 0;

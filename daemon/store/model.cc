@@ -42,9 +42,8 @@ void Model::restore(const Ref& record) {
   account(*record, true);
 }
 
-void Model::finish_restore(Revision revision, Revision compact_revision) {
+void Model::finish_restore(Revision revision) {
   revision_ = revision;
-  history_.set_compact_revision(compact_revision);
   history_.trim();
 }
 
@@ -54,6 +53,7 @@ void Model::remove(const Ref& record) {
 }
 
 void Model::apply(const Batch& batch) {
+  history_.mark_saved();
   for (const auto& event : batch.events) {
     if (event.previous != nullptr) remove(event.previous);
     if (event.now->deleted()) {
@@ -67,7 +67,8 @@ void Model::apply(const Batch& batch) {
   }
   revision_ = batch.revision;
   answers_.clear_stale();
-  for (const auto& owner : batch.forgotten_owners) answers_.forget_owner(owner);
+  for (const auto& [owner, until] : batch.forgotten_answers) answers_.forget(owner, until);
+  for (const auto& vm : batch.purged) history_.forget(vm_prefix(vm));
   for (const auto& answer : batch.answers) answers_.add(answer);
 }
 

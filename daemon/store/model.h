@@ -56,9 +56,10 @@ class Model final : public State {
   // For loading, before anything is applied. Keys, events and answers must each come in order; finish_restore() comes
   // last.
   void restore(const Ref& record);
-  void restore_event(const Event& event) { history_.append(event); }
+  // For History's part; see there.
+  History& history_to_restore() { return history_; }
   void restore_answer(const KeptAnswerRef& answer) { answers_.add(answer); }
-  void finish_restore(Revision revision, Revision compact_revision);
+  void finish_restore(Revision revision);
 
  private:
   void remove(const Ref& record);

@@ -84,6 +84,8 @@ struct Event {
   Ref previous;
 
   Revision revision() const { return now->mod_revision(); }
+  // Of both records' keys and values.
+  std::size_t bytes() const { return now->bytes() + (previous == nullptr ? 0 : previous->bytes()); }
 };
 
 // What is charged to a VM: its number of keys, and their bytes of keys and values together.

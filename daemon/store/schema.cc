@@ -33,6 +33,9 @@ constexpr const char* kSteps[] = {
          number INTEGER PRIMARY KEY, owner BLOB NOT NULL, key BLOB NOT NULL, fingerprint BLOB NOT NULL,
          answer BLOB NOT NULL);
        CREATE INDEX idempotency_owner ON idempotency (owner);)",
+    // Each namespace is compacted by itself. meta.compact_revision is now that of namespaces without a row here.
+    R"(CREATE TABLE compaction (
+         space BLOB PRIMARY KEY, revision INTEGER NOT NULL, has_share INTEGER NOT NULL) WITHOUT ROWID;)",
 };
 
 constexpr std::string_view kMagic("SQLite format 3\0", 16);

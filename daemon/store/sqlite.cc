@@ -28,6 +28,7 @@ bool is_damaged(int code) { return (code & 0xFF) == SQLITE_CORRUPT || (code & 0x
 SqliteError::SqliteError(sqlite3* connection, int code)
     : std::runtime_error(describe(connection, code)),
       full_(is_full_disk(connection, code)),
+      no_memory_((code & 0xFF) == SQLITE_NOMEM),
       damage_(is_damaged(code)),
       busy_((code & 0xFF) == SQLITE_BUSY) {}
 

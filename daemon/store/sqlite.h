@@ -18,6 +18,8 @@ class SqliteError : public std::runtime_error {
   SqliteError(sqlite3* connection, int code);
   // Nothing was written; the write can succeed once there is room again.
   bool is_full() const { return full_; }
+  // SQLite could not allocate what it needed.
+  bool is_no_memory() const { return no_memory_; }
   // The file is damaged, or not a database.
   bool is_damage() const { return damage_; }
   // Another process has the database open.
@@ -25,6 +27,7 @@ class SqliteError : public std::runtime_error {
 
  private:
   bool full_;
+  bool no_memory_;
   bool damage_;
   bool busy_;
 };

@@ -51,7 +51,9 @@ enum class OutcomeCode : std::uint8_t {
   kKeysLimit,   // over the writer's limits: nothing was done
   kBytesLimit,  //
   kKeyReused,   // the idempotency key belongs to another request
+  kNoRoom,      // Transaction::accept has refused the outcome: nothing was done
   kDiskFull,    // nothing was done; a retry can succeed later
+  kNoMemory,    // the same
   kDiskFailed,  // the outcome is unknown until the store is reopened
   kReadOnly,    // the disk failed earlier: nothing was done
 };
@@ -60,12 +62,16 @@ struct OperationResult {
   Operation::Kind kind = Operation::Kind::kGet;
   // Get: the record found. Put or delete: the record replaced or deleted. Null: there was none.
   Ref record;
+  // The store's as the operation has left it: the transaction's own once it or one before it has changed something.
+  Revision revision = 0;
 };
 
 struct Outcome {
   OutcomeCode code = OutcomeCode::kDone;
   // Why the code is not kDone; may be shown to users.
   std::string reason;
+  // The key that `reason` is about, by the store's name, which users must not see; empty: it is about none.
+  std::string key;
   // Whether all comparisons held.
   bool succeeded = false;
   // The revision of the changes; if there were none, the store's revision.
@@ -75,9 +81,13 @@ struct Outcome {
   // With an idempotency key: the first outcome as encoded by encode(); all that a replay has.
   std::string answer;
   bool replayed = false;
+  // It depends on no commit that is still to come.
+  bool is_on_disk = false;
 };
 
-inline Outcome refused(OutcomeCode code, std::string reason) { return {.code = code, .reason = std::move(reason)}; }
+inline Outcome refused(OutcomeCode code, std::string reason, std::string key = {}) {
+  return {.code = code, .reason = std::move(reason), .key = std::move(key)};
+}
 
 struct Idempotency {
   // Who owns the key: a VM's name; for the host, any text that is not a VM's name.
@@ -107,6 +117,9 @@ struct Transaction {
   std::string boot_holder;
   std::string session_holder;
   std::optional<Idempotency> idempotency;
+  // Asked once about an outcome that would be kDone, before anything is written and on the thread of submit(), unless
+  // the ticket is gone. False: it can't be answered; the outcome is kNoRoom. May be empty.
+  std::function<bool(const Outcome&)> accept;
 };
 
 // Whether it could change anything.

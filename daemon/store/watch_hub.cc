@@ -7,13 +7,6 @@
 #include "daemon/store/key.h"
 
 namespace hostcall::daemon::store {
-namespace {
-
-std::size_t bytes_of(const Event& event) {
-  return event.now->bytes() + (event.previous == nullptr ? 0 : event.previous->bytes());
-}
-
-}  // namespace
 
 WatchHub::~WatchHub() { assert(size_ == 0); }
 
@@ -23,92 +16,130 @@ std::unique_ptr<Watch> WatchHub::watch(const WatchOptions& options, Watcher& wat
 }
 
 void WatchHub::add(LocalWatch& watch) {
-  watches_[std::string(watch.space())].push_back(&watch);
+  auto& watches = watches_[std::string(watch.space())];
+  watch.place = watches.size();
+  watches.push_back(&watch);
   ++size_;
 }
 
 void WatchHub::forget(LocalWatch& watch) {
   const auto at = watches_.find(watch.space());
-  std::erase(at->second, &watch);
-  if (at->second.empty()) watches_.erase(at);
-  std::ranges::replace(ready_, &watch, nullptr);
+  auto& watches = at->second;
+  watches[watch.place] = watches.back();
+  watches[watch.place]->place = watch.place;
+  watches.pop_back();
+  if (watches.empty()) watches_.erase(at);
+  if (watch.ready_place != LocalWatch::kNowhere) ready_[watch.ready_place] = nullptr;
   --size_;
 }
 
+void WatchHub::make_ready(LocalWatch& watch) {
+  watch.ready_place = ready_.size();
+  ready_.push_back(&watch);
+}
+
 void WatchHub::offer(History::Position from) {
-  const auto& history = model_.history();
-  for (auto position = std::max(from, history.begin()); position < history.end(); ++position) {
-    const auto& event = history.at(position).event;
-    for (const auto space : {namespace_of(event.now->key()), std::string_view()}) {
+  model_.history().scan({}, from, [this](History::Position position, const History::Entry& entry) {
+    for (const auto space : {namespace_of(entry.event.now->key()), std::string_view()}) {
       const auto at = watches_.find(space);
       if (at == watches_.end()) continue;
       for (auto* watch : at->second)
-        if (watch->offer(position, event)) ready_.push_back(watch);
+        if (watch->offer(position, entry.event)) make_ready(*watch);
     }
-  }
+    return true;
+  });
 }
 
 void WatchHub::notify() {
   // Watches may come and go meanwhile, but only offer() adds to the list.
-  for (std::size_t i = 0; i < ready_.size(); ++i)
-    if (auto* watch = ready_[i]; watch != nullptr) watch->watcher().on_ready();
+  for (std::size_t i = 0; i < ready_.size(); ++i) {
+    auto* watch = ready_[i];
+    if (watch == nullptr) continue;
+    watch->ready_place = LocalWatch::kNowhere;
+    watch->watcher().on_ready();
+  }
   ready_.clear();
 }
 
 LocalWatch::LocalWatch(WatchHub& hub, const WatchOptions& options, Watcher& watcher)
     : hub_(hub), prefix_(options.prefix), watcher_(watcher), armed_(!options.snapshot && options.from_revision == 0) {
+  if (options.from_revision != 0) resume_at_ = History::position_of(options.from_revision);
   hub_.add(*this);
-  if (options.snapshot)
-    take_snapshot();
-  else if (options.from_revision != 0)
-    resume(options.from_revision);
+  if (options.snapshot) snapshot_.emplace(hub_.model_, prefix_);
 }
 
-void LocalWatch::take_snapshot() {
-  in_snapshot_ = true;
-  snapshot_revision_ = hub_.model_.revision();
-  hub_.model_.scan(prefix_, {}, [this](const Ref& record) {
-    snapshot_.push_back(record);
-    snapshot_bytes_ += record->bytes();
-    return true;
+// Visits the changes in the watch's namespace, as History::scan() does, and counts them.
+template <class Visit>
+void LocalWatch::scan(History::Position from, Visit visit) {
+  history().scan(space(), from, [&](History::Position position, const History::Entry& entry) {
+    ++looked_at_;
+    return visit(position, entry);
   });
 }
 
-void LocalWatch::resume(Revision from) {
-  if (from <= history().compact_revision()) {
-    lost_ = true;
-    return;
-  }
-  history().scan(space(), history().find(from), [this](History::Position position, const History::Entry& entry) {
+// Counts the events of another part of the history.
+void LocalWatch::resume() {
+  const auto from = *std::exchange(resume_at_, std::nullopt);  // offer() counts
+  lost_ = History::revision_of(from) <= history().compact_revision(space());
+  if (lost_) return;
+  begin_part();
+  scan(from, [this](History::Position position, const History::Entry& entry) {
+    if (is_part_over()) {
+      resume_at_ = position;
+      return false;
+    }
     offer(position, entry.event);
     return behind_ <= kMaxBehind;  // no need to count further
   });
 }
 
 bool LocalWatch::offer(History::Position position, const Event& event) {
-  if (event.revision() == counted_ || !covers(prefix_, event.now->key())) return false;
+  if (resume_at_ || !covers(prefix_, event.now->key())) return false;
+  if (snapshot_) note_in_snapshot(event);
+  if (event.revision() == counted_) return false;
   counted_ = event.revision();
-  if (behind_ == 0 && coalescing_to_ == 0) position_ = position;
+  if (!is_behind()) position_ = position;
   ++behind_;
   return std::exchange(armed_, false);
 }
 
+void LocalWatch::note_in_snapshot(const Event& event) {
+  if (!snapshot_->note(event) || watcher_.keep(snapshot_->kept_bytes())) return;
+  overrun_ = true;
+  end_snapshot();
+}
+
+void LocalWatch::end_snapshot() {
+  snapshot_.reset();
+  (void)watcher_.keep(0);
+}
+
+// Also if only events that it has not looked at are gone: one of them may have been for it.
+bool LocalWatch::is_compacted() const {
+  return lost_ || (is_behind() && History::revision_of(position_) <= history().compact_revision(space()));
+}
+
 Delivery::Kind LocalWatch::due() const {
-  if (in_snapshot_) return Delivery::Kind::kSnapshot;
-  if (lost_) return Delivery::Kind::kCompacted;
-  if (behind_ == 0 && coalescing_to_ == 0) return Delivery::Kind::kNothing;
-  if (position_ < history().begin()) return Delivery::Kind::kCompacted;
+  if (overrun_) return Delivery::Kind::kOverrun;
+  if (is_compacted()) return Delivery::Kind::kCompacted;
+  if (resume_at_ || is_searching_) return Delivery::Kind::kLooking;
+  if (snapshot_) return Delivery::Kind::kSnapshot;
+  if (!is_behind()) return Delivery::Kind::kNothing;
   return coalescing_to_ != 0 || behind_ > kMaxBehind ? Delivery::Kind::kCoalesced : Delivery::Kind::kEvents;
 }
 
 Delivery LocalWatch::next(std::size_t max_bytes) {
+  if (resume_at_) resume();
+  if (is_searching_ && !is_compacted()) advance(position_);
   delivered_ = due();
   switch (delivered_) {
     case Delivery::Kind::kSnapshot: return snapshot_part(max_bytes);
     case Delivery::Kind::kEvents: return exact();
     case Delivery::Kind::kCoalesced: return coalesced_part(max_bytes);
     case Delivery::Kind::kCompacted:
-      return {.kind = Delivery::Kind::kCompacted, .compact_revision = history().compact_revision()};
+      return {.kind = Delivery::Kind::kCompacted, .compact_revision = history().compact_revision(space())};
+    case Delivery::Kind::kOverrun:
+    case Delivery::Kind::kLooking: return {.kind = delivered_};
     case Delivery::Kind::kNothing: break;
   }
   armed_ = true;
@@ -116,26 +147,19 @@ Delivery LocalWatch::next(std::size_t max_bytes) {
 }
 
 Delivery LocalWatch::snapshot_part(std::size_t max_bytes) {
-  Delivery part{.kind = Delivery::Kind::kSnapshot};
-  part_bytes_ = 0;
-  auto at = snapshot_at_;
-  for (; at < snapshot_.size(); ++at) {
-    const auto bytes = snapshot_[at]->bytes();
-    if (!part.items.empty() && part_bytes_ + bytes > max_bytes) break;
-    part_bytes_ += bytes;
-    part.items.push_back(snapshot_[at]);
-  }
-  part_items_ = part.items.size();
-  last_part_ = at == snapshot_.size();
-  if (last_part_) part.revision = snapshot_revision_;
-  return part;
+  auto part = snapshot_->read(max_bytes);
+  last_part_ = part.last;
+  return {.kind = Delivery::Kind::kSnapshot,
+          .revision = part.last ? snapshot_->revision() : 0,
+          .last = part.last,
+          .items = std::move(part.items)};
 }
 
 Delivery LocalWatch::exact() {
   Delivery delivery{.kind = Delivery::Kind::kEvents};
   delivery.revision = history().at(position_).event.revision();
   after_ = history().end();
-  history().scan(space(), position_, [&](History::Position position, const History::Entry& entry) {
+  scan(position_, [&](History::Position position, const History::Entry& entry) {
     if (entry.event.revision() == delivery.revision) {
       if (covers(prefix_, entry.event.now->key())) delivery.events.push_back(entry.event);
       return true;
@@ -156,13 +180,15 @@ Delivery LocalWatch::coalesced_part(std::size_t max_bytes) {
   std::size_t bytes = 0;
   last_part_ = true;
   after_ = history().end();
-  history().scan(space(), position_, [&](History::Position position, const History::Entry& entry) {
+  begin_part();
+  scan(position_, [&](History::Position position, const History::Entry& entry) {
     after_ = position;
     if (entry.event.revision() > coalescing_to_) return false;
+    if (is_part_over()) return last_part_ = false;
     after_ = position + 1;
     const bool is_latest = entry.superseded == 0 || entry.superseded > coalescing_to_;
     if (!is_latest || !covers(prefix_, entry.event.now->key())) return true;
-    bytes += bytes_of(entry.event);
+    bytes += entry.event.bytes();
     last_part_ = part.events.empty() || bytes <= max_bytes;
     if (last_part_)
       part.events.push_back(entry.event);
@@ -177,29 +203,32 @@ Delivery LocalWatch::coalesced_part(std::size_t max_bytes) {
 void LocalWatch::taken() {
   switch (std::exchange(delivered_, Delivery::Kind::kNothing)) {
     case Delivery::Kind::kSnapshot:
-      snapshot_at_ += part_items_;
-      snapshot_bytes_ -= part_bytes_;
-      if (!last_part_) return;
-      in_snapshot_ = false;
-      snapshot_ = {};
+      snapshot_->taken();
+      if (last_part_) return end_snapshot();
+      (void)watcher_.keep(snapshot_->kept_bytes());
       return;
     case Delivery::Kind::kEvents: --behind_; break;
     case Delivery::Kind::kCoalesced:
       if (last_part_) coalescing_to_ = 0;
       break;
     case Delivery::Kind::kNothing:
-    case Delivery::Kind::kCompacted: return;
+    case Delivery::Kind::kLooking:
+    case Delivery::Kind::kCompacted:
+    case Delivery::Kind::kOverrun: return;
   }
   advance(after_);
 }
 
-// Moves to the first watched event at or after `from`.
+// Moves to the first watched event at or after `from`, or a part of the way to it.
 void LocalWatch::advance(History::Position from) {
-  if (behind_ == 0 && coalescing_to_ == 0) return;
+  is_searching_ = false;
+  if (!is_behind()) return;
   position_ = from;
-  history().scan(space(), from, [this](History::Position position, const History::Entry& entry) {
+  begin_part();
+  scan(from, [this](History::Position position, const History::Entry& entry) {
     position_ = position;
-    return !covers(prefix_, entry.event.now->key());
+    is_searching_ = is_part_over();
+    return !is_searching_ && !covers(prefix_, entry.event.now->key());
   });
 }
 

@@ -4,12 +4,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/store/history.h"
 #include "daemon/store/model.h"
+#include "daemon/store/snapshot.h"
 #include "daemon/store/watch.h"
 
 namespace hostcall::daemon::store {
@@ -37,6 +39,7 @@ class WatchHub {
   friend class LocalWatch;
   void add(LocalWatch& watch);
   void forget(LocalWatch& watch);
+  void make_ready(LocalWatch& watch);
   const Model& model_;
   // By namespace; "": watches above the namespaces.
   std::map<std::string, std::vector<LocalWatch*>, std::less<>> watches_;
@@ -51,17 +54,29 @@ class LocalWatch final : public Watch {
 
   Delivery next(std::size_t max_bytes) override;
   void taken() override;
-  std::size_t held_bytes() const override { return snapshot_bytes_; }
+  std::size_t take_looked_at() override { return std::exchange(looked_at_, 0); }
 
   // Takes note of a change in the watch's namespace. True: on_ready() is due.
   bool offer(History::Position position, const Event& event);
   std::string_view space() const { return namespace_of(prefix_); }
   Watcher& watcher() const { return watcher_; }
 
+  // The hub's: this watch's places in its lists.
+  static constexpr std::size_t kNowhere = ~std::size_t{0};
+  std::size_t place = kNowhere;
+  std::size_t ready_place = kNowhere;
+
  private:
   Delivery::Kind due() const;
-  void take_snapshot();
-  void resume(Revision from);
+  bool is_compacted() const;
+  bool is_behind() const { return behind_ != 0 || coalescing_to_ != 0; }
+  void note_in_snapshot(const Event& event);
+  void end_snapshot();
+  template <class Visit>
+  void scan(History::Position from, Visit visit);
+  void begin_part() { look_until_ = looked_at_ + kMaxLook; }
+  bool is_part_over() const { return looked_at_ > look_until_; }
+  void resume();
   void advance(History::Position from);
   Delivery snapshot_part(std::size_t max_bytes);
   Delivery exact();
@@ -73,23 +88,23 @@ class LocalWatch final : public Watch {
   Watcher& watcher_;
   bool armed_;  // next() has returned kNothing, so on_ready() is owed
 
-  bool in_snapshot_ = false;
-  std::vector<Ref> snapshot_;
-  std::size_t snapshot_at_ = 0;
-  std::size_t snapshot_bytes_ = 0;
-  Revision snapshot_revision_ = 0;
+  std::optional<Snapshot> snapshot_;  // until its last part is taken
+  bool overrun_ = false;              // the snapshot could not be kept
 
-  bool lost_ = false;               // the history did not reach back to from_revision
-  History::Position position_ = 0;  // of the first event to deliver; valid if behind_ or coalescing_to_ is set
-  std::size_t behind_ = 0;          // revisions to deliver, except those of a coalesced set
-  Revision counted_ = 0;            // the last revision counted in behind_
-  Revision coalescing_to_ = 0;      // the last revision of the current coalesced set; 0: none
+  std::optional<History::Position> resume_at_;  // next() counts the events from there on; nothing: all are counted
+  std::size_t looked_at_ = 0;                   // events
+  std::size_t look_until_ = 0;                  // the part of a scan ends when looked_at_ is above it
+  bool lost_ = false;                           // the history did not reach back to from_revision
+  // Of the first event to deliver, or where next() goes on looking for it; valid if behind_ or coalescing_to_ is set.
+  History::Position position_ = 0;
+  bool is_searching_ = false;   // position_ is not found yet
+  std::size_t behind_ = 0;      // revisions to deliver, except those of a coalesced set
+  Revision counted_ = 0;        // the last revision counted in behind_
+  Revision coalescing_to_ = 0;  // the last revision of the current coalesced set; 0: none
 
   // About the last delivery, until it is taken.
   Delivery::Kind delivered_ = Delivery::Kind::kNothing;
   History::Position after_ = 0;  // the position behind it
-  std::size_t part_items_ = 0;   // its items, if it is a part of the snapshot
-  std::size_t part_bytes_ = 0;
   bool last_part_ = false;
 };
 

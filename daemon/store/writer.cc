@@ -30,7 +30,7 @@ std::thread start_thread(Run run) {
 }  // namespace
 
 Writer::Writer(std::unique_ptr<Database> database) : event_(make_event()), database_(std::move(database)) {
-  thread_ = start_thread([this] { run(); });
+  thread_ = start_thread([this] { run_thread(); });
 }
 
 Writer::~Writer() {
@@ -71,31 +71,61 @@ void Writer::drain() {
   ::eventfd_read(event_.get(), &ignored);
 }
 
-std::shared_ptr<const Batch> Writer::await(std::unique_lock<std::mutex>& lock) {
-  const auto awaited = [this] { return batch_ != nullptr || stopping_; };
+void Writer::run(Job job) {
+  {
+    const std::lock_guard lock(mutex_);
+    jobs_.push_back(std::move(job));
+  }
+  changed_.notify_one();
+}
+
+std::vector<std::function<void()>> Writer::take_finished() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(finished_, {});
+}
+
+void Writer::await(std::unique_lock<std::mutex>& lock) {
+  const auto awaited = [this] { return batch_ != nullptr || !jobs_.empty() || stopping_; };
   if (wake_at_ == kNever) {
     changed_.wait(lock, [&] { return awaited() || wake_at_ != kNever; });
   } else if (!changed_.wait_until(lock, wake_at_, awaited)) {
     wake_at_ = kNever;
     wake();
   }
-  return std::exchange(batch_, nullptr);
 }
 
-void Writer::run() {
+void Writer::commit(std::unique_lock<std::mutex>& lock) {
+  auto batch = std::exchange(batch_, nullptr);
+  lock.unlock();
+  auto result = database_->write(*batch);
+  batch.reset();
+  lock.lock();
+  result_ = std::move(result);
+  wake();
+}
+
+void Writer::run_job(std::unique_lock<std::mutex>& lock) {
+  auto job = std::move(jobs_.front());
+  jobs_.pop_front();
+  lock.unlock();
+  job.work();
+  job.work = nullptr;  // what it held is gone before anybody hears of its end
+  lock.lock();
+  finished_.push_back(std::move(job.done));
+  wake();
+}
+
+void Writer::run_thread() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    auto batch = await(lock);
-    if (batch == nullptr) {
-      if (stopping_) return;
-      continue;
+    await(lock);
+    if (batch_ != nullptr) {
+      commit(lock);
+    } else if (stopping_) {
+      return;
+    } else if (!jobs_.empty()) {
+      run_job(lock);
     }
-    lock.unlock();
-    auto result = database_->write(*batch);
-    batch.reset();
-    lock.lock();
-    result_ = std::move(result);
-    wake();
   }
 }
 

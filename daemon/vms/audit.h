@@ -1,11 +1,14 @@
-// Audit: journals what the operator must know about callers: denied calls, reached limits, refused callers, protocol
-// violations. Each caller has a budget of records; the audit counts the rest and reports the count, so that a hostile
-// guest can neither flood the journal nor hide in it.
+// Audit: records what callers do that the operator must know. A record is written at once, and then only counted as
+// long as it repeats. Each caller has a budget, and all together have one, so that no number of guests fills the disk;
+// what is over them is counted and reported.
 #pragma once
 
+#include <cstdint>
+#include <initializer_list>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/config/policy.h"
 #include "daemon/loop/journal.h"
@@ -16,28 +19,67 @@ namespace hostcall::daemon {
 
 class Audit {
  public:
-  explicit Audit(Journal& journal) : journal_(journal) {}
+  explicit Audit(Journal& journal);
+  // Reports all that has only been counted.
+  ~Audit();
+  Audit(const Audit&) = delete;
+  Audit& operator=(const Audit&) = delete;
 
-  // `call`: the method's name. `text`: the text that the guest gets.
+  // `call`: the method's name. `text`: for the operator, with whole paths.
   void call_denied(const Caller& caller, std::string_view call, const Verdict& verdict, std::string_view text,
                    TimePoint now);
   void limit_reached(const Caller& caller, std::string_view text, TimePoint now);
   void caller_refused(const Caller& caller, std::string_view text, TimePoint now);
   void violation(const Caller& caller, std::string_view text, TimePoint now);
+  // The daemon ends the connection because the peer did nothing for too long.
+  void peer_lost(const Caller& caller, std::string_view text, TimePoint now);
 
-  // Reports the numbers of dropped records and forgets quiet callers. Call every few seconds.
+  // Reports what has only been counted for long enough, and forgets quiet callers. Call every few seconds.
   void flush(TimePoint now);
 
  private:
-  struct Gate {
-    TokenBucket bucket;
-    std::uint64_t held_back = 0;
+  struct Kind {
+    Level level;
+    MessageId id;
   };
-  bool may_write(const Caller& caller, TimePoint now);
-  void report(const std::string& caller, Gate& gate);
+  // A record that was written, and how often it has come again since.
+  struct Repeated {
+    Kind kind;
+    std::string text;
+    TimePoint since;  // when it was written last
+    Duration window;  // from then on it is only counted for so long
+    std::uint64_t count = 0;
+  };
+  // One caller's records.
+  struct Gate {
+    Gate();
+    bool is_idle(TimePoint now) const;
+    TokenBucket share;  // of its own: not taken off the budget of all
+    TokenBucket budget;
+    std::uint64_t held_back = 0;
+    TimePoint reported = TimePoint::min();  // the number of those
+    std::vector<Repeated> repeated;
+  };
+
+  using Gates = std::map<std::string, Gate>;
+
+  Gate& gate_of(const Caller& caller);
+  // Whether to write the record now. Counts it if not.
+  bool may_write(const Caller& caller, const Kind& kind, std::string_view text, TimePoint now);
+  bool may_report(const std::string& caller, TimePoint now);
+  void report_repeated(const std::string& caller, Gate& gate, TimePoint now);
+  void report_held_back(const std::string& caller, Gate& gate, TimePoint now);
+  void write_repeated(const std::string& caller, const Repeated& repeated, TimePoint now);
+  void write_held_back(const std::string& caller, std::uint64_t count);
+
+  // The gate after it.
+  Gates::iterator flush(Gates::iterator at, TimePoint now);
 
   Journal& journal_;
-  std::map<std::string, Gate> gates_;
+  TokenBucket total_;    // records
+  TokenBucket reports_;  // of what was only counted
+  Gates gates_;
+  std::string next_reported_;  // the caller with whom the next flush begins; empty: the first
 };
 
 }  // namespace hostcall::daemon

@@ -43,23 +43,27 @@ Charge& Charge::operator=(Charge&& other) noexcept {
   return *this;
 }
 
-double TokenBucket::balance(TimePoint now) const {
+double TokenBucket::left(TimePoint now) const {
   const std::chrono::duration<double> since = now - last_;
   return std::min(burst_, tokens_ + std::max(0.0, since.count()) * rate_);
 }
 
-Duration TokenBucket::take(TimePoint now, double amount) {
-  tokens_ = balance(now);
-  last_ = std::max(last_, now);
-  const double needed = std::min(amount, burst_);
-  if (tokens_ >= needed - kRounding) {
-    tokens_ -= amount;
-    return Duration::zero();
-  }
+Duration TokenBucket::wait_for(TimePoint now, double amount) const {
+  const double there = left(now);
+  if (there >= amount - kRounding) return Duration::zero();
+  if (!can_hold(amount)) return Duration::max();
   // Rounded up, so that a caller who waits that long is served.
-  const double wait = std::ceil((needed - tokens_) / rate_ * static_cast<double>(Duration::period::den));
+  const double wait = std::ceil((amount - there) / rate_ * static_cast<double>(Duration::period::den));
   return wait < static_cast<double>(Duration::max().count()) ? Duration(static_cast<Duration::rep>(wait))
                                                              : Duration::max();
+}
+
+Duration TokenBucket::take(TimePoint now, double amount) {
+  const auto wait = wait_for(now, amount);
+  if (wait != Duration::zero()) return wait;
+  tokens_ = std::max(0.0, left(now) - amount);
+  last_ = std::max(last_, now);
+  return wait;
 }
 
 }  // namespace hostcall::daemon

@@ -93,16 +93,19 @@ class Charge {
 class TokenBucket {
  public:
   TokenBucket(double rate, double burst) : rate_(rate), burst_(burst), tokens_(burst) {}
-  // Takes so many tokens, all or none. Zero: granted; otherwise the time until they are there. More than the burst are
-  // granted when it is unused; the rest is owed, and those who come next wait for it.
+  // Takes so many tokens, all or none. Zero: granted; otherwise the time until they are there: never, if the bucket
+  // can't hold as many.
   [[nodiscard]] Duration take(TimePoint now, double amount = 1);
+  // The time until so many tokens are there, without taking them.
+  Duration wait_for(TimePoint now, double amount = 1) const;
+  // Returns tokens that were taken for nothing.
+  void give_back(double amount) { tokens_ = std::min(burst_, tokens_ + amount); }
+  // Whether so many tokens can ever be there.
+  bool can_hold(double amount) const { return amount <= burst_; }
   // Tokens there now.
-  double left(TimePoint now) const { return std::max(0.0, balance(now)); }
+  double left(TimePoint now) const;
 
  private:
-  // Below zero: so many are owed.
-  double balance(TimePoint now) const;
-
   double rate_, burst_, tokens_;
   TimePoint last_{};
 };

@@ -1,64 +1,47 @@
 // Registry: this host's VMs and how to recognise each. Records come from vms.d and, at run time, from the admin
-// service. Run-time records outlive the daemon (runtime directory) or the host's boot (state directory).
+// service. Run-time records outlive the daemon (runtime directory) or the host's boot (state directory). Adding or
+// removing a VM costs the same beside any number of others, and no function here waits for the disk.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "daemon/config/socket_keys.h"
 #include "daemon/config/vm_file.h"
-#include "daemon/vms/quota.h"
+#include "daemon/vms/vm_tables.h"
 #include "proto/base/result.h"
 #include "proto/net/socket.h"
 
 namespace hostcall::daemon {
 
-// A registered VM. Its sessions share it and briefly outlive its removal.
-struct Vm {
-  Vm(VmRecord vm_record, std::string vm_origin, std::uint64_t number, const Limits& limits);
-
-  // What counts anew is started full; what stays the same is left alone.
-  void set_limits(const Limits& limits);
-  bool from_file() const { return origin != kRunTime && origin != kPersistent; }
-
-  static constexpr std::string_view kRunTime = "run time";
-  static constexpr std::string_view kPersistent = "run time, persistent";
-
-  const VmRecord record;
-  std::string origin;                // "file:line", kRunTime or kPersistent
-  const std::uint64_t registration;  // grows with every registration since the host booted
-  std::string boot_id;               // from the latest Hello; empty: none yet
-  Quota quota;
-  TokenBucket connect_rate;
-  TokenBucket store_write_rate;
-  bool removed = false;  // no longer in the registry
-  std::uint64_t calls = 0;
-  std::uint64_t denied = 0;
-};
-using VmRef = std::shared_ptr<Vm>;
-
 struct RegistryPaths {
-  std::string runtime_file;            // survives the daemon, but not a reboot of the host
-  std::string state_file;              // survives a reboot of the host
+  std::string runtime_directory;       // survives the daemon, but not a reboot of the host
+  std::string state_directory;         // survives a reboot of the host
   std::vector<OwnSocket> own_sockets;  // no VM may use these
 };
 
+// For Registry::prepare() and settle(): in one part.
+inline constexpr std::size_t kAllAtOnce = ~std::size_t{0};
+
 class Registry {
  public:
-  // Reads the run-time records; throws ConfigError if a file is broken. Call replace_files() before any add() or
-  // remove(): until then the file records' registration numbers are only remembered.
-  Registry(RegistryPaths paths, const Limits& defaults);
-  Registry(Registry&&) = default;
+  // Reads the run-time records; throws ConfigError if a file is broken. Writes nothing. Call replace_files() before any
+  // add() or remove(): until then the file records' registration numbers are only remembered.
+  Registry(const RegistryPaths& paths, const Limits& defaults);
+  ~Registry();
+  Registry(Registry&&) noexcept;
 
   using FileRecord = daemon::FileRecord;
-  // Reads every *.json of vms.d: {"vms": [record, …]} or a single record. Throws ConfigError, also if two records clash
-  // or one names a socket of hostcalld's own.
-  static std::vector<FileRecord> read_directory(const std::string& directory, const std::vector<OwnSocket>& own = {});
+  // Reads every *.json of vms.d: {"vms": [record, …]} or a single record. A record with only a vmm_uid gets its
+  // listener's path (vm_directory.h). Throws ConfigError, also if two records clash, if one names a socket of
+  // hostcalld's own, or if its limits contradict the defaults.
+  static std::vector<FileRecord> read_directory(const std::string& directory, const RegistryPaths& paths = {},
+                                                const Limits& defaults = {});
 
   // The caller ends the sessions of `removed`, and opens and closes listeners.
   struct Change {
@@ -66,11 +49,21 @@ class Registry {
   };
   // Replaces the earlier file records, all or nothing. An unchanged record keeps its Vm (with new limits); a changed
   // one is a new registration. Throws ConfigError if records clash, if limits contradict each other, or if the runtime
-  // file can't be written.
-  Change replace_files(const std::vector<FileRecord>& records, const Limits& defaults);
+  // directory can't be written.
+  Change replace_files(std::vector<FileRecord> records, const Limits& defaults);
 
-  // Refuses an invalid record, and one whose name, CID or socket is taken; the text says by whom. On return the record
-  // is on disk.
+  // The same in parts, so that no turn is long: prepare() until it returns true, commit() in one turn, settle() until
+  // it returns true. Until commit(), nothing has changed; a throw ends the replacement. VMs may be added and removed
+  // between the parts. Each part handles about `records` of them.
+  void begin_replacement(std::vector<FileRecord> records, const Limits& defaults);
+  bool prepare(std::size_t records);
+  Change commit();
+  bool settle(std::size_t records);
+  // What settle() could not keep: the next start gives these VMs new numbers. Empty: nothing.
+  const std::string& trouble() const { return trouble_; }
+
+  // Refuses an invalid record, and one whose name, CID or socket is taken; the text says by whom. The VM is registered
+  // on return; a persistent one must still be kept with writing().
   struct Refusal {
     enum class Kind { kInvalid, kTaken, kNotFound, kFromFile, kStorage } kind = Kind::kInvalid;
     std::string text;
@@ -80,40 +73,67 @@ class Registry {
     Refusal refusal;  // the reason, if refused
   };
   Outcome add(const VmRecord& record, bool persistent);
-  // Removes a run-time record.
+  // Whether remove() may remove it; the outcome has the VM.
+  Outcome find_removable(const std::string& name) const;
+  // Removes a run-time record. A persistent one must be off the disk (erasing()); its removal does not fail.
   Outcome remove(const std::string& name);
 
-  VmRef find(std::string_view name) const;
+  // What keeps a persistent record over the host's boot (or leaves nothing of it), and what forgets it. Both wait for
+  // the disk, so they are for the background thread; they share nothing with the registry.
+  std::function<Done()> writing(const Vm& vm) const;
+  std::function<Erased()> erasing(const std::string& name) const;
+
+  // Looks up which socket the VM's path names now. For when its listener has been opened.
+  void locate(Vm& vm);
+
+  VmRef find(std::string_view name) const { return tables_.find(name); }
   // Only (local CID 2, peer CID > 2) is a guest of this host. Null if unknown.
   VmRef find_by_cid(std::uint32_t local_cid, std::uint32_t peer_cid) const;
-  VmRef find_by_path(std::string_view path) const;
+  VmRef find_by_path(std::string_view path) const { return tables_.find_by_path(path); }
   // Sorted by name.
-  const std::map<std::string, VmRef, std::less<>>& all() const { return by_name_; }
+  const VmTables::ByName& all() const { return tables_.all(); }
 
   // Why a peer is refused and what to do: for peers that find_by_* does not know, and for one on the listener of `vm`
   // whose uid is not vmm_uid.
-  static std::string refusal_text(const net::Peer& peer, const net::Address& listener, const Vm* vm = nullptr);
+  static std::string refusal_text(const net::Peer& peer, const Vm* vm = nullptr);
 
  private:
-  using Table = std::map<std::string, VmRef, std::less<>>;
+  struct Replacement;
 
-  std::uint64_t registration_of(const VmRecord& record);
-  VmRef make(const VmRecord& record, std::string origin, const Limits& defaults);
-  VmRef keep_or_make(const FileRecord& record, const Limits& defaults);
-  void check_files(const std::vector<FileRecord>& records, const Limits& defaults) const;
+  std::uint64_t next_registration();
+  VmRef make(const VmRecord& record, std::string origin, const Limits& defaults, std::string socket_key);
   // Nothing if the record may be added.
   std::optional<Refusal> refuse_new(const VmRecord& record) const;
-  // Writes `table` to disk, including the state file if that changes too.
-  Done save(const Table& table, bool with_state) const;
-  void commit(Table table);
+  Done check_aliases(const VmRecord& record) const;
+  Done write_entry(const Vm& vm) const;
+  Done forget_entry(const Vm& vm);
+  Done write_number();
 
-  RegistryPaths paths_;
+  // The steps of a replacement (replacement.cc); true: done.
+  struct Budget;
+  bool copy_run_time(Budget& budget);
+  bool take_files(Budget& budget);
+  void take_file(FileRecord& file);
+  bool find_removed(Budget& budget);
+  void note_first_commit();
+  bool set_limits(Budget& budget);
+  bool set_origins(Budget& budget);
+  bool write_entries(Budget& budget);
+  bool remove_entries(Budget& budget);
+  bool drop_old_tables(Budget& budget);
+  void note_trouble(const Done& kept);
+
+  RuntimeDirectory runtime_;
+  StateDirectory state_;
+  std::vector<OwnSocket> own_sockets_;
   Limits defaults_;
   std::uint64_t last_registration_ = 0;
-  std::map<std::string, RuntimeState::Entry> remembered_;  // from the runtime file, until replace_files()
-  Table by_name_;
-  std::unordered_map<std::uint32_t, VmRef> by_cid_;
-  std::unordered_map<std::string, VmRef> by_path_;
+  std::uint64_t written_registration_ = 0;                     // what the runtime directory says it is
+  std::map<std::string, RuntimeDirectory::Entry> remembered_;  // from the runtime directory, until the first commit
+  std::vector<VmRef> unwritten_;                               // not in the runtime directory yet, until then
+  VmTables tables_;
+  std::unique_ptr<Replacement> next_;  // the replacement on its way
+  std::string trouble_;
 };
 
 }  // namespace hostcall::daemon

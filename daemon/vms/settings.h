@@ -6,23 +6,37 @@
 
 #include "daemon/config/config.h"
 #include "daemon/config/policy.h"
+#include "daemon/config/policy_warnings.h"
 #include "daemon/vms/registry.h"
 
 namespace hostcall::daemon {
 
 struct Settings {
+  std::string file;  // that the configuration was read from
   Config config;
   std::vector<Registry::FileRecord> vms;
   Policy policy;
+  std::vector<std::string> kept;      // about what only a restart changes
+  std::vector<std::string> warnings;  // about the policy; read() leaves them out
 
-  // Throws ConfigError with file, line and reason.
-  static Settings read(const std::string& config_file) {
-    Settings settings;
-    settings.config = Config::read(config_file);
-    settings.vms = Registry::read_directory(settings.config.vms_directory, settings.config.own_sockets());
-    settings.policy = Policy::read(settings.config.policy_directory);
-    return settings;
-  }
+  // Also checks what the files say of this host: directories, groups. Throws ConfigError with file, line and reason.
+  // `config_file`: empty means the one in force, see config_file_in_force(). `running`: the configuration of the daemon
+  // that reloads, which keeps some of it; null: nothing runs.
+  static Settings read(const std::string& config_file, const Config* running = nullptr);
 };
+
+RegistryPaths registry_paths(const Config& config);
+
+// What a start would find.
+struct StartCheck {
+  std::string file;     // the configuration
+  std::size_t vms = 0;  // of files, and added at run time
+  std::size_t rules = 0;
+  std::vector<std::string> warnings;  // about the policy
+};
+// Does all that a start does before it listens, except that it does not open the store and writes nothing. Throws
+// ConfigError. For `hostcalld --check` and Admin/ConfigCheck, beside a running daemon too. `methods`: that rules can
+// name.
+StartCheck check_start(const std::string& config_file, std::vector<KnownNames::Method> methods);
 
 }  // namespace hostcall::daemon

@@ -34,16 +34,19 @@ std::size_t plain_prefix(std::string_view text) {
   return point && !is_hidden(point->value) ? point->bytes : 0;
 }
 
-std::string hex_escape(char c) {
+// Two digits.
+std::string hex_digits(char32_t byte) {
   constexpr char kDigits[] = "0123456789abcdef";
-  const auto value = static_cast<unsigned char>(c);
-  return {'\\', 'x', kDigits[value >> 4], kDigits[value & 15]};
+  return {kDigits[byte >> 4], kDigits[byte & 15]};
 }
 
-std::string escape_all(std::string_view text, std::size_t max, std::string_view backslash) {
+std::string hex_escape(char c) { return "\\x" + hex_digits(static_cast<unsigned char>(c)); }
+
+// `kept`: characters that stay although they drive a terminal.
+std::string escape_all(std::string_view text, std::size_t max, std::string_view backslash, std::string_view kept = {}) {
   std::string out;
   while (!text.empty()) {
-    const auto plain = plain_prefix(text);
+    const auto plain = kept.find(text[0]) == kept.npos ? plain_prefix(text) : 1;
     const auto piece = plain == 0        ? hex_escape(text[0])
                        : text[0] == '\\' ? std::string(backslash)
                                          : std::string(text.substr(0, plain));
@@ -54,11 +57,33 @@ std::string escape_all(std::string_view text, std::size_t max, std::string_view 
   return out;
 }
 
+std::string utf16_escape(char32_t unit) { return "\\u" + hex_digits(unit >> 8 & 0xFF) + hex_digits(unit & 0xFF); }
+
+std::string json_escape(char32_t point) {
+  if (point < 0x10000) return utf16_escape(point);
+  const auto rest = point - 0x10000;
+  return utf16_escape(0xD800 + (rest >> 10)) + utf16_escape(0xDC00 + (rest & 0x3FF));
+}
+
 }  // namespace
 
 std::string escape(std::string_view text, std::size_t max) { return escape_all(text, max, R"(\\)"); }
 
 std::string escape_message(std::string_view text, std::size_t max) { return escape_all(text, max, R"(\)"); }
+
+std::string escape_lines(std::string_view text) { return escape_all(text, kWholeText, R"(\\)", "\n\t"); }
+
+std::string escape_json(std::string_view json) {
+  std::string out;
+  while (!json.empty()) {
+    const auto point = utf8::decode(json);
+    const std::size_t bytes = point ? point->bytes : 1;
+    out += point && point->value >= 0x7F && is_hidden(point->value) ? json_escape(point->value)
+                                                                    : std::string(json.substr(0, bytes));
+    json.remove_prefix(bytes);
+  }
+  return out;
+}
 
 std::string in_quotes(std::string_view text, std::size_t max) {
   auto out = escape(text, max);

@@ -20,6 +20,13 @@ std::string escape(std::string_view text, std::size_t max = 256);
 // own quotation.
 std::string in_quotes(std::string_view text, std::size_t max = 256);
 
+// A text of several lines as a terminal shows it: as escape(), but line feeds and tabs stay. Can be turned back, too.
+std::string escape_lines(std::string_view text);
+
+// A JSON document as it was written by a library that leaves such characters in strings: \uNNNN for each, which means
+// the same to whoever parses it. Control characters of ASCII stay, because in valid JSON they are white space.
+std::string escape_json(std::string_view json);
+
 // A whole message on its way to a journal or a terminal: as escape(), but a backslash stays, because the values in the
 // message are escaped already.
 std::string escape_message(std::string_view text, std::size_t max = kWholeText);

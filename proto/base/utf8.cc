@@ -6,6 +6,7 @@ namespace hostcall::utf8 {
 namespace {
 
 constexpr std::size_t kMaxBytes = 4;
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 // The lines of RFC 3629's grammar (section 4): first bytes, the length, and what the second byte may be. Every further
 // byte is from 0x80 to 0xBF.
@@ -47,6 +48,17 @@ std::size_t count(std::string_view text) {
   std::size_t points = 0;
   for (; !text.empty(); ++points) text.remove_prefix(bytes_of_first(text));
   return points;
+}
+
+std::string replace_invalid(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    const auto point = decode(text);
+    const auto bytes = point ? point->bytes : 1;
+    valid += point ? text.substr(0, bytes) : kReplacement;
+    text.remove_prefix(bytes);
+  }
+  return valid;
 }
 
 std::size_t whole_prefix(std::string_view text, std::size_t max) {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace hostcall::utf8 {
@@ -24,6 +25,9 @@ inline std::optional<CodePoint> decode(std::string_view text) {
 
 // How many code points the text has. A byte that belongs to none counts as one.
 std::size_t count(std::string_view text);
+
+// The text with U+FFFD for each byte that belongs to no code point: what a protobuf string can hold.
+std::string replace_invalid(std::string_view text);
 
 // The size of the longest prefix of at most `max` bytes that does not end inside a code point.
 std::size_t whole_prefix(std::string_view text, std::size_t max);

@@ -27,14 +27,23 @@ Result<Address> parse_vsock(std::string_view text, std::string_view rest) {
   return address;
 }
 
-Result<Address> parse_unix(std::string_view text, std::string_view path) {
-  if (!path.starts_with('/') && !path.starts_with('@')) return bad(text, "a Unix socket path starts with / or @");
-  if (path.size() < 2) return bad(text, "the path is empty");
+// Empty: none.
+std::string fault_of_path(std::string_view path) {
+  if (!path.starts_with('/') && !path.starts_with('@')) return "a Unix socket path starts with / or @";
+  if (path.size() < 2) return "the path is empty";
   if (path.size() > kMaxUnixPath)
-    return bad(text, "the path has " + std::to_string(path.size()) + " bytes, a socket path at most " +
-                         std::to_string(kMaxUnixPath));
-  if (path.find('\0') != std::string_view::npos) return bad(text, "the path has a NUL byte");
-  return Address{.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = std::string(path)};
+    return "the path has " + std::to_string(path.size()) + " bytes, a socket path at most " +
+           std::to_string(kMaxUnixPath);
+  return path.find('\0') == std::string_view::npos ? "" : "the path has a NUL byte";
+}
+
+Address unix_address(std::string_view path) {
+  return {.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = std::string(path)};
+}
+
+Result<Address> parse_unix(std::string_view text, std::string_view path) {
+  if (const auto fault = fault_of_path(path); !fault.empty()) return bad(text, fault);
+  return unix_address(path);
 }
 
 }  // namespace
@@ -45,6 +54,12 @@ Result<Address> Address::parse(std::string_view text) {
   if (text.starts_with(kVsockPrefix)) return parse_vsock(text, text.substr(kVsockPrefix.size()));
   if (text.starts_with(kUnixPrefix)) return parse_unix(text, text.substr(kUnixPrefix.size()));
   return bad(text, "unknown kind");
+}
+
+Result<Address> Address::at_path(std::string_view path) {
+  if (const auto fault = fault_of_path(path); !fault.empty())
+    return Error{0, "\"" + std::string(path) + "\": " + fault};
+  return unix_address(path);
 }
 
 std::string Address::to_string() const {

@@ -35,6 +35,9 @@ struct Address {
   // the valid forms.
   static Result<Address> parse(std::string_view text);
 
+  // Of a Unix socket's path or abstract name alone.
+  static Result<Address> at_path(std::string_view path);
+
   bool is_abstract() const { return family == Family::kUnix && path.starts_with('@'); }
   // The text that parse() takes.
   std::string to_string() const;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -92,6 +93,12 @@ Done remove_stale_file(const Address& address) {
     return Error{0,
                  address.to_string() + ": a file that is not a socket has this path; remove it or choose another path"};
   if (!refuses_connections(address)) return Error{EADDRINUSE, address.to_string() + " (another process listens there)"};
+  if (status.st_uid != ::geteuid())
+    return Error{0, address.to_string() + ": nobody listens on this socket, but uid " + std::to_string(status.st_uid) +
+                        " has made it; remove it or choose another path"};
+  // Somebody may have replaced it meanwhile.
+  if (socket_file(address) != FileId{status.st_dev, status.st_ino})
+    return Error{EADDRINUSE, address.to_string() + " (another process has just made this socket)"};
   if (::unlink(address.path.c_str()) != 0 && errno != ENOENT)
     return Error::from_errno("unlink the stale socket " + address.path);
   return done();
@@ -125,6 +132,13 @@ std::string to_text(const SourcePort& source) {
 }
 
 }  // namespace
+
+std::optional<FileId> socket_file(const Address& address) {
+  struct stat status {};
+  if (address.family != Address::Family::kUnix || address.is_abstract()) return std::nullopt;
+  if (::lstat(address.path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return std::nullopt;
+  return FileId{status.st_dev, status.st_ino};
+}
 
 Result<UniqueFd> listen(const Address& address, mode_t mode) {
   const bool has_file = address.family == Address::Family::kUnix && !address.is_abstract();

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,8 +39,16 @@ struct Peer {
   pid_t pid = 0;                // kUnix
 };
 
-// Binds and listens. First removes a stale Unix socket file, but only a socket that refuses connections. The new file
-// gets `mode`.
+// Which file a Unix socket has. Nothing: no file, or one that is no socket.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  bool operator==(const FileId&) const = default;
+};
+std::optional<FileId> socket_file(const Address& address);
+
+// Binds and listens. First removes a stale Unix socket file, but only a socket that this user has made and that refuses
+// connections. The new file gets `mode`.
 Result<UniqueFd> listen(const Address& address, mode_t mode = 0600);
 
 // The address that a listening socket is bound to, inherited or not. Error: it is not a listening AF_VSOCK or AF_UNIX

@@ -56,27 +56,37 @@ void Endpoint::violate(Violation::Kind kind, std::string text) {
 }
 
 void Endpoint::output_drained() {
-  if (output_full_ && output_.bytes() < output_watermark_) wake_blocked();
+  if (wants_room_ && !no_room()) wake_blocked();
 }
 
 // Lets blocked streams try again in the order in which they blocked. One that blocks again goes behind those that had
 // no turn, which it would starve otherwise.
 void Endpoint::wake_blocked() {
-  output_full_ = false;
-  const auto waiting = std::exchange(blocked_, {});
-  std::vector<std::uint32_t> passed_over;
-  for (const auto id : waiting) {
-    auto* stream = streams_.find(id);
-    if (stream == nullptr || !stream->wants_writable) continue;
-    if (!may_send(*stream)) {
-      output_full_ |= output_.bytes() >= output_watermark_;
-      passed_over.push_back(id);
-      continue;
-    }
-    stream->wants_writable = false;
-    events_.on_writable(*stream);
+  LinkedList<Stream> waiting, passed_over;
+  waiting.append(blocked_);
+  wants_room_ = false;
+  while (!waiting.empty() && !no_stream_may_send()) {
+    auto& stream = *waiting.pop_front();
+    if (may_send(stream))
+      events_.on_writable(stream);
+    else
+      passed_over.push_back(stream);
   }
-  blocked_.insert(blocked_.begin(), passed_over.begin(), passed_over.end());
+  wants_room_ |= !waiting.empty() && no_room();
+  passed_over.append(waiting);
+  passed_over.append(blocked_);
+  blocked_.append(passed_over);
+}
+
+// The stream has credit again.
+void Endpoint::wake(Stream& stream) {
+  if (!stream.is_linked()) return;
+  if (may_send(stream)) {
+    stream.unlink();
+    events_.on_writable(stream);
+  } else {
+    wants_room_ |= no_room();
+  }
 }
 
 void Endpoint::enable(const Extension& extension) {
@@ -158,24 +168,30 @@ void Endpoint::cancel(Stream& stream, Code code) {
 
 void Endpoint::close_send(Stream& stream) {
   if (!stream.local_open) return;
-  stream.local_open = stream.wants_writable = false;
+  stream.local_open = false;
+  stream.unlink();
   write_frame({.length = 0, .stream = stream.id(), .type = FrameType::kData, .flags = kRemoteClosed | kNoData},
               [](char*) {});
 }
 
 bool Endpoint::may_send(const Stream& stream) const {
   if (has(kFeatureWindow) && !(send_window_.open() && stream.send_window.open())) return false;
-  return output_.bytes() < output_watermark_;
+  return !no_room();
+}
+
+bool Endpoint::no_stream_may_send() const { return no_room() || (has(kFeatureWindow) && !send_window_.open()); }
+
+SendOutcome Endpoint::ready_to_send(Stream& stream) {
+  if (!stream.local_open) return SendOutcome::kEnded;
+  if (may_send(stream)) return SendOutcome::kSent;
+  wants_room_ |= no_room();
+  if (!stream.is_linked()) blocked_.push_back(stream);
+  return SendOutcome::kBlocked;
 }
 
 SendOutcome Endpoint::send_data(Stream& stream, const Payload& payload) {
   assert(payload.size() <= kMaxDataBytes);
-  if (!stream.local_open) return SendOutcome::kEnded;
-  if (!may_send(stream)) {
-    output_full_ |= output_.bytes() >= output_watermark_;
-    if (!std::exchange(stream.wants_writable, true)) blocked_.push_back(stream.id());
-    return SendOutcome::kBlocked;
-  }
+  if (const auto outcome = ready_to_send(stream); outcome != SendOutcome::kSent) return outcome;
   if (has(kFeatureWindow)) {
     const auto cost = data_cost(payload.size());
     send_window_.pay(cost);

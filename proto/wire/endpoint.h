@@ -69,7 +69,7 @@ struct Extension {
 
 enum class [[nodiscard]] SendOutcome : std::uint8_t{
     kSent,
-    kBlocked,  // no credit or too much output; on_writable() follows
+    kBlocked,  // no credit, too much output, or suspended; on_writable() follows
     kEnded,    // the stream is cancelled or this side has closed it
 };
 
@@ -82,14 +82,22 @@ class Endpoint {
   // --- bytes ---
   // Takes received bytes and delivers their events. False: see violation().
   [[nodiscard]] bool receive(std::string_view bytes);
-  // The input that receive() did not take because of pause_output_bytes, a view into the bytes of that call. Pass it
-  // again, before later bytes, once output has been sent.
+  // The input that receive() did not take because of pause_output_bytes or suspend(), a view into the bytes of that
+  // call. Pass it again, before later bytes, once output has been sent and after resume().
   std::string_view unread() const { return reader_.rest(); }
   bool output_paused() const { return output_.bytes() > pause_output_bytes_; }
   OutQueue& output() { return output_; }
   const OutQueue& output() const { return output_; }
   // The owner has sent output: wakes streams that wait for room, if it is below the watermark.
   void output_drained();
+  // Whether output_drained() would wake streams, unless suspended.
+  bool would_wake() const { return wants_room_ && output_.bytes() < output_watermark_; }
+  // The owner has no time for this connection until resume(): receive() stops behind the current frame, and send_data()
+  // blocks.
+  void suspend() { suspended_ = true; }
+  // Call output_drained() and receive(unread()) next.
+  void resume() { suspended_ = false; }
+  bool suspended() const { return suspended_; }
   bool mid_frame() const { return reader_.mid_frame(); }
   std::uint32_t max_message_bytes() const { return reader_.max_data_bytes(); }
   std::uint64_t frames_received() const { return frames_received_; }
@@ -129,6 +137,9 @@ class Endpoint {
 
   // --- data, both roles ---
   SendOutcome send_data(Stream& stream, const Payload& payload);
+  // What send_data() would do now. Ask before building a message that costs something; kBlocked promises on_writable()
+  // too.
+  SendOutcome ready_to_send(Stream& stream);
   // The owner has used a message of this many bytes; grants credit once enough has accumulated. What a stream has not
   // consumed when it ends counts as consumed.
   void consumed(Stream& stream, std::size_t data_bytes);
@@ -166,10 +177,14 @@ class Endpoint {
   void end(Stream& stream);
   void give_back(Stream& stream, std::int64_t cost);
   void settle_connection_credit(std::int64_t cost);
+  void wake(Stream& stream);
   void wake_blocked();
   bool may_send(const Stream& stream) const;
+  bool no_room() const { return suspended_ || output_.bytes() >= output_watermark_; }
+  bool no_stream_may_send() const;
   void violate(Violation::Kind kind, std::string text);
   void violate(Violation::Kind kind, const char* what, const FrameHeader& frame);
+  void refuse_oversized(const FrameHeader& header);
   void refuse_type(const FrameHeader& header);
   void refuse_flags(const FrameHeader& header);
   void refuse_id(std::uint32_t id);
@@ -187,7 +202,7 @@ class Endpoint {
   OutQueue output_;
   DirectSender* sender_;
   StreamTable streams_;
-  std::vector<std::uint32_t> blocked_;  // streams with wants_writable, in the order in which they blocked
+  LinkedList<Stream> blocked_;  // streams whose owners wait for on_writable(), in the order in which they blocked
   Extension extension_;
   SendWindow send_window_{0};
   ReceiveWindow receive_window_{0};
@@ -197,7 +212,8 @@ class Endpoint {
   std::uint32_t last_remote_ = 0;       // the newest stream that the peer opened
   std::vector<std::uint32_t> skipped_;  // lower ids that a base client may still use
   std::uint32_t next_local_;            // client: the next stream to open
-  bool output_full_ = false;            // a stream waits for room in the output
+  bool wants_room_ = false;             // a stream waits for room in the output or for resume()
+  bool suspended_ = false;
   Role role_;
   bool goaway_sent_ = false;
   bool goaway_received_ = false;

@@ -33,15 +33,27 @@ bool valid_data_flags(const FrameHeader& header) {
 bool Endpoint::receive(std::string_view bytes) {
   if (violation_) return false;
   reader_.feed(bytes);
-  while (output_.bytes() <= pause_output_bytes_) {
+  while (!suspended_ && output_.bytes() <= pause_output_bytes_) {
     const auto frame = reader_.next();
     if (!frame) break;
     ++frames_received_;
     handle(*frame);
     if (violation_) return false;
   }
-  if (const auto* broken = reader_.violation()) violate(broken->kind, broken->text);
+  if (const auto* broken = reader_.violation()) {
+    if (const auto* header = reader_.oversized()) refuse_oversized(*header);
+    violate(broken->kind, broken->text);
+  }
   return !violation_;
+}
+
+// A frame beyond ttrpc's limit ends the connection, but its own call first, so that its caller learns why.
+void Endpoint::refuse_oversized(const FrameHeader& header) {
+  if (role_ != Role::kServer) return;
+  Stream* stream = nullptr;
+  if (header.type == FrameType::kRequest) stream = begin_remote_stream(header);
+  if (header.type == FrameType::kData) stream = streams_.find(header.stream);
+  if (stream != nullptr && !stream->cancelled) events_.on_refused(*stream, Refusal::kTooLarge, header.type);
 }
 
 void Endpoint::handle(const Frame& frame) {
@@ -211,7 +223,8 @@ void Endpoint::handle_cancel(const Frame& frame) {
   }
   if (stream->cancelled) return;
   stream->cancelled = true;
-  stream->local_open = stream->wants_writable = false;
+  stream->local_open = false;
+  stream->unlink();
   events_.on_cancel(*stream, static_cast<Code>(load_be32(frame.data.data())));
 }
 
@@ -228,7 +241,8 @@ void Endpoint::handle_window(const Frame& frame) {
   const bool was_open = window.open();
   if (!window.add(credit)) return violate(Violation::Kind::kBadWindow, "credit above 2^31-1", frame.header);
   // Only a window that opens unblocks streams, so that a flood of small grants costs nothing.
-  if (!was_open && window.open()) wake_blocked();
+  if (was_open || !window.open()) return;
+  stream == nullptr ? wake_blocked() : wake(*stream);
 }
 
 void Endpoint::handle_ping(const Frame& frame) {

@@ -259,6 +259,13 @@ void write_retry(Duration retry_after, FieldWriter& out) {
 
 }  // namespace
 
+bool has_few_fields(std::string_view message, std::size_t most) {
+  FieldReader field(message);
+  for (std::size_t count = 0; field.next(); ++count)
+    if (count == most) return false;
+  return field.ok();
+}
+
 Payload::Payload(std::string_view bytes) : source_(bytes.data()), size_(bytes.size()), write_(write_bytes) {}
 
 Payload::Payload(const Pieces& pieces) : source_(&pieces), size_(pieces.size), write_(write_pieces) {}

@@ -45,6 +45,10 @@ class Payload {
   Write write_ = nullptr;
 };
 
+// Whether a serialised message has at most `most` fields, each repetition counted. Does not look into fields. False for
+// bytes that are no message, and for groups.
+bool has_few_fields(std::string_view message, std::size_t most);
+
 // Request{service=1, method=2, payload=3, timeout_nano=4, metadata=5 {key=1, value=2}}
 struct RequestView {
   std::string_view service;

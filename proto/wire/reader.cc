@@ -161,6 +161,7 @@ void FrameReader::refuse_protocol() {
 
 // Returns false.
 bool FrameReader::refuse_length(const FrameHeader& header) {
+  oversized_ = header;
   fail(Violation::Kind::kBadFrame, "a frame claims " + std::to_string(header.length) + " bytes; at most " +
                                        std::to_string(kMaxDataBytes) + " are allowed");
   return false;

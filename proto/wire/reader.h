@@ -56,6 +56,8 @@ class FrameReader {
   std::uint32_t max_data_bytes() const { return max_data_; }
   // Null while there is none.
   const Violation* violation() const { return violation_.get(); }
+  // The frame whose claimed length is the violation. Null: it is another one.
+  const FrameHeader* oversized() const { return oversized_ ? &*oversized_ : nullptr; }
   // Whether the input ended inside a frame.
   bool mid_frame() const { return (!partial_.empty() && !partial_given_) || skip_; }
 
@@ -98,6 +100,7 @@ class FrameReader {
   // Behind pointers, because both are rare and there are many idle readers.
   std::unique_ptr<Skip> skip_;
   std::unique_ptr<Violation> violation_;
+  std::optional<FrameHeader> oversized_;
 };
 
 }  // namespace hostcall::wire

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "proto/base/linked_list.h"
 #include "proto/wire/window.h"
 
 namespace hostcall::wire {
@@ -18,14 +19,11 @@ inline bool is_client_stream(std::uint32_t id) { return (id & 1) != 0; }
 
 inline constexpr std::uint32_t kLastClientStream = 0xFFFFFFFDu;  // the largest odd id but one: never wraps
 
-// Owned by its Endpoint; pointers are valid until the stream ends.
-class Stream {
+// Owned by its Endpoint; pointers are valid until the stream ends. Linked: its send_data() was blocked.
+class Stream : public Linked {
  public:
   Stream(std::uint32_t id, std::uint32_t send_credit, std::uint32_t receive_credit)
       : send_window(send_credit), receive_window(receive_credit), id_(id) {}
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
   std::uint32_t id() const { return id_; }
 
   // The owner's object for this call; the engine does not touch it.
@@ -37,8 +35,7 @@ class Stream {
   std::int64_t unconsumed = 0;  // cost of the messages that the owner has not consumed yet
   bool remote_open = false;     // the peer may send Data
   bool local_open = false;      // we may send Data
-  bool wants_writable = false;
-  bool cancelled = false;  // the peer has cancelled: nothing more is sent
+  bool cancelled = false;       // the peer has cancelled: nothing more is sent
 
  private:
   std::uint32_t id_;

@@ -6,7 +6,7 @@
 namespace hostcall::wire {
 namespace {
 
-// Capacity that an empty table keeps.
+// Capacity that a table keeps, however few streams it has.
 constexpr std::size_t kKeptPlaces = 64;
 
 }  // namespace
@@ -47,7 +47,7 @@ void StreamTable::erase_slow(Stream& stream) {
   if (++gone_ * 2 < others_.size()) return;
   std::erase_if(others_, [](const Other& other) { return !other.stream; });
   gone_ = 0;
-  if (others_.empty() && others_.capacity() > kKeptPlaces) others_ = std::vector<Other>();
+  if (others_.capacity() > std::max(kKeptPlaces, 4 * others_.size())) others_.shrink_to_fit();
 }
 
 }  // namespace hostcall::wire

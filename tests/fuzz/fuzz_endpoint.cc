@@ -5,8 +5,6 @@
 // input, a closed side stays closed, an id begins one call at most.
 //
 // Input: one byte for the mode, one for the features, then commands; see hostile(), ids() and Duplex::step.
-// A bounded run, in a build directory made by CXX=clang++ meson setup -Dfuzz=true:
-//   mkdir -p found && tests/fuzz/fuzz_endpoint -max_total_time=60 found SOURCE/tests/fuzz/corpus/endpoint
 #include "proto/wire/endpoint.h"
 
 #include <algorithm>
@@ -16,6 +14,7 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/counting_budget.h"
+#include "tests/support/frames.h"
 
 namespace hostcall::fuzz {
 namespace {
@@ -200,19 +199,9 @@ void hostile(Choices& choices, Role role) {
   require(budget.charged() == 0, "the budget returns to zero");
 }
 
-std::string frame(wire::FrameType type, std::uint32_t stream, std::uint8_t flags, std::string_view data) {
-  std::string bytes(wire::kHeaderBytes, '\0');
-  wire::encode_header(
-      {.length = static_cast<std::uint32_t>(data.size()), .stream = stream, .type = type, .flags = flags},
-      bytes.data());
-  return bytes.append(data);
-}
-
 std::string request(std::uint32_t stream, std::uint8_t shape) {
-  const wire::RequestFields fields{.service = "a.B", .method = kMethods[shape % 4]};
-  std::string data(wire::request_size(fields, 0), '\0');
-  wire::write_request(fields, {}, data.data());
-  return frame(wire::FrameType::kRequest, stream, (shape & 1) != 0 ? wire::kRemoteOpen : 0, data);
+  return test::request_frame(stream, {.service = "a.B", .method = kMethods[shape % 4]}, {},
+                             (shape & 1) != 0 ? wire::kRemoteOpen : 0);
 }
 
 void ids(Choices& choices) {
@@ -228,7 +217,7 @@ void ids(Choices& choices) {
     auto* stream = side.pick(command >> 4);
     switch (command & 3) {
       case 0: stream == nullptr ? void() : side.finish(*stream, command >> 4); break;
-      case 1: feed(side.endpoint, frame(wire::FrameType::kData, id, wire::kRemoteClosed, {})); break;
+      case 1: feed(side.endpoint, test::frame(wire::FrameType::kData, id, wire::kRemoteClosed, {})); break;
       default:
         if (feed(side.endpoint, request(id, command >> 4))) newest = std::max(newest, id);
     }

@@ -2,8 +2,6 @@
 // with checksums and without; memory is charged before it is held and comes back; no refused frame has data.
 //
 // Input: one byte for the message limit, one for the piece size, then the stream.
-// A bounded run, in a build directory made by CXX=clang++ meson setup -Dfuzz=true:
-//   mkdir -p found && tests/fuzz/fuzz_frame_reader -max_total_time=60 found SOURCE/tests/fuzz/corpus/frame_reader
 #include <string>
 #include <vector>
 

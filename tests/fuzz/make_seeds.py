@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Writes the seed corpora from the golden vectors: corpus/frame_reader and corpus/endpoint beside this file.
+"""Writes the seeds that have names to corpus/ beside this file: those of frame_reader and endpoint from the golden vectors,
+those of texts from the files that are shipped, and scripts of commands.
 
-Run it after a change of tests/unit/proto/wire/golden.h and commit the result.
+Run it after a change of tests/unit/proto/wire/golden.h or of what is shipped, and commit the result. Inputs whose names
+begin with "Kept" are what fuzzing has found worth keeping (tests/lib/fuzz.sh), "Found" what a defect was found with.
 """
 import pathlib
 import re
 
 HERE = pathlib.Path(__file__).resolve().parent
 GOLDEN = HERE.parent / "unit/proto/wire/golden.h"
+SHIPPED = HERE.parent.parent / "systemd"
+PLAIN_TEXT = b"\n"  # json_text.h
 FEED = 5  # fuzz_endpoint's command that takes a length and feeds so many bytes
 SERVER, CLIENT, DUPLEX = 0, 1, 2
 EXTENDED = 0x80 | 31
@@ -50,8 +54,47 @@ def seeds():
     yield "endpoint", "DuplexExtended", bytes([DUPLEX, EXTENDED]) + script * 2 + bytes([7, 255, 3, 9])
 
 
+TEXTS = (
+    ("config", "Small", '{"listen": ["vsock::18499"], "limits": {"streams": 8}, "timeouts": {"drain_ms": 0}}'),
+    ("config", "Wrong", '{"limits": {"streams": 0.5}, // no\n "timeouts": {"call_max_ms": 1, "call_default_ms": 2}}'),
+    ("vm_files", "One", '{"name": "web1", "cid": 42, "tags": ["web"], "limits": {"connections": 32}}'),
+    ("vm_files", "Two", '{"vms": [{"name": "fc1", "vmm_uid": 1001, "uuid": "12345678-1234-1234-1234-123456789abc"},'
+                        ' {"name": "db1", "unix_path": "/run/vm/x"}]}'),
+    ("policy", "Resources", '{"rules": [{"vms": ["tag:web"], "calls": ["hostcall.v1.Store/*"], "resources": ["/self/**"],'
+                            ' "action": "allow"}]}'),
+    ("policy", "Rate", '{"rules": [{"vms": ["web1"], "calls": ["*"], "action": "allow", "rate": 5, "burst": 6},'
+                       ' {"vms": ["*"], "calls": ["hostcall.v1.Host/Info"], "require": ["privileged-port"],'
+                       ' "action": "allow"}, {"vms": ["*"], "calls": ["*"], "action": "deny"}]}'),
+    ("cli_json", "Txn", '{"compare": [{"key": "/self/a", "version": "1"}], "then": [{"put": {"key": "/self/a", "value":'
+                        ' "aGk="}}], "else": [{"get": {"key": "/self/a"}}], "idempotencyKey": "k"}'),
+    ("cli_json", "Lines", '{"compare": []}\n\n{"then": [{"delete": {"key": "/self/a", "previous": true}}]}'),
+)
+
+
+def text_seeds():
+    yield "config", "Shipped", PLAIN_TEXT + (SHIPPED / "hostcalld.json").read_bytes()
+    yield "policy", "Shipped", PLAIN_TEXT + (SHIPPED / "policy.d/50-default.json").read_bytes()
+    for target, name, text in TEXTS:
+        yield target, name, PLAIN_TEXT + text.encode()
+
+
+def glob_seed(glob, text):
+    return bytes([0, len(glob)]) + glob.encode() + text.encode()
+
+
+def script_seeds():
+    """Commands in the order in which each target takes them; zeros for what does not matter."""
+    yield "glob", "Class", glob_seed("/shared/[a-c]?/[!x]*", "/shared/bb/yes")
+    yield "glob", "Deep", glob_seed("/self/**/\\*", "/self/a/b/*")
+    yield "client", "Hello", bytes([0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 64, 64, 0, 0, 0, 0, 11, 0, 0, 0, 0, 0])
+    yield "hello", "Daemon", bytes([0, 1, 0, 1, 0, 1, 31, 1, 1, 0, 0])
+    yield "hello", "Client", bytes([1, 1, 1, 1, 31, 1, 7]) + bytes([1, 1] * 8)
+    yield "store", "PutGet", bytes([255, 0, 0, 0, 0, 1, 0, 0, 0, 3, 15, 0, 0, 0, 0, 1, 1, 0, 15])
+    yield "requests", "Ping", bytes([0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 3, 1, 0, 0, 0, 0, 0, 15, 0])
+
+
 def main():
-    for target, name, content in seeds():
+    for target, name, content in [*seeds(), *text_seeds(), *script_seeds()]:
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -65,11 +65,12 @@ class Cli : public testing::Test {
     EXPECT_EQ(run.output, "");
   }
 
-  // The verb's help has examples, and fits a terminal.
+  // The verb's help has examples, tells of -q, and fits a terminal.
   static void expect_help(const std::string& name, const Words& verb) {
     const auto help = test::run(words(name, verb, {"--help"}));
     EXPECT_EQ(help.code, 0) << help.errors;
     EXPECT_TRUE(contains(help.output, "\nExamples:\n")) << help.output;
+    EXPECT_TRUE(contains(help.output, "-q")) << "the verb does not tell what is left with -q:\n" << help.output;
     for (const auto& line : lines_of(help.output)) EXPECT_LE(line.size(), 80U) << line;
   }
 

@@ -16,8 +16,8 @@ TEST_F(GuestCli, WhoAmITellsNameAndEvidence) {
   EXPECT_EQ(guest({"whoami", "-q"}).output, "web1\n");
   const auto text = guest({"whoami"});
   EXPECT_EQ(text.code, 0);
-  for (const auto* part : {"web1", "web, prod"}) EXPECT_TRUE(contains(text.output, part)) << text.output;
-  EXPECT_TRUE(contains(text.output, daemon_.vm_path("web1"))) << text.output;
+  for (const auto* part : {"web1", "web, prod", "Unix socket of its own"})
+    EXPECT_TRUE(contains(text.output, part)) << text.output;
   const auto caller = answer(guest({"whoami", "--json"}));
   EXPECT_EQ(caller["vmName"], "web1");
   EXPECT_EQ(caller["tags"], json({"web", "prod"}));
@@ -112,7 +112,9 @@ TEST_F(GuestCli, CallRefusesJsonThatDoesNotFit) {
   for (const auto* document : {"{", "[1,2]", R"({"payloat": "aGk="})", R"({"delayMs": "soon"})"})
     expect_failure(guest({"call", "hostcall.v1.Diagnostics/Echo", document}), 2, "hostcall.v1.EchoRequest");
   expect_failure(guest({"call", "hostcall.v1.Diagnostics/Sink"}, "{\"data\": \"aGk=\"}\nnonsense\n"), 2,
-                 "hostcall.v1.Chunk");
+                 "document 2 of the JSON of standard input is not a hostcall.v1.Chunk");
+  expect_failure(guest({"call", "hostcall.v1.Store/Get", "{\"key\": \"/self/\xff\"}"}), 2,
+                 "not UTF-8: byte 16 is \\xff");
 }
 
 TEST_F(GuestCli, ExitCodesAreTheDocumentedOnes) {
@@ -120,7 +122,7 @@ TEST_F(GuestCli, ExitCodesAreTheDocumentedOnes) {
   expect_failure(guest({"call", "hostcall.v1.Diagnostics/Echo", R"({"delayMs": 60001})"}), 2, "60000");
   expect_failure(guest({"call", "hostcall.v1.Diagnostics/Echo", R"({"delayMs": 60000})", "--timeout", "100ms"}), 124,
                  "DEADLINE_EXCEEDED");
-  expect_failure(guest_as("db1", {"info"}), 126, daemon_.policy_file());
+  expect_failure(guest_as("db1", {"info"}), 126, "denied by 50-test.json:");
   expect_failure(guest({"call", "hostcall.v1.Host/Inof"}), 127, "hostcall.v1.Host/Info");
   expect_failure(guest({"call", "no.such.Service/Method"}), 127, "hostcall.v1.Session");
   expect_failure(test::run({program("hostcall"), "whoami", "--address", "unix:/nonexistent/socket"}), 125,
@@ -144,6 +146,47 @@ TEST_F(GuestCli, WaitIsForAHostThatIsNotThereYet) {
   daemon_.restart();
   EXPECT_EQ(patient.wait(), 0) << patient.errors();
   EXPECT_EQ(patient.output(), "web1\n");
+}
+
+// One connection at a time, and one new one a second.
+TEST_F(GuestCli, ALimitThatPassesIsWaitedFor) {
+  ASSERT_EQ(host({"vm", "add", "slow", "--unix", daemon_.directory() / "slow.sock", "--limit", "connect_rate=1",
+                  "--limit", "connect_burst=1"})
+                .code,
+            0);
+  for (const auto* verb : {"whoami", "services", "doctor"}) EXPECT_EQ(guest_as("slow", {verb}).code, 0) << verb;
+  // A slow machine is not refused within the first of these.
+  Finished refused;
+  for (const auto* timeout : {"10ms", "50ms", "200ms", "600ms"})
+    if (refused = guest_as("slow", {"whoami", "--timeout", timeout}); refused.code == 123) break;
+  expect_failure(refused, 123, "connect_rate");
+  EXPECT_TRUE(contains(refused.errors, "retry in")) << refused.errors;
+  for (const Words& words : {Words{"ping", "-c", "1"},
+                             {"call", "hostcall.v1.Session/WhoAmI"},
+                             {"kv", "put", "/self/a", "1"},
+                             {"kv", "watch", "/self/a", "--snapshot", "-n", "1"},
+                             {"kv", "get", "/self/a", "--wait"}})
+    EXPECT_EQ(guest_as("slow", words).code, 0) << words[1] << " waits by itself";
+}
+
+TEST_F(GuestCli, AConnectionTooManyWaitsForAnotherToEnd) {
+  ASSERT_EQ(host({"vm", "add", "one", "--unix", daemon_.directory() / "one.sock", "--limit", "connections=1"}).code, 0);
+  Process ping(guest_words({"ping", "-c", "2", "-i", "1h"}, "one"));
+  wait_until([&] { return contains(ping.output(), "seq=1"); }, ping);
+  expect_failure(guest_as("one", {"whoami", "--timeout", "500ms"}), 123, "connections");
+  expect_failure(guest_as("one", {"kv", "get", "/self/a", "--wait", "--timeout", "500ms"}), 123, "connections");
+  Process patient(guest_words({"whoami", "-q"}, "one"));
+  EXPECT_FALSE(patient.wait(std::chrono::milliseconds(300))) << patient.errors();
+  ping.signal(SIGINT);
+  EXPECT_EQ(patient.wait(), 0) << patient.errors();
+  EXPECT_EQ(patient.output(), "one\n");
+}
+
+// No waiting helps: the answer comes at once.
+TEST_F(GuestCli, ALimitThatDoesNotPassIsExitCode125) {
+  expect_failure(guest({"kv", "put", "/self/big", "-", "--timeout", "1h"}, std::string(70'000, 'x')), 125,
+                 "store_value_bytes");
+  EXPECT_EQ(guest({"kv", "put", "/self/big", "-", "--timeout", "1h"}, std::string(4'194'304, 'x')).code, 125);
 }
 
 TEST_F(GuestCli, AHostThatHangsCostsNoMoreThanTheDeadline) {
@@ -172,6 +215,17 @@ TEST_F(GuestCli, AReaderThatGoesEndsAStreamQuietly) {
   EXPECT_EQ(run.errors, "");
 }
 
+// The ping is given up in the middle; its call ends later, with the client.
+TEST_F(GuestCli, APingWhoseReaderGoesDiesOfItsPipe) {
+  for (const std::string options : {"-c 1", "-c 3 -q", "--json -c 1"}) {
+    const auto run = test::run({"/bin/bash", "-c",
+                                program("hostcall") + " --address " + daemon_.vm_address("web1") + " ping " + options +
+                                    " | true; exit ${PIPESTATUS[0]}"});
+    EXPECT_TRUE(run.code == 141 || run.code == 0) << run.code << ": it may be done before its reader goes";
+    EXPECT_EQ(run.errors, "");
+  }
+}
+
 TEST_F(GuestCli, AFullDiskIsNoSuccess) {
   const auto run = test::run(
       {"/bin/sh", "-c", program("hostcall") + " --address " + daemon_.vm_address("web1") + " whoami > /dev/full"});
@@ -186,6 +240,36 @@ TEST_F(GuestCli, GuestDoctorIsHealthyWhereItShouldBe) {
   const auto refused = guest_as("intruder", {"doctor", "--json"});
   EXPECT_EQ(refused.code, 1);
   EXPECT_EQ(json::parse(refused.output)["healthy"], false);
+}
+
+TEST_F(GuestCli, GuestDoctorAdvisesByTheReason) {
+  daemon_.directory().write(
+      "policy.d/10-no-hello.json",
+      R"({"rules": [{"vms": ["db1"], "calls": ["hostcall.v1.Session/Hello"], "action": "deny"}]})");
+  ASSERT_EQ(host({"policy", "reload"}).code, 0);
+  const auto denied = guest_as("db1", {"doctor"});
+  EXPECT_EQ(denied.code, 1);
+  EXPECT_TRUE(contains(denied.output, "allow hostcall.v1.Session/Hello in the host's policy")) << denied.output;
+  ASSERT_EQ(host({"vm", "add", "one", "--unix", daemon_.directory() / "one.sock", "--limit", "connections=1"}).code, 0);
+  Process ping(guest_words({"ping", "-c", "2", "-i", "1h"}, "one"));
+  wait_until([&] { return contains(ping.output(), "seq=1"); }, ping);
+  const auto full = guest_as("one", {"doctor", "--timeout", "300ms"});
+  EXPECT_EQ(full.code, 1);
+  EXPECT_TRUE(contains(full.output, "end what uses up the limit")) << full.output;
+  ping.signal(SIGINT);
+  EXPECT_EQ(ping.wait(), 0);
+}
+
+// Also where a shell that started it in the background ignores the signal.
+TEST_F(GuestCli, CtrlCEndsWhatStillConnects) {
+  for (const std::string verb : {"ping", "speedtest"}) {
+    const auto run = test::run(
+        {"/bin/sh", "-c",
+         program("hostcall") + " --address unix:/nonexistent/socket --wait --timeout 20s " + verb +
+             " & pid=$!; until grep -q '^Name:.hostcall$' /proc/$pid/status; do :; done; "
+             "while grep -q '^SigIgn:.*[2367abef]$' /proc/$pid/status; do :; done; kill -INT $pid; wait $pid"});
+    EXPECT_EQ(run.code, 128 + SIGINT) << verb << run.errors;
+  }
 }
 
 TEST_F(GuestCli, HelpIsCompleteAndFitsATerminal) {

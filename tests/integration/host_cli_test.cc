@@ -8,9 +8,9 @@
 #include <map>
 
 #include "hostcall/v1/admin.pb.h"
-#include "proto/wire/frame.h"
-#include "proto/wire/message.h"
 #include "tests/integration/cli.h"
+#include "tests/support/contents.h"
+#include "tests/support/frames.h"
 
 namespace hostcall::test {
 namespace {
@@ -47,6 +47,12 @@ TEST_F(HostCli, WhatTheDaemonRefusesHasItsExitCode) {
   expect_failure(host({"vm", "add", "x", "--cid", "2"}), 2, "from 3");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "nothing=1"}), 2, "nothing");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams"}), 2, "NAME=NUMBER");
+  expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=1", "--limit", "streams=2"}), 2,
+                 "limit \"streams\" is there twice");
+  expect_failure(host({"vm", "add", "x", "--cid", "9", "--uuid", ""}), 2, "--uuid: the value is empty");
+  const auto relative = host({"vm", "add", "x", "--unix", "x.sock"});
+  expect_failure(relative, 2, "unix_path: \"x.sock\": a Unix socket path starts with / or @");
+  EXPECT_FALSE(contains(relative.errors, "vsock:")) << relative.errors;
   expect_failure(host({"vm", "remove", "web1"}), 1, daemon_.vms_file());
   expect_failure(host({"vm", "remove", "nobody"}), 1, "nobody");
   expect_failure(host({"session", "close", "999999"}), 1, "999999");
@@ -74,6 +80,68 @@ TEST_F(HostCli, TheAdminSocketIsNoVms) {
   EXPECT_EQ(host({"vm", "list", "-q"}).code, 0) << "the admin socket is still there";
 }
 
+TEST_F(HostCli, TheUidOfAVmmIsEnough) {
+  const auto added = answer(host({"vm", "add", "fc1", "--vmm-uid", std::to_string(::getuid()), "--json"}));
+  const std::string uds_path = added["vm"]["udsPath"];
+  EXPECT_EQ(uds_path, daemon_.directory() / "run/vm/fc1/vsock.sock");
+  EXPECT_EQ(test::run({program("hostcall"), "--address", "unix:" + uds_path + "_18499", "whoami", "-q"}).output,
+            "fc1\n");
+  EXPECT_TRUE(contains(host({"vm", "show", "fc1"}).output, uds_path));
+  EXPECT_EQ(host({"vm", "remove", "fc1"}).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(daemon_.directory() / "run/vm/fc1"));
+}
+
+// A start, hostcalld --check and hostcallctl config check say the same.
+TEST_F(HostCli, EverythingThatKeepsAStartOutIsFoundBefore) {
+  EXPECT_EQ(host({"config", "check"}).code, 0);
+  const auto file = daemon_.config_file();
+  const auto good = test::contents_of(file);
+  const auto same = [&](const std::string& text) {
+    const auto start = test::run({program("hostcalld"), "--config", file});
+    const auto check = test::run({program("hostcalld"), "--config", file, "--check"});
+    EXPECT_EQ(start.code, 1) << text;
+    EXPECT_EQ(check.code, 1) << text;
+    EXPECT_TRUE(contains(start.errors, text)) << start.errors;
+    EXPECT_EQ(check.errors, start.errors);
+    expect_failure(host({"config", "check"}), 1, text);
+  };
+  const auto change = [&](const std::string& from, const std::string& to) {
+    auto text = good;
+    text.replace(text.find(from), from.size(), to);
+    daemon_.directory().write("hostcalld.json", text);
+  };
+  change("/vms.d\"", "/no/vms.d\"");
+  same("vms_directory: ");
+  change("/run\"", "/no/run\"");
+  same("runtime_directory: ");
+  change("{", R"({"admin_group": "no-such-group", )");
+  same("admin_group: this host has no group \"no-such-group\"");
+  daemon_.directory().write("hostcalld.json", good);
+  const auto vm =
+      daemon_.directory().write("vms.d/90.json", R"({"name": "x", "cid": 9, "limits": {"memory_bytes": 65536}})");
+  same("90.json:1: VM \"x\": limit message_bytes (262144) is above memory_bytes (65536)");
+  std::filesystem::permissions(vm, std::filesystem::perms(0666));
+  same("chmod go-w " + vm);
+}
+
+// More than a page; both as text and as one document.
+TEST_F(HostCli, LongListsAreWhole) {
+  std::string text;
+  for (int i = 0; i < 600; ++i)
+    text += (text.empty() ? "{\"vms\": [{\"name\": \"v" : "}, {\"name\": \"v") + std::to_string(i) +
+            "\", \"cid\": " + std::to_string(1000 + i);
+  daemon_.directory().write("vms.d/60-many.json", text + "}]}");
+  EXPECT_EQ(host({"policy", "reload"}).code, 0);
+  EXPECT_EQ(answer(host({"vm", "list", "--json"}))["vms"].size(), 603U);
+  EXPECT_EQ(lines_of(host({"vm", "list", "-q"}).output).size(), 603U);
+  const auto lines = lines_of(host({"vm", "list"}).output);
+  EXPECT_EQ(lines.size(), 604U) << "one heading";
+  EXPECT_TRUE(contains(lines[1], "open")) << lines[1];
+  EXPECT_TRUE(contains(lines.back(), "open"));
+  EXPECT_TRUE(
+      contains(host({"vm", "show", "v7"}).output, "missing: it has a CID, but hostcalld has no vsock listener"));
+}
+
 // The complaint quotes what it read, which is the rest of the file.
 TEST_F(HostCli, AComplaintIsNeverLargerThanAMessage) {
   daemon_.directory().write("policy.d/60-open.json", "{\"rules\": \"" + std::string(4'500'000, 'x'));
@@ -87,43 +155,98 @@ TEST_F(HostCli, AComplaintIsNeverLargerThanAMessage) {
 // With its standard output closed, a program's socket would become descriptor 1: a guest's value would be sent to the
 // daemon as an administrator's call.
 TEST_F(HostCli, AClosedStandardOutputIsNeverASocket) {
-  wire::RequestFields fields{.service = "hostcall.v1.Admin", .method = "VmAdd"};
   v1::VmAddRequest add;
   add.mutable_record()->set_name("evil");
   add.mutable_record()->set_cid(666);
-  const auto payload = add.SerializeAsString();
-  std::string data(wire::request_size(fields, payload.size()), '\0');
-  wire::write_request(fields, std::string_view(payload), data.data());
-  std::string call(wire::kHeaderBytes, '\0');
-  wire::encode_header(
-      {.length = static_cast<std::uint32_t>(data.size()), .stream = 3, .type = wire::FrameType::kRequest}, call.data());
-  ASSERT_EQ(guest({"kv", "put", "/self/hello", "-"}, call + data).code, 0);
+  const auto call =
+      test::request_frame(3, {.service = "hostcall.v1.Admin", .method = "VmAdd"}, add.SerializeAsString());
+  ASSERT_EQ(guest({"kv", "put", "/self/hello", "-"}, call).code, 0);
   const auto closed = [&](const std::string& redirections, const Words& words) {
     Words all{"/bin/sh", "-c", "exec \"$@\" " + redirections, "sh"};
     all.insert(all.end(), words.begin(), words.end());
     return test::run(all);
   };
   const auto show = host_words({"kv", "get", "/hello", "--vm", "web1"});
-  EXPECT_EQ(test::run(show).output, call + data);
+  EXPECT_EQ(test::run(show).output, call);
   const auto refused = closed(">&-", show);
   EXPECT_EQ(refused.code, 125);
   EXPECT_TRUE(contains(refused.errors, "standard output")) << refused.errors;
   for (const auto* redirections : {"<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"}) {
     EXPECT_EQ(closed(redirections, show).code, 125) << redirections;
     EXPECT_EQ(closed(redirections, guest_words({"kv", "get", "/self/hello"})).code, 125) << redirections;
-    EXPECT_EQ(closed(redirections, {program("hostcalld"), "--config", daemon_.config_file(), "--check"}).code, 1);
-    EXPECT_EQ(closed(redirections, {program("hostcalld"), "--version"}).code, 1);
+    EXPECT_EQ(closed(redirections, {program("hostcalld"), "--config", daemon_.config_file(), "--check"}).code, 125);
+    EXPECT_EQ(closed(redirections, {program("hostcalld"), "--version"}).code, 125);
     EXPECT_EQ(closed(redirections, {program("hostcallctl"), "--help"}).code, 125);
   }
-  EXPECT_EQ(closed("2>&-", show).output, call + data) << "what is not needed may be closed";
+  EXPECT_EQ(closed("2>&-", show).output, call) << "what is not needed may be closed";
   expect_failure(host({"vm", "show", "evil"}), 1, "evil");
+}
+
+// What has been done is never reported as not done.
+TEST_F(HostCli, WhatIsDoneButCanNotBeToldIsSaidToBeDone) {
+  const auto with_output = [&](const std::string& redirection, const Words& words) {
+    Words all{"/bin/sh", "-c", "exec \"$@\" " + redirection, "sh"};
+    all.insert(all.end(), words.begin(), words.end());
+    return test::run(all);
+  };
+  int number = 0;
+  for (const std::string redirection : {">&-", ">/dev/full"}) {
+    const auto name = "vm" + std::to_string(++number);
+    const Words changes[] = {host_words({"vm", "add", name, "--cid", std::to_string(100 + number)}),
+                             host_words({"vm", "remove", name, "--json"}),
+                             host_words({"policy", "reload"}),
+                             host_words({"kv", "put", "/shared/x", "v"}),
+                             host_words({"kv", "delete", "/shared/x"}),
+                             guest_words({"kv", "put", "/self/x", "v"}),
+                             guest_words({"kv", "txn", R"({"then": [{"delete": {"key": "/self/x"}}]})"})};
+    for (const auto& words : changes)
+      expect_failure(with_output(redirection, words), 125, "done, but this could not be told: ");
+    EXPECT_EQ(host({"vm", "show", name}).code, 1) << "added and removed";
+    for (const auto& words :
+         {host_words({"vm", "list"}), host_words({"session", "list", "-q"}), host_words({"stats"}),
+          host_words({"policy", "check"}), host_words({"doctor"}), host_words({"kv", "list", "/"}),
+          guest_words({"whoami"}), guest_words({"ping", "-c", "1"}), guest_words({"info", "--json"}),
+          guest_words({"services"}), guest_words({"doctor"}), guest_words({"kv", "list", "/self/", "-q"}),
+          guest_words({"call", "hostcall.v1.Session/WhoAmI"}), Words{program("hostcall"), "--version"},
+          Words{program("hostcall"), "kv", "put", "--help"}, Words{program("hostcallctl"), "--help"}})
+      EXPECT_EQ(with_output(redirection, words).code, 125) << words.back() << redirection;
+    EXPECT_EQ(with_output(redirection, {program("hostcalld"), "--version"}).code, 125) << redirection;
+    EXPECT_EQ(with_output(redirection, {program("hostcalld"), "--config", daemon_.config_file(), "--check"}).code, 125);
+    EXPECT_EQ(with_output(redirection, guest_words({"kv", "put", "/self/x", "v", "-q"})).code, 0)
+        << "what prints nothing needs no output";
+  }
+}
+
+TEST_F(HostCli, TheDaemonsUsageErrorsBearItsName) {
+  for (const Words& wrong : {Words{"--nothing"},
+                             {"--config"},
+                             {"--config", ""},
+                             {"--config="},
+                             {"x"},
+                             {"--check=maybe"},
+                             {"--check=0"},
+                             {"--check=false"},
+                             {"--config", "/a", "--config", "/b"}}) {
+    Words words{program("hostcalld")};
+    words.insert(words.end(), wrong.begin(), wrong.end());
+    const auto run = test::run(words);
+    EXPECT_EQ(run.code, 2) << run.errors;
+    EXPECT_TRUE(run.errors.starts_with("hostcalld: ")) << run.errors;
+    EXPECT_TRUE(run.errors.ends_with("; see hostcalld --help\n")) << run.errors;
+    EXPECT_EQ(lines_of(run.errors).size(), 1U) << run.errors;
+    EXPECT_FALSE(contains(run.errors, "TEXT")) << run.errors;
+  }
+  EXPECT_EQ(test::run({program("hostcalld"), "--check=maybe"}).errors,
+            "hostcalld: --check takes no value; see hostcalld --help\n");
+  EXPECT_EQ(test::run({program("hostcalld"), "--config", "/a", "--config", "/b"}).errors,
+            "hostcalld: --config is given more than once; see hostcalld --help\n");
 }
 
 TEST_F(HostCli, PolicyFilesAreCheckedWithoutUse) {
   EXPECT_EQ(host({"policy", "check"}).output, "1 file, 2 rules: no error\n");
   const auto good = daemon_.directory().write("good.json", R"({"rules": []})");
   EXPECT_EQ(answer(host({"policy", "check", good, daemon_.policy_file(), "--json"})),
-            json({{"rules", 2}, {"files", 2}}));
+            json({{"rules", 2}, {"files", 2}, {"warnings", json::array()}}));
   const auto bad = daemon_.directory().write("bad.json", "{\"rules\": [\n  {\"vms\": 7}]}");
   expect_failure(host({"policy", "check", good, bad}), 1, "bad.json:2");
   expect_failure(host({"policy", "check", "/nonexistent.json"}), 2, "/nonexistent.json");
@@ -136,12 +259,66 @@ TEST_F(HostCli, PolicyExplainsWhatTheGuestSees) {
   const auto denied = host({"policy", "explain", "--vm", "db1", "--call", "hostcall.v1.Host/Info"});
   EXPECT_EQ(denied.code, 126);
   ASSERT_FALSE(denied.output.empty());
-  EXPECT_TRUE(contains(guest_as("db1", {"info"}).errors, denied.output)) << denied.output;
+  auto guests_text = denied.output;
+  guests_text.replace(guests_text.find(daemon_.policy_file()), daemon_.policy_file().size(), "50-test.json");
+  EXPECT_TRUE(contains(guest_as("db1", {"info"}).errors, guests_text)) << denied.output;
   const auto verdict =
       json::parse(host({"policy", "explain", "--vm", "db1", "--call", "hostcall.v1.Host/Info", "--json"}).output);
   EXPECT_EQ(verdict["allowed"], false);
   EXPECT_EQ(verdict["line"], 2);
   expect_failure(host({"policy", "explain", "--vm", "nobody", "--call", "hostcall.v1.Host/Info"}), 1, "nobody");
+}
+
+TEST_F(HostCli, PolicyExplainSaysWhatIsMissingOrMalformed) {
+  const auto explain = [&](const Words& more) {
+    Words words{"policy", "explain", "--vm", "web1", "--call"};
+    words.insert(words.end(), more.begin(), more.end());
+    return host(words);
+  };
+  expect_failure(explain({"hostcall.v1.Store/Get"}), 2, "--resource");
+  expect_failure(explain({"hostcall.v1.Store/Get", "--resource", "self/x"}), 2, "the key \"self/x\"");
+  expect_failure(explain({"hostcall.v1.Host/Info", "--resource", "/self/x"}), 2, "has no resource");
+  expect_failure(explain({"hostcall.v1.Host/Info", "--privileged-port"}), 2, "has no CID");
+  for (const auto* key : {"self/x", "/vm/web1/x", "/self//x"}) {
+    const auto get = guest_as("db1", {"kv", "get", key});
+    expect_failure(get, 2, key);
+    EXPECT_FALSE(contains(get.errors, "add a rule")) << get.errors;
+  }
+}
+
+TEST_F(HostCli, PolicyCheckAndReloadWarnOfRulesThatCantMeanWhatTheySay) {
+  const auto odd = daemon_.directory().write(
+      "odd.json",
+      "{\"rules\": [\n  {\"vms\": [\"web9\"], \"calls\": [\"hostcall.v1.Diagnostics/Ecko\"], \"action\": "
+      "\"allow\"}]}");
+  const auto checked = host({"policy", "check", odd});
+  EXPECT_EQ(checked.code, 0);
+  EXPECT_EQ(checked.output, "1 file, 1 rule: no error, 2 warnings\n");
+  EXPECT_TRUE(contains(checked.errors, "odd.json:2: no method is named \"hostcall.v1.Diagnostics/Ecko\""))
+      << checked.errors;
+  EXPECT_TRUE(contains(checked.errors, "did you mean \"hostcall.v1.Diagnostics/Echo\"?")) << checked.errors;
+  EXPECT_TRUE(contains(checked.errors, "did you mean \"web1\"?")) << checked.errors;
+  daemon_.directory().write("policy.d/60-odd.json",
+                            R"({"rules": [{"vms": ["tag:nosuch"], "calls": ["*"], "action": "deny"}]})");
+  const auto reloaded = host({"policy", "reload"});
+  EXPECT_EQ(reloaded.code, 0);
+  EXPECT_TRUE(contains(reloaded.errors, "60-odd.json:1: no VM has the tag \"nosuch\"")) << reloaded.errors;
+  EXPECT_TRUE(daemon_.process().wait_for_error_text("60-odd.json:1: no VM has the tag"));
+  const auto started = test::run({program("hostcalld"), "--config", daemon_.config_file(), "--check"});
+  EXPECT_EQ(started.code, 0);
+  EXPECT_TRUE(contains(started.errors, "60-odd.json:1: no VM has the tag")) << started.errors;
+  const auto config = host({"config", "check"});
+  EXPECT_EQ(config.code, 0);
+  EXPECT_TRUE(contains(config.errors, "60-odd.json:1: no VM has the tag")) << config.errors;
+}
+
+TEST_F(HostCli, AReloadWarnsOfWhatOnlyARestartChanges) {
+  auto text = test::contents_of(daemon_.config_file());
+  daemon_.directory().write("hostcalld.json", text.replace(text.find("[]"), 2, R"(["vsock::4711"])"));
+  const auto reloaded = host({"policy", "reload"});
+  EXPECT_EQ(reloaded.code, 0);
+  EXPECT_TRUE(contains(reloaded.errors, "warning: listen stays [")) << reloaded.errors;
+  EXPECT_TRUE(contains(reloaded.errors, "restart hostcalld")) << reloaded.errors;
 }
 
 TEST_F(HostCli, AReloadIsAllOrNothing) {
@@ -212,6 +389,7 @@ TEST_F(HostCli, HelpIsCompleteAndFitsATerminal) {
                             {"vm", "show"},
                             {"vm", "add"},
                             {"vm", "remove"},
+                            {"config", "check"},
                             {"policy", "check"},
                             {"policy", "explain"},
                             {"policy", "reload"},

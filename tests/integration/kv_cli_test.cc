@@ -2,8 +2,10 @@
 // text and exit code.
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "tests/integration/cli.h"
 #include "tests/support/contents.h"
@@ -20,6 +22,15 @@ class KvCli : public Cli {
     first.insert(first.end(), more.begin(), more.end());
     return first;
   }
+  // Open calls of web1.
+  int streams() const { return answer(host({"vm", "show", "web1", "--json"}))["vm"]["streams"]; }
+  // Whether it has ended, and its parent has not looked.
+  static bool is_zombie(const std::string& pid) {
+    std::ifstream stat("/proc/" + pid + "/stat");
+    std::string number, name, state;
+    stat >> number >> name >> state;
+    return !stat || state == "Z";
+  }
   // A watch that has begun: it has printed what was there.
   std::unique_ptr<Process> watching(const Words& more) const {
     EXPECT_EQ(kv({"put", "/self/watched/begun", "1"}).code, 0);
@@ -35,7 +46,7 @@ TEST_F(KvCli, PutThenGetGivesTheSameBytes) {
   EXPECT_TRUE(put.output.starts_with("revision ")) << put.output;
   EXPECT_EQ(kv({"get", "/self/a"}).output, "hello");
   const std::string bytes("\0\xff\n%s\x1b[31m", 9);
-  EXPECT_EQ(kv({"put", "/self/a", "-q"}, bytes).output, "");
+  EXPECT_EQ(kv({"put", "/self/a", "-", "-q"}, bytes).output, "");
   EXPECT_EQ(kv({"get", "/self/a"}).output, bytes);
   EXPECT_EQ(kv({"put", "/self/a", "-"}, "x").code, 0);
   EXPECT_EQ(kv({"get", "/self/a"}).output, "x");
@@ -60,6 +71,8 @@ TEST_F(KvCli, NoSuchKeyIsExitCode1) {
 TEST_F(KvCli, IfRevisionIsACompareAndSwap) {
   EXPECT_EQ(kv({"put", "/self/lock", "me", "--if-revision", "0"}).code, 0);
   expect_failure(kv({"put", "/self/lock", "you", "--if-revision", "0"}), 1, "was not written: its revision is ");
+  expect_failure(kv({"put", "/self/lock", "you", "--if-revision", "99999"}), 1, ", not 99999");
+  expect_failure(kv({"put", "/self/none", "you", "--if-revision", "7"}), 1, "was not written: there is no such key");
   const std::string revision = answer(kv({"get", "/self/lock", "--json"}))["item"]["modRevision"];
   EXPECT_EQ(kv({"put", "/self/lock", "again", "--if-revision", revision}).code, 0);
   EXPECT_EQ(kv({"get", "/self/lock"}).output, "again");
@@ -85,6 +98,10 @@ TEST_F(KvCli, ListShowsPagesSorted) {
   EXPECT_EQ(kv({"list", "/self/none/", "-q"}).output, "");
   const auto text = kv({"list", "/self/"}).output;
   for (const auto* part : {"KEY", "LIFETIME", "/self/other", "persistent"}) EXPECT_TRUE(contains(text, part)) << text;
+  EXPECT_TRUE(contains(text, " B ")) << text;
+  const auto keys_only = kv({"list", "/self/", "--keys-only"}).output;
+  EXPECT_TRUE(contains(keys_only, "/self/other")) << keys_only;
+  EXPECT_FALSE(contains(keys_only, "SIZE") || contains(keys_only, " B ")) << keys_only;
   const auto all = answer(kv({"list", "/self/", "--json"}));
   EXPECT_EQ(all["items"].size(), 3U);
   EXPECT_EQ(all["continuation"], "");
@@ -124,7 +141,24 @@ TEST_F(KvCli, GetWaitsForAKeyThatSomebodyWrites) {
   EXPECT_EQ(waiting.wait(), 0) << waiting.errors();
   EXPECT_EQ(waiting.output(), "yes");
   EXPECT_EQ(kv({"get", "/self/ready", "--wait"}).output, "yes") << "it is there already";
-  expect_failure(kv({"get", "/self/never", "--wait", "--timeout", "300ms"}), 124, "DEADLINE_EXCEEDED");
+  for (const auto& late :
+       {kv({"get", "/self/never", "--wait", "--timeout", "300ms"}), kv({"watch", "/self/never", "--timeout", "300ms"})})
+    expect_failure(late, 124, "no change within 300ms (--timeout)");
+  const auto watch = kv({"watch", "/self/ready", "--snapshot", "--timeout", "300ms"});
+  EXPECT_EQ(watch.code, 124);
+  EXPECT_TRUE(contains(watch.errors, "no further change within 300ms (--timeout)")) << watch.errors;
+}
+
+// Whoever reads may read again.
+TEST_F(KvCli, TheOutcomeOfAReadIsNeverUnknown) {
+  daemon_.process().signal(SIGSTOP);
+  for (const Words& words :
+       {Words{"get", "/self/a"}, {"list", "/self/"}, {"watch", "/self/"}, {"get", "/self/a", "--wait"}}) {
+    const auto late = kv(joined(words, {"--timeout", "300ms"}));
+    expect_failure(late, 124, "");
+    EXPECT_FALSE(contains(late.errors, "unknown")) << words[0] << late.errors;
+  }
+  daemon_.process().signal(SIGCONT);
 }
 
 TEST_F(KvCli, WatchPrintsChangesUntilItHasEnough) {
@@ -181,10 +215,205 @@ TEST_F(KvCli, WatchRunsACommandForEachChange) {
   expect_failure(kv({"watch", "/self/watched/", "--from-revision", "1", "--exec", "exit 7"}), 125, "exit code 7");
 }
 
-TEST_F(KvCli, WatchEndsOnCtrlC) {
-  auto watch = watching({});
-  watch->signal(SIGINT);
-  EXPECT_EQ(watch->wait(), 0) << watch->errors();
+// Dies of the signal, as whoever waits for it expects.
+TEST_F(KvCli, WhatWaitsForAKeyDiesOfASignal) {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    ::signal(number, SIG_DFL);  // nohup(1) may have started the tests
+    auto watch = watching({});
+    watch->signal(number);
+    EXPECT_EQ(watch->wait(), 128 + number);
+    EXPECT_EQ(watch->errors(), "");
+    Process get(guest_words({"kv", "get", "/self/never", "--wait"}));
+    wait_until([&] { return streams() == 1; }, get);
+    get.signal(number);
+    EXPECT_EQ(get.wait(), 128 + number);
+    EXPECT_EQ(get.output() + get.errors(), "");
+  }
+}
+
+TEST_F(KvCli, ASignalEndsTheCommandOfAWatchWithAllThatItStarted) {
+  ASSERT_EQ(kv({"put", "/self/watched/x", "1"}).code, 0);
+  const std::string pids = daemon_.directory() / "pids";
+  const auto begin = [&](const std::string& command, const Words& more) {
+    std::filesystem::remove(pids);
+    auto watch = std::make_unique<Process>(
+        guest_words(joined({"kv", "watch", "/self/watched/", "--snapshot", "--exec", command}, more)));
+    wait_until([&] { return lines_of(std::filesystem::exists(pids) ? contents_of(pids) : "").size() == 2; }, *watch);
+    return watch;
+  };
+  const auto expect_ended = [&] {
+    for (const auto& pid : lines_of(contents_of(pids)))
+      EXPECT_TRUE(::kill(std::stoi(pid), 0) != 0 || is_zombie(pid)) << pid << " still runs";
+  };
+  const auto both = "sleep 1000 & { echo $$; echo $!; } > " + pids + "; wait";
+  for (const int number : {SIGINT, SIGTERM}) {
+    auto watch = begin(both, {});
+    watch->signal(number);
+    EXPECT_EQ(watch->wait(), 128 + number) << watch->errors();
+    expect_ended();
+  }
+  auto stubborn = begin("trap '' INT; " + both, {});
+  stubborn->signal(SIGINT);
+  stubborn->signal(SIGINT);
+  EXPECT_EQ(stubborn->wait(), 128 + SIGINT) << stubborn->errors();
+  expect_ended();
+  auto late = begin(both, {"--timeout", "6s"});
+  EXPECT_EQ(late->wait(), 124) << late->errors();
+  EXPECT_TRUE(contains(late->errors(), "deadline")) << late->errors();
+  expect_ended();
+}
+
+TEST_F(KvCli, WhatWaitsForAKeyEndsWithItsReader) {
+  ASSERT_EQ(kv({"put", "/self/watched/x", "1"}).code, 0);
+  const auto first_line_of = [&](const Words& more) {
+    Words all{"/bin/sh", "-c", "\"$@\" | head -n 1; echo end", "sh"};
+    const auto command = guest_words(more);
+    all.insert(all.end(), command.begin(), command.end());
+    return test::run(all);
+  };
+  const auto watch = first_line_of({"kv", "watch", "/self/watched/", "--snapshot"});
+  EXPECT_TRUE(watch.output.ends_with(" put /self/watched/x 1 B\nend\n")) << watch.output;
+  EXPECT_EQ(watch.errors, "");
+  const auto exec = first_line_of({"kv", "watch", "/self/watched/", "--snapshot", "--exec", "echo one"});
+  EXPECT_EQ(exec.output + exec.errors, "one\nend\n");
+  const auto call = first_line_of(
+      {"call", "hostcall.v1.Store/Watch", R"({"prefix": "/self/watched/", "snapshot": true})", "--timeout", "1h"});
+  EXPECT_TRUE(call.output.ends_with("\nend\n")) << call.output;
+  Words get{"/bin/sh", "-c", "\"$@\" | true", "sh"};
+  const auto words = guest_words({"kv", "get", "/self/never", "--wait", "--timeout", "1h"});
+  get.insert(get.end(), words.begin(), words.end());
+  EXPECT_EQ(test::run(get).code, 0);
+}
+
+TEST_F(KvCli, NothingIsWrittenThatWasNotGiven) {
+  for (const Words& more : {Words{},
+                            {"--idempotency-key=k"},
+                            {"--idempotency-key", "v"},
+                            {"--file", ""},
+                            {"--file="},
+                            {"--file=", "v"},
+                            {"-f", "", "v"},
+                            {"--lifetime=", "v"},
+                            {"--if-revision=", "v"},
+                            {"--timeout=", "v"}}) {
+    const auto run = kv(joined({"put", "/self/x"}, more), "input");
+    expect_failure(run, 2, "");
+    expect_failure(kv({"get", "/self/x"}), 1, "no such key");
+  }
+  expect_failure(kv({"put", "/self/x"}, "input"), 2, "VALUE is missing; give it, or - to read standard input");
+  expect_failure(kv({"put"}), 2, "KEY is missing");
+  ASSERT_EQ(kv({"put", "/self/x", "--idempotency-key=", "v"}).code, 0);
+  EXPECT_EQ(kv({"get", "/self/x"}).output, "v");
+  ASSERT_EQ(kv({"put", "/self/x", "--idempotency-key", "", ""}).code, 0);
+  EXPECT_EQ(kv({"get", "/self/x"}).output, "");
+  ASSERT_EQ(kv({"put", "/self/x", "-"}).code, 0);
+  ASSERT_EQ(kv({"put", "--", "/self/x", "-v"}).code, 0);
+  EXPECT_EQ(kv({"get", "/self/x"}).output, "-v");
+  expect_failure(host_kv({"put", "/shared/x", "v", "--vm="}), 2, "--vm: the value is empty");
+  expect_failure(host_kv({"list", "/", "--vm", ""}), 2, "--vm: the value is empty");
+  expect_failure(kv({"watch", "/self/", "--exec="}), 2, "--exec: the value is empty");
+}
+
+TEST_F(KvCli, InputIsReadWithinTheDeadlineAndTheBound) {
+  const std::string fifo = daemon_.directory() / "fifo";
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const Words soon{"--timeout", "300ms"};
+  expect_failure(kv(joined({"put", "/self/x", "--file", fifo}, soon)), 124, fifo + " did not end before the deadline");
+  expect_failure(kv({"put", "/self/x", "--file", "/dev/zero"}), 2, "/dev/zero: has more than 4194304 bytes");
+  const auto with_input = [&](const std::string& redirection, const Words& command) {
+    Words all{"/bin/sh", "-c", "exec \"$@\" " + redirection, "sh"};
+    return test::run(joined(all, command));
+  };
+  // Opened for both, the FIFO never ends.
+  const auto open = "<>" + fifo;
+  for (const Words& verb : {Words{"kv", "put", "/self/x", "-"}, {"kv", "txn"}, {"kv", "txn", "-"}}) {
+    expect_failure(with_input(open, guest_words(joined(verb, soon))), 124, "standard input did not end");
+    expect_failure(with_input(open, host_words(joined(joined(verb, {"--vm", "web1"}), soon))), 124, "standard input");
+    expect_failure(with_input("</dev/zero", guest_words(verb)), 2, "standard input: has more than ");
+    EXPECT_EQ(with_input("<" + daemon_.directory().path(), guest_words(verb)).code, 125) << "a directory";
+    EXPECT_EQ(with_input("<&-", guest_words(verb)).code, 125);
+  }
+  const Words echo{"call", "hostcall.v1.Diagnostics/Echo", "-"}, sink{"call", "hostcall.v1.Diagnostics/Sink"};
+  expect_failure(with_input(open, guest_words(joined(echo, soon))), 124, "standard input did not end");
+  expect_failure(with_input("</dev/zero", guest_words(echo)), 2, "standard input: has more than ");
+  expect_failure(with_input(open, guest_words(joined(sink, soon))), 124, "DEADLINE_EXCEEDED");
+  expect_failure(with_input("</dev/zero", guest_words(sink)), 2, "standard input: has more than ");
+  expect_failure(host({"policy", "check", fifo, "--timeout", "300ms"}), 124, fifo + " did not end");
+  expect_failure(host({"policy", "check", "/dev/zero"}), 2, "/dev/zero: has more than ");
+  expect_failure(host({"policy", "check", ""}), 2, "the name of a file is empty");
+  EXPECT_EQ(kv({"get", "/self/x"}).code, 1);
+}
+
+// What would drive a terminal, or can not be seen, in every place where it is shown.
+TEST_F(KvCli, KeysAreEscapedForPeopleAndWholeForPrograms) {
+  const std::string hidden = "a\u202Eb\u200B\uFEFF\u2028\u2066\u061C\U000E0041\\x";
+  const std::string shown =
+      R"(/self/a\xe2\x80\xaeb\xe2\x80\x8b\xef\xbb\xbf\xe2\x80\xa8\xe2\x81\xa6\xd8\x9c\xf3\xa0\x81\x81\\x)";
+  const auto key = "/self/" + hidden;
+  expect_failure(kv({"get", key}), 1, "no such key: " + shown);
+  ASSERT_EQ(kv({"put", key, "v"}).code, 0);
+  EXPECT_EQ(kv({"list", "/self/", "-q"}).output, key + "\n");
+  EXPECT_EQ(kv({"get", lines_of(kv({"list", "/self/", "-q"}).output)[0]}).output, "v");
+  EXPECT_TRUE(contains(kv({"list", "/self/"}).output, "\n" + shown + " ")) << kv({"list", "/self/"}).output;
+  EXPECT_TRUE(contains(kv({"watch", "/self/", "--snapshot", "-n", "1"}).output, " put " + shown + " 1 B"));
+  const auto listed = kv({"list", "/self/", "--json"}).output;
+  EXPECT_EQ(json::parse(listed)["items"][0]["key"], key);
+  for (const auto* part : {"\u202E", "\u200B", "\uFEFF", "\u2028", "\u2066", "\u061C", "\U000E0041"})
+    EXPECT_FALSE(contains(listed, part)) << listed;
+  expect_failure(kv({"put", key, "v", "--if-revision", "9999"}), 1, shown + " was not written");
+  expect_failure(kv({"watch", "/self/", "--snapshot", "--exec", "exit 3"}), 125, "failed for " + shown);
+}
+
+TEST_F(KvCli, ATerminalGetsRawValuesOnlyIfAsked) {
+  const auto on_terminal = [&](const Words& more) {
+    std::string line;
+    for (const auto& word : guest_words(joined({"kv"}, more))) line += "'" + word + "' ";
+    return test::run({"script", "-qec", line, "/dev/null"}).output;
+  };
+  const std::string key = "/self/\u202Ex", value = "\x1b[31mred\u202E\\\tx\ny";
+  ASSERT_EQ(kv({"put", key, value}).code, 0);
+  EXPECT_EQ(kv({"get", key}).output, value);
+  EXPECT_EQ(kv({"get", key, "--raw"}).output, value);
+  EXPECT_EQ(on_terminal({"get", key}), "\\x1b[31mred\\xe2\\x80\\xae\\\\\tx\r\ny") << "the terminal adds \\r";
+  EXPECT_EQ(on_terminal({"get", key, "--raw"}), "\x1b[31mred\u202E\\\tx\r\ny");
+  EXPECT_EQ(on_terminal({"list", "/self/", "-q"}), "/self/\\xe2\\x80\\xaex\r\n");
+}
+
+TEST_F(KvCli, ATransactionSaysWhatItRead) {
+  expect_failure(kv({"txn"}), 2, "the JSON of standard input is not a hostcall.v1.TxnRequest: it is empty");
+  expect_failure(kv({"txn", "-"}, "\n\n"), 2, "it is empty");
+  expect_failure(kv({"txn", ""}), 2, "the JSON is not a hostcall.v1.TxnRequest: it is empty");
+  const auto raw = kv({"txn", "{\"then\" \"\xff\"}"});
+  expect_failure(raw, 2, "hostcall.v1.TxnRequest");
+  EXPECT_FALSE(contains(raw.errors, "\xff")) << raw.errors;
+}
+
+TEST_F(KvCli, ALifetimeThatEndsWithTheCommandIsWarnedOf) {
+  for (const Words& more :
+       {Words{"put", "/self/s", "v", "--lifetime", "session"},
+        {"txn", "-q", R"({"then": [{"put": {"key": "/self/s", "lifetime": "LIFETIME_SESSION"}}]})"}}) {
+    const auto run = kv(more);
+    EXPECT_EQ(run.code, 0) << run.errors;
+    EXPECT_TRUE(contains(run.errors, "hostcall: warning: ")) << run.errors;
+    EXPECT_TRUE(contains(run.errors, "--lifetime boot")) << run.errors;
+  }
+  EXPECT_EQ(kv({"put", "/self/b", "v"}).errors, "");
+}
+
+TEST_F(KvCli, OnlyAVmsKeysEndWithABoot) {
+  expect_failure(host_kv({"put", "/shared/x", "v", "--lifetime", "boot"}), 2, "\"boot\" is not persistent or session");
+  EXPECT_FALSE(contains(test::run({program("hostcallctl"), "kv", "put", "--help"}).output, "boot"));
+  EXPECT_TRUE(contains(test::run({program("hostcall"), "kv", "put", "--help"}).output, "boot: when this VM boots"));
+  const auto session = host_kv({"put", "/shared/x", "v", "--lifetime", "session"});
+  EXPECT_EQ(session.code, 0) << session.errors;
+  EXPECT_TRUE(contains(session.errors, "warning: ")) << session.errors;
+  EXPECT_FALSE(contains(session.errors, "boot")) << session.errors;
+}
+
+TEST_F(KvCli, AKeyThatIsNotUtf8IsRefusedAsSuch) {
+  for (const auto& run :
+       {kv({"get", "/self/\xff"}), kv({"list", "/self/\xff/"}), host_kv({"put", "/a\xff", "v", "--shared"})})
+    expect_failure(run, 2, "is not a key: keys are UTF-8");
 }
 
 TEST_F(KvCli, ARemovedVmsKeysStayUnlessPurged) {
@@ -192,10 +421,12 @@ TEST_F(KvCli, ARemovedVmsKeysStayUnlessPurged) {
   ASSERT_EQ(kv_as("tmp1", {"put", "/self/a", "1"}).code, 0);
   ASSERT_EQ(host({"vm", "remove", "tmp1"}).code, 0);
   EXPECT_EQ(host_kv({"get", "/a", "--vm", "tmp1"}).output, "1");
-  EXPECT_EQ(host({"vm", "remove", "tmp1", "--purge"}).output,
-            "tmp1 removed, 0 of its sessions ended, 1 keys deleted\n");
+  EXPECT_EQ(host({"vm", "remove", "tmp1", "--purge"}).output, "no VM is named tmp1; 1 key deleted of an earlier one\n");
   EXPECT_EQ(host_kv({"get", "/a", "--vm", "tmp1"}).code, 1);
   expect_failure(host({"vm", "remove", "tmp1", "--purge"}), 1, "tmp1");
+  ASSERT_EQ(host({"vm", "add", "tmp1", "--cid", "99", "-q"}).code, 0);
+  EXPECT_EQ(host({"vm", "remove", "tmp1", "--purge"}).output,
+            "tmp1 removed, 0 of its sessions ended, 0 keys deleted\n");
 }
 
 TEST_F(KvCli, WhatIsWrittenOutlivesTheDaemon) {

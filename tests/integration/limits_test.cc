@@ -7,6 +7,7 @@
 #include "hostcall/v1/diagnostics.pb.h"
 #include "tests/support/admin.h"
 #include "tests/support/daemon_process.h"
+#include "tests/support/frames.h"
 #include "tests/support/wire_client.h"
 
 namespace hostcall::test {
@@ -158,19 +159,10 @@ TEST(Limits, ANeverReaderIsBounded) {
   DaemonProcess daemon;
   WireClient deaf(daemon.vm_address("web1"));
   const auto before = daemon.process().rss_kib();
-  const auto frame = [&](std::uint32_t id) {
-    const wire::RequestFields fields{.service = "hostcall.v1.Session", .method = "Descriptors"};
-    std::string bytes(wire::kHeaderBytes + wire::request_size(fields, 0), '\0');
-    wire::encode_header({.length = static_cast<std::uint32_t>(bytes.size() - wire::kHeaderBytes),
-                         .stream = id,
-                         .type = wire::FrameType::kRequest},
-                        bytes.data());
-    wire::write_request(fields, {}, bytes.data() + wire::kHeaderBytes);
-    return bytes;
-  };
   // Until the daemon has stopped reading and the socket is full.
   std::string flood;
-  for (std::uint32_t id = 1; id < 60'000; id += 2) flood += frame(id);
+  for (std::uint32_t id = 1; id < 60'000; id += 2)
+    flood += request_frame(id, {.service = "hostcall.v1.Session", .method = "Descriptors"});
   const auto sent = ::send(deaf.fd(), flood.data(), flood.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   EXPECT_GT(sent, 0);
   WireClient other(daemon.vm_address("db1"));

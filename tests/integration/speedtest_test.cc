@@ -15,6 +15,7 @@ class SpeedTest : public testing::Test {
     all.insert(all.end(), more.begin(), more.end());
     return all;
   }
+  static std::string seconds_text(int seconds) { return std::to_string(seconds) + "s"; }
   Finished run(const Words& more, const std::string& vm = "web1") const { return test::run(words(more, vm)); }
 
   // web1 has the limits that are shipped, small1 as few as can be, rated1 three calls a second, and db1 no permission.
@@ -84,7 +85,7 @@ TEST_F(SpeedTest, APolicyThatDeniesItIsNamed) {
 
 TEST_F(SpeedTest, ARateOfTheRuleEndsIt) {
   const auto ended = run({"-q"}, "rated1");
-  EXPECT_EQ(ended.code, 125) << ended.errors;
+  EXPECT_EQ(ended.code, 123) << ended.errors;
   EXPECT_TRUE(contains(ended.errors, "RESOURCE_EXHAUSTED")) << ended.errors;
 }
 
@@ -94,7 +95,14 @@ TEST_F(SpeedTest, TimesOutOfRangeAreRefused) {
   EXPECT_EQ(run({"-l", "0"}).code, 2);
 }
 
-TEST_F(SpeedTest, TheTimeoutDoesNotCountTheMeasuring) { EXPECT_EQ(run({"-t", "1s", "--timeout", "3s", "-q"}).code, 0); }
+// Four parts take longer than the time-out. A busy machine may need all of it for what it does count; then it has more.
+TEST_F(SpeedTest, TheTimeoutDoesNotCountTheMeasuring) {
+  int part_seconds = 1;
+  while (run({"-t", seconds_text(part_seconds), "--timeout", seconds_text(3 * part_seconds), "-q"}).code != 0) {
+    part_seconds *= 3;
+    ASSERT_LT(std::chrono::seconds(4 * part_seconds), kPatience) << "the time-out ended it, however long it was";
+  }
+}
 
 TEST_F(SpeedTest, CtrlCEndsItWithTheSummarySoFar) {
   Process test(words({"-t", "5m"}));
@@ -106,13 +114,17 @@ TEST_F(SpeedTest, CtrlCEndsItWithTheSummarySoFar) {
 }
 
 TEST_F(SpeedTest, AHostThatFallsSilentIsNotWaitedForTooLong) {
-  // The four parts are time enough to stop the host.
-  Process test(words({"-t", "2s", "--timeout", "3s"}));
-  wait_until([&] { return contains(test.output(), "Latency"); }, test);
-  daemon_.process().signal(SIGSTOP);
-  const auto code = test.wait();
-  daemon_.process().signal(SIGCONT);
-  EXPECT_EQ(code, 124) << test.errors();
+  // A busy machine may stop the host only after all parts; then they take longer.
+  std::optional<int> code = 0;
+  for (int part_seconds = 2; code == 0; part_seconds *= 3) {
+    ASSERT_LT(std::chrono::seconds(4 * part_seconds), kPatience) << "the host was stopped too late each time";
+    Process test(words({"-t", seconds_text(part_seconds), "--timeout", "3s"}));
+    wait_until([&] { return contains(test.output(), "Latency"); }, test);
+    daemon_.process().signal(SIGSTOP);
+    code = test.wait();
+    daemon_.process().signal(SIGCONT);
+  }
+  EXPECT_EQ(code, 124) << "ended by its time-out";
 }
 
 }  // namespace

@@ -127,6 +127,7 @@ run_checks() {
 # ---------------------------------------------------------------- the daemon
 
 write_configuration() {
+  umask 022  # hostcalld reads no file that a group may write
   mkdir "$work"/{run,state,vms.d,policy.d}
   cat >"$work/vms.d/50-interop.json" <<VMS
 {"vms": [{"name": "$EXPECT_VM", "uuid": "$EXPECT_UUID", "tags": ["${EXPECT_TAGS//,/\", \"}"], "unix_path": "$work/web1.sock"}]}

@@ -6,13 +6,15 @@ logs=${logs:?must be set before this file is sourced}
 watchdog=${watchdog:?must be set before this file is sourced}
 
 # The function long_NAME runs the step NAME.
-long_steps=(fuzz tsan coverage loops)
+long_steps=(hostile fuzz tsan coverage loops faults soak)
 
-fuzz_long_seconds=3600
+fuzz_long_seconds=3600 # of each target
+soak_long_seconds=1800
 # The store's writer is the only second thread; the reactor receives its answers.
 tsan_tests=(daemon-loop daemon-store daemon-store-faults)
-coverage_folders=(daemon/calls daemon/services)
-coverage_least=85 # percent of the lines of each, by unit tests alone
+# Percent of the lines of each folder: by unit tests alone, and by the integration tests, too.
+unit_coverage=(daemon/calls 85 daemon/services 85)
+whole_coverage=(daemon 90 proto 90)
 crash_rounds=5000 power_rounds=1000 history_transactions=200000
 repeats=20 # of each unit test
 
@@ -33,7 +35,7 @@ run_long_steps() {
 
 long_fuzz() {
   step 'fuzzers: build' "$watchdog" build_clang fuzzers || return 0
-  local seconds=${HOSTCALL_FUZZ_SECONDS:-$fuzz_long_seconds}
+  local seconds=${HOSTCALL_FUZZ_SECONDS:-$((fuzz_long_seconds * $(fuzz_targets | wc -l)))}
   step 'fuzzing' $((seconds + watchdog)) fuzz "$seconds" || true
 }
 
@@ -47,7 +49,9 @@ tsan() {
 long_coverage() {
   step 'coverage: build' "$watchdog" build_coverage || return 0
   step 'coverage: unit tests' "$watchdog" run_meson_tests build-coverage --suite unit || true
-  step 'coverage' "$watchdog" coverage || true
+  step 'coverage by unit tests' "$watchdog" coverage "${unit_coverage[@]}" || true
+  step 'coverage: integration tests' "$watchdog" run_meson_tests build-coverage --suite integration || true
+  step 'coverage by both' "$watchdog" coverage "${whole_coverage[@]}" || true
 }
 
 # Without optimization, which removes lines, and without precompiled headers, which hide a missing include of a test.
@@ -58,23 +62,25 @@ build_coverage() {
     find build-coverage -name '*.gcda' -delete
 }
 
+# coverage FOLDER PERCENT...: whether the tests so far have run this much of each folder.
 coverage() {
-  local folder good=0 bad=0
+  local good=0 bad=0
   gcovr --root . --json "$logs/coverage.json" build-coverage || return
-  for folder in "${coverage_folders[@]}"; do
-    if covered "$folder"; then good=$((good + 1)); else bad=$((bad + 1)); fi
+  while [ $# -gt 0 ]; do
+    if covered "$1" "$2"; then good=$((good + 1)); else bad=$((bad + 1)); fi
+    shift 2
   done
   echo "$good passed, $bad failed"
   [ "$bad" = 0 ]
 }
 
-# covered FOLDER: true if unit tests run enough of its lines. gcovr prints "lines: 91.2% (1034 out of 1134)".
+# covered FOLDER PERCENT. gcovr prints "lines: 91.2% (1034 out of 1134)".
 covered() {
   local lines
   lines=$(gcovr --root . --add-tracefile "$logs/coverage.json" --filter "$1/" --txt "$logs/coverage-${1//\//-}.txt" \
     --print-summary | sed -n 's/^lines: //p')
-  echo "note $1: $lines of the lines; at least $coverage_least%"
-  awk -v covered="${lines%%%*}" -v least="$coverage_least" 'BEGIN { exit !(covered >= least) }'
+  echo "note $1: $lines of the lines; at least $2%"
+  awk -v covered="${lines%%%*}" -v least="$2" 'BEGIN { exit !(covered >= least) }'
 }
 
 long_loops() {
@@ -84,6 +90,22 @@ long_loops() {
   HOSTCALL_HISTORY_TRANSACTIONS=${HOSTCALL_HISTORY_TRANSACTIONS:-$history_transactions} \
     step 'loops: histories of the store' "$watchdog" gcc_tests store-history || true
   GTEST_REPEAT=$repeats GTEST_SHUFFLE=1 step 'loops: unit tests, sanitizers' "$watchdog" clang_tests --suite unit || true
+}
+
+# Each call with all its callers instead of the nearest, and each k-th call instead of every seventh.
+long_faults() {
+  HOSTCALL_FAULT_DEPTH=${HOSTCALL_FAULT_DEPTH:-12} HOSTCALL_FAULT_STEP=${HOSTCALL_FAULT_STEP:-1} \
+    step 'faults' "$watchdog" gcc_tests --suite faults || true
+}
+
+long_soak() {
+  HOSTCALL_SOAK_SECONDS=${HOSTCALL_SOAK_SECONDS:-$soak_long_seconds} \
+    step 'soak' "$watchdog" gcc_tests --suite soak --verbose || true
+}
+
+# With the bound that a neighbour's waiting has on a machine that does nothing else.
+long_hostile() {
+  HOSTCALL_STRICT_TIMES=1 step 'hostile guests, strict times' "$watchdog" gcc_tests --suite hostile || true
 }
 
 gcc_tests() { configure_gcc true && run_meson_tests build-gcc "$@"; }

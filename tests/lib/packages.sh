@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# install_packages: installs missing Debian packages. ../run and ../../quickstart source this file. The lists are the
-# files in ../packages: one name per line, # starts a comment.
+# install_packages: installs missing Debian packages; unpack_packages: unpacks those that must not be installed. ../run and
+# ../../quickstart source this file. The lists are the files in ../packages: one name per line, # starts a comment.
 
 package_folder=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../packages
 
@@ -37,9 +37,11 @@ missing_packages() {
   for list in "$@"; do
     while read -r name; do
       package_is_installed "$name" || echo "$name"
-    done < <(sed 's/#.*//; /^ *$/d' "$package_folder/$list")
+    done < <(listed_packages "$list")
   done
 }
+
+listed_packages() { sed 's/#.*//; /^ *$/d' "$package_folder/$1"; }
 
 package_is_installed() {
   [ "$(dpkg-query -W -f='${db:Status-Status}\n' "$1" 2>/dev/null | head -n 1)" = installed ]
@@ -61,4 +63,21 @@ apt_install() {
 apt_get() {
   timeout --foreground 900 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get \
     -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o Dpkg::Use-Pty=0 "$@"
+}
+
+# unpack_packages LIST DIRECTORY: downloads the packages of the list and unpacks them below the directory, unless they
+# are there. Installs nothing, and needs no root. If it can't, says so and returns false.
+unpack_packages() {
+  local name folder=$2 as_root=()
+  while read -r name; do
+    [ ! -e "$folder/$name" ] || continue
+    rm -rf "$folder/.new"
+    mkdir -p "$folder/.new"
+    if ! (cd "$folder/.new" && apt_get download -qq "$name" && dpkg-deb -x ./*.deb .) >/dev/null 2>&1; then
+      echo "could not download $name; tests that need it are skipped" >&2
+      return 1
+    fi
+    rm -f "$folder"/.new/*.deb
+    mv "$folder/.new" "$folder/$name"
+  done < <(listed_packages "$1")
 }

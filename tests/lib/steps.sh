@@ -99,6 +99,13 @@ show_failures() {
   done
 }
 
+# Prints what failed, a line each: a long log hides the one before it.
+show_failed_names() {
+  [ ${#failed_logs[@]} -gt 0 ] || return 0
+  printf '\nfailed:\n'
+  grep -hE '^(--- |FAIL |FAILED: |\[  FAILED  \] .*\(|not ok )' "${failed_logs[@]}" | cut -c1-200 | head -n 50 || true
+}
+
 # Prints the time of each step, longest first.
 show_times() {
   [ ${#step_times[@]} -gt 0 ] || return 0

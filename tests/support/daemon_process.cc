@@ -62,11 +62,16 @@ DaemonProcess::DaemonProcess(const DaemonOptions& options) {
                                                   directory));
   std::filesystem::create_directory(directory + "/run");
   std::filesystem::create_directory(directory + "/state");
-  restart();
+  if (options.starts) restart();
+}
+
+void DaemonProcess::launch(const std::map<std::string, std::string>& environment) {
+  process_ = std::make_unique<Process>(std::vector<std::string>{program("hostcalld"), "--config", config_file()},
+                                       ProcessOptions{.environment = environment, .input = {}});
 }
 
 void DaemonProcess::restart() {
-  process_ = std::make_unique<Process>(std::vector<std::string>{program("hostcalld"), "--config", config_file()});
+  launch();
   if (!process_->wait_for_error_text("started"))
     throw std::runtime_error("hostcalld did not start: " + process_->errors());
 }

@@ -26,6 +26,7 @@ struct DaemonOptions {
   // Members of "timeouts". Others default to so far away that no test reaches them on however slow a machine, except
   // that base_idle_ms, drain_ms and call_max_ms keep the daemon's defaults.
   std::map<std::string, std::uint64_t> timeouts_ms;
+  bool starts = true;  // false: only writes the files; see launch()
 };
 
 class DaemonProcess {
@@ -45,6 +46,8 @@ class DaemonProcess {
   Process& process() { return *process_; }
   // Starts the daemon again after it has ended.
   void restart();
+  // The same without waiting, with variables added to its environment.
+  void launch(const std::map<std::string, std::string>& environment = {});
   // Sends SIGTERM and returns the exit code; 255 if the daemon does not end.
   int stop();
 

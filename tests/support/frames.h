@@ -1,5 +1,5 @@
 // Builds frames as a peer would, legal or not, and reads annotated hexadecimal: tests feed the engine without using its
-// own writer. See wire_peer.h for the engine's side.
+// own framing. See wire_peer.h for the engine's side.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "proto/base/bytes.h"
 #include "proto/wire/frame.h"
+#include "proto/wire/message.h"
 
 namespace hostcall::test {
 
@@ -48,6 +49,14 @@ inline std::string header(std::uint32_t length, std::uint32_t stream, wire::Fram
 inline std::string field(int number, std::string_view bytes) {
   std::string out{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())};
   return out.append(bytes);
+}
+
+// A call of any method. Only this uses the engine's writer, for the Request message in the frame.
+inline std::string request_frame(std::uint32_t stream, const wire::RequestFields& fields, std::string_view payload = {},
+                                 std::uint8_t flags = 0) {
+  std::string message(wire::request_size(fields, payload.size()), '\0');
+  wire::write_request(fields, payload, message.data());
+  return frame(wire::FrameType::kRequest, stream, flags, message);
 }
 
 inline std::string request(std::uint32_t stream, std::uint8_t flags = 0, std::string_view payload = {}) {

@@ -141,12 +141,15 @@ std::optional<int> Process::wait(milliseconds time) {
   }
 }
 
-std::size_t Process::rss_kib() const {
+std::size_t Process::status_kib(const std::string& field) const {
   std::ifstream status("/proc/" + std::to_string(pid_) + "/status");
   for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmRSS:")) return std::stoul(line.substr(6));
+    if (line.starts_with(field)) return std::stoul(line.substr(field.size()));
   return 0;
 }
+
+// proc(5): clear_refs.
+void Process::forget_peak_rss() const { std::ofstream("/proc/" + std::to_string(pid_) + "/clear_refs") << 5; }
 
 Finished run(const std::vector<std::string>& argv, const ProcessOptions& options, milliseconds time) {
   Process process(argv, options);

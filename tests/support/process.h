@@ -40,10 +40,14 @@ class Process {
   const std::string& output() const { return output_; }
   const std::string& errors() const { return errors_; }
   // Resident set size in KiB.
-  std::size_t rss_kib() const;
+  std::size_t rss_kib() const { return status_kib("VmRSS:"); }
+  // The largest since the start or forget_peak_rss().
+  std::size_t peak_rss_kib() const { return status_kib("VmHWM:"); }
+  void forget_peak_rss() const;
 
  private:
   bool pump(std::chrono::milliseconds time);
+  std::size_t status_kib(const std::string& field) const;
   void close_pipes();
   pid_t pid_ = -1;
   int out_ = -1;

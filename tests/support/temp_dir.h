@@ -1,5 +1,8 @@
-// TempDir: a test's own directory, removed with its contents. Its path is short, because socket paths are limited.
+// TempDir: a test's own directory, removed with its contents. Below $TMPDIR, which defaults to /tmp; its path is short,
+// because socket paths are limited.
 #pragma once
+
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -12,9 +15,12 @@ namespace hostcall::test {
 class TempDir {
  public:
   TempDir() {
-    std::string name = "/tmp/hc-test-XXXXXX";
+    const char* parent = std::getenv("TMPDIR");
+    std::string name = std::string(parent == nullptr ? "/tmp" : parent) + "/hc-test-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     path_ = name;
+    // hostcalld reads no file that a group may write.
+    ::umask(022);
   }
   ~TempDir() {
     std::error_code ignored;

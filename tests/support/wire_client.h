@@ -55,6 +55,8 @@ class WireClient final : private wire::EndpointEvents {
   // Takes a message of a streamed reply; nothing if the stream has ended. Messages return no credit until taken.
   std::optional<std::string> receive(std::uint32_t stream);
   std::size_t unread_bytes(std::uint32_t stream) const;
+  // Whether the host has ended it; messages may still be unread.
+  bool ended(std::uint32_t stream) const { return calls_.at(stream).ended; }
 
   // Sends raw bytes, bypassing the engine.
   void send_raw(const std::string& bytes);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "client/cli/duration.h"
+
 namespace hostcall::cli::kv {
 namespace {
 
@@ -11,8 +13,7 @@ constexpr milliseconds kPause{200};
 
 // Whether the host will take the same watch again, later.
 bool goes_on(const Status& status) {
-  return status.code == Code::kUnavailable || status.code == Code::kDeadlineExceeded ||
-         (status.code == Code::kResourceExhausted && status.retry_after > milliseconds(0));
+  return status.code == Code::kUnavailable || status.code == Code::kDeadlineExceeded;
 }
 
 // Whether all is seen up to the message's revision. Parts of a snapshot or of a coalesced set have revision 0; but so
@@ -24,11 +25,11 @@ bool ends_a_revision(const v1::WatchRequest& request, const v1::WatchResponse& m
 
 }  // namespace
 
-Follower::Follower(Invocation& invocation, v1::WatchRequest request)
-    : invocation_(invocation), request_(std::move(request)) {}
+Follower::Follower(Invocation& invocation, v1::WatchRequest request, bool needs_reader)
+    : invocation_(invocation), request_(std::move(request)), needs_reader_(needs_reader) {}
 
-const v1::WatchResponse* Follower::next() {
-  while (!interrupted_) {
+const v1::WatchResponse& Follower::next() {
+  for (;;) {
     if (!stream_) open();
     switch (stream_->try_recv(message_)) {
       case Progress::kDone:
@@ -37,12 +38,12 @@ const v1::WatchResponse* Follower::next() {
           request_.set_from_revision(message_.revision() + 1);
           request_.clear_snapshot();
         }
-        return &message_;
-      case Progress::kWouldBlock: wait(kNever); break;
+        has_changes_ |= message_.events_size() + message_.snapshot_size() != 0;
+        return message_;
+      case Progress::kWouldBlock: wait(deadline()); break;
       case Progress::kEnded: ended(); break;
     }
   }
-  return nullptr;
 }
 
 void Follower::open() {
@@ -52,18 +53,29 @@ void Follower::open() {
   stream_ = value_of(invocation_.client().open<v1::Store::Watch>(request_, options));
 }
 
-void Follower::wait(TimePoint until) {
-  interrupted_ = interrupt_.turn(invocation_.client(), std::min(until, invocation_.deadline())) || interrupted_;
+void Follower::wait(TimePoint until, int fd) {
+  if (!turn(invocation_.client(), {interrupt_, needs_reader_, fd}, until)) return;
+  if (const int number = interrupt_.take(); number != 0) throw SignalEnd{number};
 }
 
 void Follower::ended() {
-  const auto status = stream_->finish();
+  const auto status = of_read(invocation_.with_hint(stream_->finish()));
   stream_.reset();
   const bool seen = request_.from_revision() != 0;
-  const bool late = Clock::now() >= invocation_.deadline();
-  if (late || !goes_on(status) || (!seen && !invocation_.common().wait)) throw failure_of(status);
-  const auto until = Clock::now() + std::max(kPause, status.retry_after);
-  while (!interrupted_ && Clock::now() < until) wait(until);
+  const auto pause = std::max<Duration>(kPause, status.retry_after);
+  const bool repeats = passes(status) || (goes_on(status) && (seen || invocation_.common().wait));
+  if (!repeats || !invocation_.has_time_for(pause)) throw failure_at_end(status);
+  const auto until = Clock::now() + pause;
+  while (Clock::now() < until) wait(until);
+}
+
+// The deadline of a watch that goes well means only that nobody has written.
+Failure Follower::failure_at_end(const Status& status) {
+  const bool watches = request_.from_revision() != 0 && invocation_.client().session();
+  if (status.code != Code::kDeadlineExceeded || !watches) return failure_of(status);
+  const auto time = invocation_.common().timeout.value_or(kDefaultTimeout);
+  return {ExitCode::kDeadline, std::string("no ") + (has_changes_ ? "further " : "") + "change within " +
+                                   format_duration(time) + " (--timeout)"};
 }
 
 }  // namespace hostcall::cli::kv

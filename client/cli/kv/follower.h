@@ -11,26 +11,34 @@ namespace hostcall::cli::kv {
 
 class Follower {
  public:
-  // Begins with the host's first answer to the request. `invocation` must outlive it.
-  Follower(Invocation& invocation, v1::WatchRequest request);
+  // Begins with the host's first answer to the request. `needs_reader`: whether the watch is in vain once nobody reads
+  // standard output any more. `invocation` must outlive it.
+  Follower(Invocation& invocation, v1::WatchRequest request, bool needs_reader);
 
-  // Waits for the next message; progress comes as one without events. Nothing: Ctrl-C came. Throws Failure: the
-  // deadline passed, or the host ended the watch for good.
-  const v1::WatchResponse* next();
+  // Waits for the next message; progress comes as one without events. Throws SignalEnd: Ctrl-C, SIGTERM or SIGHUP came,
+  // or the reader has gone; Failure: the deadline passed, or the host ended the watch for good.
+  const v1::WatchResponse& next();
+
+  // Waits for a descriptor, or until then, and keeps the connection alive meanwhile. Throws SignalEnd.
+  void wait(TimePoint until, int fd = -1);
+  // Whether another signal has come, of those that end the watch.
+  bool is_urged() const { return interrupt_.has_come(); }
+  TimePoint deadline() const { return invocation_.deadline(); }
 
  private:
   using WatchStream = Stream<v1::Store::Watch>;
 
   void open();
-  void wait(TimePoint until);
   void ended();
+  Failure failure_at_end(const Status& status);
 
   Invocation& invocation_;
   v1::WatchRequest request_;
-  Interrupt interrupt_;
+  const bool needs_reader_;
+  const Interrupt interrupt_{SIGINT, SIGTERM, SIGHUP};
   std::optional<WatchStream> stream_;
   v1::WatchResponse message_;
-  bool interrupted_ = false;
+  bool has_changes_ = false;  // some were given
 };
 
 }  // namespace hostcall::cli::kv

@@ -15,7 +15,13 @@ class KeySpace {
   // Declares what the program's verbs take besides the key.
   virtual void declare(Arguments&) {}
   // The key or prefix as the host takes it. Throws Failure.
-  virtual std::string full(const std::string& key) const { return key; }
+  std::string full(const std::string& key) const;
+  // Whether a key can end with a boot: of a VM that writes it itself.
+  virtual bool has_boots() const { return true; }
+
+ private:
+  // For a text that is UTF-8.
+  virtual std::string in_full(const std::string& key) const { return key; }
 };
 
 using Keys = std::unique_ptr<KeySpace>;

@@ -6,9 +6,14 @@
 
 namespace hostcall::cli::kv {
 
-const char kListHelp[] = R"(Lists the keys below a prefix that ends in "/", sorted, with the sizes of their
-values, revisions of their last changes, versions and lifetimes. Keys that policy denies are left out.
-With -q, the keys alone; with --json, all pages as one document, values in base64.
+const char kListHelp[] = R"(Lists the keys below a prefix that ends in "/", or one key, sorted by name, with
+the sizes of their values, the revisions of their last changes, their versions and
+lifetimes. Keys that policy denies are left out. If there is none, prints none, and
+exits with 0.
+
+With -q, prints only the keys, one a line, for other commands: as they are in a pipe
+or a file, escaped on a terminal. With --json, prints one document, with values in
+base64; its "continuation" is not empty if --limit left keys out.
 )";
 
 namespace {
@@ -17,10 +22,10 @@ class List : public Verb {
  public:
   explicit List(Keys keys) : keys_(std::move(keys)) {}
   void declare(Arguments& arguments) override {
-    arguments.positional("PREFIX", prefix_, "Below what; \"/self/a\" is this one key.");
+    arguments.positional("PREFIX", prefix_, "Below what, with \"/\" at its end; or a key.");
     keys_->declare(arguments);
     arguments.option("-n,--limit", "N", limit_, {1, UINT32_MAX}, "At most so many.");
-    arguments.flag("--keys-only", keys_only_, "With --json: leave the values out.");
+    arguments.flag("--keys-only", keys_only_, "Leave out the values, or without --json their sizes.");
   }
   ExitCode run(Invocation& invocation) override {
     v1::ListRequest request;
@@ -36,7 +41,7 @@ class List : public Verb {
     v1::ListResponse all;
     do {
       if (limit_) request.set_limit(static_cast<std::uint32_t>(*limit_ - static_cast<std::uint64_t>(all.items_size())));
-      auto page = invocation.call<v1::Store::List>(request);
+      auto page = invocation.read<v1::Store::List>(request);
       request.set_continuation(page.continuation());
       all.set_revision(page.revision());
       for (auto& item : *page.mutable_items()) *all.add_items() = std::move(item);
@@ -46,14 +51,19 @@ class List : public Verb {
   }
   static std::string keys_of(const v1::ListResponse& all) {
     std::string text;
-    for (const auto& item : all.items()) text += printable(item.key()) + "\n";
+    for (const auto& item : all.items()) text += shown(item.key()) + "\n";
     return text;
   }
-  static std::string to_text(const v1::ListResponse& all) {
-    Table table({"KEY", ">SIZE", ">REVISION", ">VERSION", "LIFETIME"});
-    for (const auto& item : all.items())
-      table.add({item.key(), format_bytes(item.value().size()), std::to_string(item.mod_revision()),
-                 std::to_string(item.version()), lifetime_name(item.lifetime())});
+  std::string to_text(const v1::ListResponse& all) const {
+    auto table = keys_only_ ? Table({"KEY", ">REVISION", ">VERSION", "LIFETIME"})
+                            : Table({"KEY", ">SIZE", ">REVISION", ">VERSION", "LIFETIME"});
+    for (const auto& item : all.items()) {
+      std::vector<std::string> row{printable(item.key())};
+      if (!keys_only_) row.push_back(format_bytes(item.value().size()));
+      row.insert(row.end(),
+                 {std::to_string(item.mod_revision()), std::to_string(item.version()), lifetime_name(item.lifetime())});
+      table.add(std::move(row));
+    }
     return table.to_string();
   }
 

@@ -1,11 +1,11 @@
 // kv txn: compares, then does one thing or the other, all or nothing.
-#include <unistd.h>
+#include <algorithm>
 
 #include "client/cli/documents.h"
+#include "client/cli/kv/store_text.h"
 #include "client/cli/kv/verbs.h"
 #include "client/cli/schema.h"
 #include "hostcall/v1/store.hostcall.h"
-#include "proto/base/escape.h"
 
 namespace hostcall::cli::kv {
 
@@ -25,9 +25,9 @@ class Txn : public Verb {
     keys_->declare(arguments);
   }
   ExitCode run(Invocation& invocation) override {
-    const bool from_stdin = !json_ || *json_ == "-";
-    auto request = parse(from_stdin ? Documents(STDIN_FILENO).all(invocation.deadline()) : *json_);
+    auto request = read(invocation);
     name_in_full(request);
+    if (has_session_lifetime(request)) warn_of_session_lifetime(invocation, *keys_);
     const auto done = invocation.call<v1::Store::Txn>(request);
     const auto style = invocation.json() ? JsonStyle::kLine : JsonStyle::kPretty;
     const auto text = Schema::built_in().to_json(done.GetTypeName(), done.SerializeAsString(), style);
@@ -36,13 +36,18 @@ class Txn : public Verb {
   }
 
  private:
-  static v1::TxnRequest parse(const std::string& json) {
+  v1::TxnRequest read(const Invocation& invocation) const {
+    auto document = Documents::of_argument(json_.value_or("-"));
     v1::TxnRequest request;
-    const auto bytes = Schema::built_in().from_json(request.GetTypeName(), json);
-    if (!bytes.ok())
-      throw usage("the JSON is no " + request.GetTypeName() + ": " + escape_message(bytes.error().message()));
+    const auto type = request.GetTypeName();
+    const auto bytes = Schema::built_in().from_json(type, document.all(invocation.deadline()));
+    if (!bytes.ok()) throw usage(document.name() + " is not a " + type + ": " + bytes.error().message());
     request.ParseFromString(bytes.value());
     return request;
+  }
+  static bool has_session_lifetime(const v1::TxnRequest& request) {
+    const auto is_session = [](const v1::Operation& step) { return step.put().lifetime() == v1::LIFETIME_SESSION; };
+    return std::ranges::any_of(request.then(), is_session) || std::ranges::any_of(request.else_(), is_session);
   }
   void name_in_full(v1::TxnRequest& request) const {
     for (auto& compare : *request.mutable_compare()) compare.set_key(keys_->full(compare.key()));

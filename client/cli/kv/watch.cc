@@ -8,15 +8,18 @@
 namespace hostcall::cli::kv {
 
 const char kWatchHelp[] = R"(Prints the changes of the keys below a prefix that ends in "/", or of one key, as
-they come, until Ctrl-C, --count or a --timeout that was given. When the connection breaks or the host
-restarts, the watch goes on where it was, and misses nothing.
+they come, until Ctrl-C, --count or a --timeout that was given, or until nobody reads the output. When the
+connection breaks or the host restarts, the watch goes on where it was, and misses nothing.
 
 Each line has revision, put or delete, key and size. With --json, each message of
 the host as one line: all changes of one revision together, values in base64. With
 --exec, a command for each change instead: the value is its standard input,
-$HOSTCALL_KIND, $HOSTCALL_KEY and $HOSTCALL_REVISION tell the rest; one that fails ends the watch.
+$HOSTCALL_KIND, $HOSTCALL_KEY and $HOSTCALL_REVISION tell the rest. Ctrl-C,
+SIGTERM, SIGHUP and the deadline end the running command, too, with all of its process group.
+With -q, nothing is printed, which is for --count.
 
-Exits with 1 if the changes since --from-revision are not kept any more.
+Exits with 1 if the changes since --from-revision are not kept any more, with 124 at
+the --timeout, and with 125 if a command of --exec fails, which ends the watch.
 )";
 
 namespace {
@@ -34,16 +37,13 @@ class Watch : public Verb {
     arguments.flag("--previous", previous_, "With --json: what was replaced or deleted, as well.");
     arguments.option("-n,--count", "N", count_, {1, UINT64_MAX}, "End after so many changes.");
     arguments.option("--exec", "COMMAND", command_, "Run this with /bin/sh for each change.");
+    arguments.not_empty();
   }
   ExitCode run(Invocation& invocation) override {
     if (snapshot_ && from_) throw usage("--snapshot and --from-revision are both given; begin with which?");
     invocation.last();
-    Follower follower(invocation, request());
-    while (!enough())
-      if (const auto* message = follower.next())
-        take(invocation, *message);
-      else
-        break;
+    Follower follower(invocation, request(), command_ || invocation.json() || !invocation.quiet());
+    while (!enough()) take(invocation, follower, follower.next());
     return ExitCode::kDone;
   }
 
@@ -58,9 +58,9 @@ class Watch : public Verb {
     return request;
   }
   bool enough() const { return count_ && seen_ >= *count_; }
-  void take(const Invocation& invocation, const v1::WatchResponse& message) {
+  void take(const Invocation& invocation, Follower& follower, const v1::WatchResponse& message) {
     const bool progress = message.events().empty() && message.snapshot().empty() && !message.snapshot_complete();
-    if (command_.empty() && invocation.json()) {
+    if (!command_ && invocation.json()) {
       if (!progress) invocation.show(message, {});
       seen_ += static_cast<std::uint64_t>(message.events_size() + message.snapshot_size());
       return;
@@ -68,21 +68,22 @@ class Watch : public Verb {
     for (const auto& item : message.snapshot()) {
       v1::Event event;
       *event.mutable_item() = item;
-      tell(invocation, event);
+      tell(invocation, follower, event);
     }
-    for (const auto& event : message.events()) tell(invocation, event);
+    for (const auto& event : message.events()) tell(invocation, follower, event);
   }
-  void tell(const Invocation& invocation, const v1::Event& event) {
+  void tell(const Invocation& invocation, Follower& follower, const v1::Event& event) {
     if (enough()) return;
     ++seen_;
-    if (!command_.empty())
-      run_event_command(command_, event);
+    if (command_)
+      run_event_command(*command_, event, follower);
     else if (!invocation.quiet())
       print_line(describe(event));
   }
 
   Keys keys_;
-  std::string prefix_, command_;
+  std::string prefix_;
+  std::optional<std::string> command_;
   std::optional<std::uint64_t> from_, count_;
   std::uint64_t seen_ = 0;
   bool snapshot_ = false;

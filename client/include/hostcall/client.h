@@ -7,15 +7,23 @@
 //   auto info = client->call<hostcall::v1::Host::Info>({}, {.timeout = std::chrono::seconds(5)});
 //   if (!info.ok()) return fail(info.status());
 //
+// Build with what `pkg-config --cflags --libs hostcall-cxx` prints, as C++20 or later.
+//
 // hostcall.h documents threads, fork, deadlines and reconnection. Nothing here throws except std::bad_alloc; callbacks
-// must not throw.
+// must not throw. The inline namespace changes with every incompatible change, so that objects built against different
+// versions of these headers link into one program.
 #pragma once
+
+#if __cplusplus < 202002L
+#error "hostcall/client.h needs C++20: compile with -std=c++20 or later"
+#endif
 
 #include <hostcall/kept_callbacks.h>
 #include <hostcall/stream.h>
 #include <hostcall/types.h>
 
 namespace hostcall {
+inline namespace abi0 {
 
 // A client of one host; connects and reconnects as needed. Movable. The destructor ends every call with CANCELLED and
 // runs the callbacks of start().
@@ -39,7 +47,7 @@ class Client {
   }
 
   // What both sides agreed on; nothing without a ready connection.
-  std::optional<Session> session() const {
+  [[nodiscard]] std::optional<Session> session() const {
     hostcall_session c{};
     c.size = sizeof c;
     if (hostcall_get_session(client_.get(), &c) != HOSTCALL_OK) return std::nullopt;
@@ -131,7 +139,8 @@ class Client {
   }
 
   // --- event loop; see hostcall.h ---
-  int fd() { return hostcall_fd(client_.get()); }
+  // -1: no descriptors are left, try again later.
+  [[nodiscard]] int fd() { return hostcall_fd(client_.get()); }
   // Alternative to fd(), see hostcall_watch().
   Status watch(int epoll_fd, std::uint64_t data) {
     const auto code = static_cast<Code>(hostcall_watch(client_.get(), epoll_fd, data));
@@ -222,4 +231,5 @@ class Client {
   std::unique_ptr<hostcall_client, FreeWithCallbacks> client_;
 };
 
+}  // namespace abi0
 }  // namespace hostcall

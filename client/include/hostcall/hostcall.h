@@ -119,6 +119,9 @@ typedef struct hostcall_options {
    * Saves waking a core, some 50 us, and burns CPU time meanwhile. Where polling fails, as on a core that both sides
    * share, it is tried less and less often. */
   uint32_t busy_poll_usec;
+  /* For later versions; must be 0, otherwise INVALID_ARGUMENT. Keeps the struct free of padding, whose bytes an old
+   * program leaves undefined. */
+  uint32_t reserved;
 } hostcall_options;
 
 /* Options of one call; a null pointer or zero fields mean the client's options. Set `size` as above. */
@@ -198,6 +201,7 @@ typedef struct hostcall_session {
   uint32_t max_message_bytes;     /* largest message that the host accepts */
   uint32_t max_streams;           /* open calls that the host allows this VM; 0: unknown */
   uint32_t heartbeat_interval_ms; /* 0: none */
+  uint32_t reserved;              /* for later versions; 0 */
 } hostcall_session;
 
 /* Fills *session; its strings are valid until the next function call on the client. Does not connect.
@@ -315,7 +319,8 @@ HOSTCALL_API int hostcall_fd(hostcall_client* client);
 /* Alternative to hostcall_fd() for a loop with many clients: the client adds its sockets to the caller's epoll set,
  * level-triggered and with `data` in the events, which avoids a set within a set. On such an event, call
  * hostcall_process(); one client may have several events per turn. The timeout still applies. The set must stay open
- * while the client lives; hostcall_fd() returns -1 from then on.
+ * while the client lives; hostcall_fd() returns -1 from then on. Calls on a connection that the set can't take (ENOSPC)
+ * end with UNAVAILABLE.
  * Errors: INVALID_ARGUMENT; FAILED_PRECONDITION: hostcall_fd() or hostcall_watch() was called before. */
 HOSTCALL_API int hostcall_watch(hostcall_client* client, int epoll_fd, uint64_t data);
 /* How long the loop may wait, ms, rounded up; -1: forever. */

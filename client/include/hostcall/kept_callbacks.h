@@ -9,7 +9,9 @@
 #include <new>
 #include <utility>
 
-namespace hostcall::detail {
+namespace hostcall {
+inline namespace abi0 {
+namespace detail {
 
 // Must outlive the calls. A function that does not fit into a block gets memory of its own.
 class KeptCallbacks {
@@ -73,4 +75,6 @@ class KeptCallbacks {
   std::size_t spare_count_ = 0;
 };
 
-}  // namespace hostcall::detail
+}  // namespace detail
+}  // namespace abi0
+}  // namespace hostcall

@@ -17,7 +17,9 @@
 #include <memory>
 #include <span>
 
-namespace hostcall::detail {
+namespace hostcall {
+inline namespace abi0 {
+namespace detail {
 
 class MessagePieces final : private google::protobuf::io::ZeroCopyOutputStream {
  public:
@@ -110,4 +112,6 @@ class MessagePieces final : private google::protobuf::io::ZeroCopyOutputStream {
   char* end_ = first_ + kFirstBytes;
 };
 
-}  // namespace hostcall::detail
+}  // namespace detail
+}  // namespace abi0
+}  // namespace hostcall

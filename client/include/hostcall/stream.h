@@ -10,6 +10,7 @@
 #include <span>
 
 namespace hostcall {
+inline namespace abi0 {
 
 // A streaming call whose messages are bytes. Movable. The destructor cancels a call that still runs. A stream that
 // outlives its Client has ended with CANCELLED.
@@ -21,17 +22,19 @@ class ByteStream {
   explicit ByteStream(hostcall_stream* stream) : stream_(stream) {}
 
   // Sends one message; waits for credit. False: the stream has ended (see finish()), or this side is closed.
-  bool send(std::string_view message) { return send_payload(detail::payload_of(message)); }
-  Progress try_send(std::string_view message) { return try_send_payload(detail::payload_of(message)); }
-  bool send_payload(hostcall_payload payload) { return hostcall_stream_send(stream_.get(), payload) == HOSTCALL_OK; }
-  Progress try_send_payload(hostcall_payload payload) {
+  [[nodiscard]] bool send(std::string_view message) { return send_payload(detail::payload_of(message)); }
+  [[nodiscard]] Progress try_send(std::string_view message) { return try_send_payload(detail::payload_of(message)); }
+  [[nodiscard]] bool send_payload(hostcall_payload payload) {
+    return hostcall_stream_send(stream_.get(), payload) == HOSTCALL_OK;
+  }
+  [[nodiscard]] Progress try_send_payload(hostcall_payload payload) {
     return progress(hostcall_stream_try_send(stream_.get(), payload));
   }
   // The same for a message in at most HOSTCALL_MAX_PIECES pieces of memory.
-  bool send_pieces(std::span<const iovec> pieces) {
+  [[nodiscard]] bool send_pieces(std::span<const iovec> pieces) {
     return hostcall_stream_sendv(stream_.get(), pieces.data(), pieces.size()) == HOSTCALL_OK;
   }
-  Progress try_send_pieces(std::span<const iovec> pieces) {
+  [[nodiscard]] Progress try_send_pieces(std::span<const iovec> pieces) {
     return progress(hostcall_stream_try_sendv(stream_.get(), pieces.data(), pieces.size()));
   }
   // Closes this side: it sends no more.
@@ -39,8 +42,10 @@ class ByteStream {
 
   // Waits for the next message, a view that is valid until the next receive, whatever that returns. False: there are no
   // more messages, see finish().
-  bool recv(std::string_view& message) { return receive_with(hostcall_stream_recv, message) == Progress::kDone; }
-  Progress try_recv(std::string_view& message) { return receive_with(hostcall_stream_try_recv, message); }
+  [[nodiscard]] bool recv(std::string_view& message) {
+    return receive_with(hostcall_stream_recv, message) == Progress::kDone;
+  }
+  [[nodiscard]] Progress try_recv(std::string_view& message) { return receive_with(hostcall_stream_try_recv, message); }
 
   // Closes this side, drops messages that were not received, and waits for the end. The value is the one reply of a
   // client stream, else empty. May be repeated.
@@ -95,12 +100,12 @@ class Stream {
   explicit Stream(ByteStream stream) : stream_(std::move(stream)) {}
 
   // As ByteStream's.
-  bool send(const Request& message) requires Method::kClientStreams {
+  [[nodiscard]] bool send(const Request& message) requires Method::kClientStreams {
     const auto payload = detail::payload_of(message);
     if (payload.size < detail::MessagePieces::kWorthwhileBytes) return stream_.send_payload(payload);
     return stream_.send_pieces(detail::MessagePieces(message, payload.size).view());
   }
-  Progress try_send(const Request& message) requires Method::kClientStreams {
+  [[nodiscard]] Progress try_send(const Request& message) requires Method::kClientStreams {
     const auto payload = detail::payload_of(message);
     if (payload.size < detail::MessagePieces::kWorthwhileBytes) return stream_.try_send_payload(payload);
     return stream_.try_send_pieces(detail::MessagePieces(message, payload.size).view());
@@ -108,11 +113,11 @@ class Stream {
   void close_send() requires Method::kClientStreams { stream_.close_send(); }
 
   // Waits for the next message. False: there are no more messages, see finish().
-  bool recv(Response& message) requires Method::kServerStreams {
+  [[nodiscard]] bool recv(Response& message) requires Method::kServerStreams {
     std::string_view bytes;
     return stream_.recv(bytes) && accept(bytes, message);
   }
-  Progress try_recv(Response& message) requires Method::kServerStreams {
+  [[nodiscard]] Progress try_recv(Response& message) requires Method::kServerStreams {
     std::string_view bytes;
     const auto progress = stream_.try_recv(bytes);
     if (progress != Progress::kDone) return progress;
@@ -168,4 +173,5 @@ class Stream {
   bool malformed_ = false;
 };
 
+}  // namespace abi0
 }  // namespace hostcall

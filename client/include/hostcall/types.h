@@ -14,6 +14,7 @@
 #include <utility>
 
 namespace hostcall {
+inline namespace abi0 {
 
 // gRPC's codes. A host may send other numbers; they are cast to Code.
 enum class Code : int {
@@ -40,7 +41,7 @@ enum class Code : int {
 inline const char* code_name(Code code) { return hostcall_code_name(static_cast<int>(code)); }
 
 // How a call ended.
-struct Status {
+struct [[nodiscard]] Status {
   Code code = Code::kOk;
   std::string message{};                    // for people; may be text from the host
   std::chrono::milliseconds retry_after{};  // when a retry can succeed; 0: unknown
@@ -220,4 +221,5 @@ inline Reply<std::string> take_bytes(const hostcall_result* result) {
 
 }  // namespace detail
 
+}  // namespace abi0
 }  // namespace hostcall

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
-#include <stdexcept>
+
+#include "tests/support/cpu_seconds.h"
 
 namespace hostcall::bench {
 namespace {
@@ -21,15 +21,6 @@ double own_cpu_seconds() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
-}
-
-// The process's clock has the time of threads that have ended too, unlike what /proc says of each.
-double cpu_seconds_of(pid_t process) {
-  clockid_t clock{};
-  timespec time{};
-  if (::clock_getcpuclockid(process, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
-    throw std::runtime_error("the server has ended");
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 std::string in_quotes(const std::string& text) {
@@ -53,8 +44,9 @@ double Latencies::percentile_us(double percent) {
 }
 
 Moment Moment::now(pid_t server) {
-  return {
-      .time = Clock::now(), .own_cpu_s = own_cpu_seconds(), .server_cpu_s = server == 0 ? 0 : cpu_seconds_of(server)};
+  return {.time = Clock::now(),
+          .own_cpu_s = own_cpu_seconds(),
+          .server_cpu_s = server == 0 ? 0 : test::cpu_seconds(server)};
 }
 
 void Result::add_calls(std::uint64_t count, const Moment& begin, const Moment& end) {

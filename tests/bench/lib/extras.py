@@ -11,8 +11,9 @@ import time
 
 from lib import bounds
 from lib.breakdown import self_costs
+from lib.growth import growth_rows
 from lib.measure import Record
-from lib.process import PATIENCE, Failure, on_core, rss_kib, run_client, said_by
+from lib.process import PATIENCE, Failure, on_core, rss_kib, run_client, said_by, wait_until
 from lib.store import store
 from lib.systems import start_daemon
 
@@ -25,24 +26,33 @@ def run_extras(space, programs, effort, wanted):
     """Those whose names are wanted, in this order. One that fails is a record without figures."""
     records = []
     for name, measure in EXTRAS.items():
-        if name not in wanted:
+        if work_of(name) not in wanted:
             continue
         try:
-            records += measure_within_bounds(measure, space, programs, effort)
+            found = measure(space, programs, effort)
+            bounds.judge(found)
+            records += found
         except (Failure, OSError, subprocess.SubprocessError) as failure:
             records.append(Record(0, "same", name, "hostcall", None, str(failure)))
     return records
 
 
-def measure_within_bounds(measure, space, programs, effort):
+def work_of(name):
+    """The rows of one work have names that begin with its name."""
+    return name.split("-")[0]
+
+
+def counted(measure):
     """The slower the machine, the more of the daemon's timers are due during so many calls, and the fewer calls may be
     ready at once: what is above its bound is counted again, a few times."""
-    for _ in range(COUNTS):
-        records = measure(space, programs, effort)
-        bounds.judge(records)
-        if not any(record.why for record in records):
-            break
-    return records
+    def measure_within_bounds(space, programs, effort):
+        for _ in range(COUNTS):
+            records = measure(space, programs, effort)
+            bounds.judge(records)
+            if not any(record.why for record in records):
+                break
+        return records
+    return measure_within_bounds
 
 
 # ---------------------------------------------------------------- idle connections
@@ -139,15 +149,6 @@ def is_traced(pid):
     return not re.search(r"^TracerPid:\s+0$", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)
 
 
-def wait_until(condition, process, otherwise):
-    """Until the process has brought it about. Its output tells why it has not."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise Failure(f"{otherwise}: {said_by(process)}")
-        time.sleep(0.01)
-
-
 def read_counts(path):
     """Columns: % time, seconds, usecs/call, calls, errors (may be empty), syscall."""
     counts = collections.Counter()
@@ -197,4 +198,6 @@ def count_instructions(space, programs, calls):
     return {side: self_costs(path) for side, path in profiles.items()}
 
 
-EXTRAS = {"idle": idle, "whoami": whoami, "syscalls": syscalls, "instructions": instructions, "store": store}
+EXTRAS = {"idle": idle, "whoami": whoami, "syscalls": counted(syscalls), "instructions": counted(instructions),
+          "store": store, **growth_rows()}
+WORKS = tuple(dict.fromkeys(map(work_of, EXTRAS)))

@@ -2,6 +2,8 @@
 import dataclasses
 import statistics
 
+from lib.bounds import GROWTH, PURGE_WRITTEN
+
 GRPC_BEST = ("grpc-cq", "grpc-sync")
 
 
@@ -83,6 +85,8 @@ GOALS = (
          unit="us"),
     Goal("store: start with 1 million keys", "store-start", figure("start_s"), 5, unit="s"),
     ratio("policy: 10,000 rules against 10, unary p50", "policy", 1.05, ("rules-10",), system="rules-10000"),
+    *(Goal(f"exponent: {title}", f"growth-{name}", figure("exponent"), most) for name, (title, most) in GROWTH.items()),
+    Goal("bytes written for each byte that a purge deletes", "growth-purge-written", figure("most"), PURGE_WRITTEN),
 )
 
 

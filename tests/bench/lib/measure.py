@@ -22,6 +22,8 @@ class Effort:
     store_watches: int
     store_watched_puts: int
     store_keys: int
+    growth_rounds: int
+    growth_full: bool  # else small sizes
 
     def is_full(self):
         """Whether its figures may be judged."""
@@ -30,10 +32,10 @@ class Effort:
 
 FULL = Effort(rounds=5, seconds=0.5, warmup=0.1, stream_bytes=256 << 20, idle_connections=10_000, idle_vms=250,
               idle_seconds=20, whoami_runs=21, counted_calls=2_000, store_puts=1_000, store_gets=20_000,
-              store_watches=1_000, store_watched_puts=100, store_keys=1_000_000)
+              store_watches=1_000, store_watched_puts=100, store_keys=1_000_000, growth_rounds=5, growth_full=True)
 QUICK = Effort(rounds=1, seconds=0.08, warmup=0.02, stream_bytes=16 << 20, idle_connections=500, idle_vms=25,
                idle_seconds=1, whoami_runs=3, counted_calls=300, store_puts=40, store_gets=200,
-               store_watches=20, store_watched_puts=3, store_keys=2_000)
+               store_watches=20, store_watched_puts=3, store_keys=2_000, growth_rounds=3, growth_full=False)
 
 
 @dataclasses.dataclass

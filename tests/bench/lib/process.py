@@ -112,6 +112,15 @@ def said_by(process):
     return text[-500:] or f"nothing, exit code {process.poll()}"
 
 
+def wait_until(condition, process, otherwise):
+    """Until the process has brought it about. Its output tells why it has not."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Failure(f"{otherwise}: {said_by(process)}")
+        time.sleep(0.01)
+
+
 def rss_kib(pid):
     return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.M)[1])
 

@@ -152,10 +152,11 @@ RAISED_LIMITS = {"connections": 1024, "connect_rate": 100_000, "connect_burst": 
                  "store_write_rate": 1_000_000, "store_write_burst": 1_000_000}
 
 
-def start_daemon(space, programs, core, vms=1, policy=None, under=(), busy_poll_usec=0):
+def start_daemon(space, programs, core, vms=1, policy=None, under=(), busy_poll_usec=0, limits=None):
     """A hostcalld whose VM I listens at the address with I for {}; each checks the uid of its VMM. `under`: a program
     that runs it."""
     directory = space.directory(f"hostcalld-{next(numbers)}")
+    os.umask(0o022)  # hostcalld reads no file that a group may write
     for name in ("vms.d", "policy.d", "run", "state"):
         (directory / name).mkdir()
     write_json(directory / "vms.d/50-bench.json", {"vms": [
@@ -163,7 +164,8 @@ def start_daemon(space, programs, core, vms=1, policy=None, under=(), busy_poll_
         for i in range(vms)]})
     write_json(directory / "policy.d/50-bench.json", {"rules": policy or usual_rules(10)})
     write_json(directory / "hostcalld.json", {
-        "listen": [], "admin_group": "", "admin_socket": f"{directory}/admin.sock", "limits": RAISED_LIMITS,
+        "listen": [], "admin_group": "", "admin_socket": f"{directory}/admin.sock",
+        "limits": {**RAISED_LIMITS, **(limits or {})},
         "busy_poll_usec": busy_poll_usec,
         "runtime_directory": f"{directory}/run", "state_directory": f"{directory}/state",
         "vms_directory": f"{directory}/vms.d", "policy_directory": f"{directory}/policy.d"})

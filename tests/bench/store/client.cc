@@ -8,13 +8,13 @@
 #include <hostcall/client.h>
 #include <unistd.h>
 
-#include <iostream>
 #include <vector>
 
 #include "hostcall/v1/session.hostcall.h"
 #include "hostcall/v1/store.hostcall.h"
 #include "proto/base/unique_fd.h"
 #include "tests/bench/harness/client.h"
+#include "tests/bench/harness/main.h"
 #include "tests/bench/harness/measure.h"
 #include "tests/bench/hostcall/require_ok.h"
 
@@ -220,11 +220,4 @@ void run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace hostcall::bench
 
-int main(int argc, char** argv) {
-  try {
-    hostcall::bench::run({argv + 1, argv + argc});
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return hostcall::bench::run_with_words(argc, argv, hostcall::bench::run); }

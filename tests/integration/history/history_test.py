@@ -38,6 +38,7 @@ LIMITS = {"store_write_rate": 1_000_000, "store_write_burst": 1_000_000, "connec
 class Daemon:
     def __init__(self, program, directory):
         self.program, self.directory = program, directory
+        os.umask(0o022)  # hostcalld reads no file that a group may write
         for name in ("run", "state", "vms.d", "policy.d"):
             (directory / name).mkdir()
         self.config = self.write("hostcalld.json", {

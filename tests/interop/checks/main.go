@@ -13,8 +13,7 @@ import (
 )
 
 func main() {
-	path := strings.TrimPrefix(os.Getenv("HOSTCALL_ADDRESS"), "unix:")
-	conn, err := net.Dial("unix", path)
+	conn, err := net.Dial("unix", strings.TrimPrefix(os.Getenv("HOSTCALL_ADDRESS"), "unix:"))
 	if err != nil {
 		fmt.Printf("Bail out! %v\n", err)
 		os.Exit(1)
@@ -23,7 +22,7 @@ func main() {
 	intercept := &timeoutOverride{}
 	client := ttrpc.NewClient(conn, ttrpc.WithUnaryClientInterceptor(intercept.call))
 	defer client.Close()
-	g := newGuest(client, path, intercept)
+	g := newGuest(client, intercept)
 
 	for _, check := range checks {
 		if err := check.run(g); err != nil {

@@ -33,7 +33,7 @@ func main() {
 	}
 	client := ttrpc.NewClient(conn)
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 
 	me, err := hostcallv1.NewSessionClient(client).WhoAmI(ctx, &hostcallv1.WhoAmIRequest{})

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # shares variables with ../host/*.sh
 # The part of the demonstration that runs in the host VM: a guest boots, its user calls the host, and the administrator
-# looks at it. Every line begins with its place, for `run` to show: "stage" (of the preparation), "title", "guest"
-# and "host" (what is typed and printed there), "console" (of the guest), "journal" (of the host).
+# watches. The first word of each line tells `run` how to show it: "stage" (of the preparation), "title", "guest" and "host"
+# (commands and their output there), "console" (of the guest), "journal" (of the host).
 
-# Commands as they would look on a terminal, in place of what a test logs of them.
+# Shows commands as on a terminal, instead of as a test logs them.
 show_command() {
   local place=guest prompt='#'
   case $command in
@@ -11,11 +11,11 @@ show_command() {
   esac
   printf '%s %s %s\n' "$place" "$prompt" "${command#*: }"
   sed "s/^/$place /" "$VM_TEST_DIR/stdout" "$VM_TEST_DIR/stderr"
-  # The journal's records of it are on their way, and the reader wants to follow.
+  # Gives the journal's records time to appear, and the reader time to follow.
   sleep 1
 }
 
-# follow PLACE COMMAND... shows what it prints, from now on.
+# follow PLACE COMMAND...: shows its output from now on.
 follow() {
   local place=$1
   shift
@@ -24,8 +24,8 @@ follow() {
 
 echo 'stage starts hostcalld'
 daemon_fresh
-# So that the journal has a line for each session, not only for what is wrong.
-sed -i 's/"log_level": "info"/"log_level": "debug"/' /etc/hostcall/hostcalld.json
+# Makes the journal record each session and not only problems.
+sed 's/"log_level": "info"/"log_level": "debug"/' /usr/lib/hostcall/hostcalld.json >/etc/hostcall/hostcalld.json
 systemctl start hostcalld.service
 follow journal journalctl --follow --lines 0 -o short -u hostcalld.service
 sleep 0.3
@@ -35,7 +35,7 @@ on_host hostcallctl vm add web1 --cid 42
 expect_status 0
 
 echo 'title A guest boots, with CID 42'
-# More than a test's guest says, less the warnings that emulation is good for.
+# Shows more than a test's guest prints, without the warnings that emulation causes.
 guest_kernel_options='loglevel=6 noxsave mitigations=off'
 guest_start web1 42 >/dev/null
 follow console tail -n +1 -F "$VM_TEST_DIR/guest-web1/console.log"
@@ -49,7 +49,7 @@ expect_stdout '\bvmhost\b'
 in_guest web1 hostcall ping -c 3
 expect_stdout '3 transmitted, 3 received'
 
-echo 'title What policy does not allow is denied, and said on both sides'
+echo 'title Policy denies other calls, and both sides say so'
 in_guest web1 hostcall call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8="}'
 expect_status 126
 on_host hostcallctl vm list

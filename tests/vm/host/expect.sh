@@ -1,24 +1,23 @@
 # shellcheck shell=bash
-# Vocabulary of scenarios: run a command, on the host VM or in a guest (guest.sh), then say what must have come of it.
-# Both kinds of runners leave the same three things behind: $status, $VM_TEST_DIR/stdout and $VM_TEST_DIR/stderr,
-# always of the last command, whose text is in $command.
+# Functions for scenarios: run a command on the host VM or in a guest (guest.sh), then check its results. Both ways leave
+# $status, $VM_TEST_DIR/stdout and $VM_TEST_DIR/stderr of the last command, and its text in $command.
 
-# fail WHY... ends the scenario.
+# fail WHY...: ends the scenario as failed.
 fail() {
   printf '%s\n' "$*" >"$VM_TEST_DIR/why"
   exit 1
 }
 
-# skip WHY... ends it without a verdict, for what this VM cannot show.
+# skip WHY...: ends the scenario as skipped, if this VM can't run it.
 skip() {
   printf '%s\n' "$*" >"$VM_TEST_DIR/skip"
   exit 1
 }
 
-# tell WHAT... is said behind the scenario's result when it is good.
+# tell WHAT...: adds a note to the scenario's result if it passes.
 tell() { printf ': %s' "$*" >"$VM_TEST_DIR/told"; }
 
-# on_host COMMAND... runs it on the host VM.
+# on_host COMMAND...: runs a command on the host VM.
 on_host() {
   command="host: $*"
   status=0
@@ -26,7 +25,7 @@ on_host() {
   show_command
 }
 
-# What was run and what it said, for the log.
+# Logs the command and its output.
 show_command() {
   printf '$ %s\n' "$command"
   sed 's/^/    /' "$VM_TEST_DIR/stdout"
@@ -36,7 +35,7 @@ show_command() {
 
 expect_status() { [ "$status" = "$1" ] || fail "$command: status $status, not $1$(last_words)"; }
 
-# PATTERN is an extended regular expression that some line must match.
+# PATTERN is an extended regular expression; at least one line must match.
 expect_stdout() {
   grep -Eq -e "$1" "$VM_TEST_DIR/stdout" || fail "$command: nothing on stdout matches /$1/$(last_words)"
 }
@@ -46,8 +45,8 @@ expect_stderr() {
 
 expect_no_stdout() { [ ! -s "$VM_TEST_DIR/stdout" ] || fail "$command: stdout should be empty$(last_words)"; }
 
-# expect_json FILTER: stdout is JSON, and the jq filter is true for it (for one document at least, if several).
-# A filter that fails for a document, because a field is missing there, is not true for it.
+# expect_json FILTER: stdout is JSON, and the jq filter is true for at least one of its documents. A filter that fails for a
+# document, for example because a field is missing, is not true for it.
 expect_json() {
   jq -es "any(.[]; ($1)?)" "$VM_TEST_DIR/stdout" >/dev/null 2>&1 ||
     fail "$command: stdout is not JSON for which this is true: $1$(last_words)"
@@ -59,10 +58,10 @@ last_words() {
   [ -z "$words" ] || printf '; it said: %s' "$words"
 }
 
-# For what must come: a watchdog against hanging. No scenario judges how long anything takes.
+# A watchdog against hanging. No scenario judges how long anything takes.
 patience_seconds=300
 
-# wait_until COMMAND... polls for what has no event to wait for. The command's output is dropped.
+# wait_until COMMAND...: runs the command until it succeeds, and drops its output. For conditions without an event.
 wait_until() {
   local end=$((SECONDS + patience_seconds))
   until "$@" >/dev/null 2>&1; do
@@ -71,13 +70,13 @@ wait_until() {
   done
 }
 
-# milliseconds_since TIME, an earlier $EPOCHREALTIME.
+# milliseconds_since TIME: prints the time since an earlier $EPOCHREALTIME.
 milliseconds_since() { echo $(((${EPOCHREALTIME/./} - ${1/./}) / 1000)); }
 
-# expect_said TEXT: it stands in stdout or stderr as it is, no pattern; expect_not_said TEXT: in neither.
+# expect_said TEXT: stdout or stderr contains the text (not a pattern). expect_not_said TEXT: neither contains it.
 expect_said() { said "$1" || fail "$command: did not say: $1$(last_words)"; }
 expect_not_said() { ! said "$1" || fail "$command: should not say: $1$(last_words)"; }
 said() { grep -Fq -e "$1" "$VM_TEST_DIR/stdout" "$VM_TEST_DIR/stderr"; }
 
-# in_json TEXT prints it as a JSON string, for the filters of expect_json.
+# in_json TEXT: prints it as a JSON string, for the filters of expect_json.
 in_json() { jq -n --arg text "$1" '$text'; }

@@ -1,22 +1,22 @@
 # shellcheck shell=bash
-# How a scenario ended, in one line. Sourced by what runs scenarios: `runner` in the host VM, `run` for those that run
-# outside of it. $VM_TEST_DIR is the scenario's directory, see expect.sh.
+# Prints a scenario's result in one line. Sourced by `runner` in the host VM and by `run` for the scenarios outside it.
+# $VM_TEST_DIR is the scenario's directory; see expect.sh.
 
-# scenario_name FILE: without directory, number and .sh
+# scenario_name FILE: prints its name without directory, number and .sh.
 scenario_name() {
   local name
   name=$(basename "$1" .sh)
   echo "${name#[0-9][0-9]-}"
 }
 
-# scenario_failed STATUS: it is neither good nor skipped.
+# scenario_failed STATUS: whether it neither passed nor was skipped.
 scenario_failed() { [ "$1" != 0 ] && [ ! -e "$VM_TEST_DIR/skip" ]; }
 
-# What the scenario wants to be said of it, see tell in expect.sh.
+# The scenario's note; see tell in expect.sh.
 told() { [ ! -e "$VM_TEST_DIR/told" ] || cat "$VM_TEST_DIR/told"; }
 
-# verdict NAME STATUS BEGAN LIMIT prints "ok NAME (SECONDS s)[: WHAT IT TOLD]", "skip NAME: WHY" or "FAIL NAME: WHY"; BEGAN is an
-# $EPOCHREALTIME, LIMIT the seconds that it might have taken.
+# verdict NAME STATUS BEGAN LIMIT: prints "ok NAME (SECONDS s)[: NOTE]", "skip NAME: WHY" or "FAIL NAME: WHY". BEGAN is an
+# $EPOCHREALTIME, LIMIT the scenario's watchdog in seconds.
 verdict() {
   local name=$1 status=$2 began=$3 limit=$4
   if [ "$status" = 0 ]; then
@@ -28,7 +28,7 @@ verdict() {
   fi
 }
 
-# The scenario's own words if it had any; one that was ended because it ran out of time has none.
+# The reason that the scenario gave. One that was ended by its watchdog gave none.
 reason() {
   local status=$1 seconds=$((${EPOCHREALTIME%.*} - ${2%.*})) limit=$3
   if [ -s "$VM_TEST_DIR/why" ]; then

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# What `run` and `image` share on the development machine: messages, root rights, missing tools.
-# Sourced, never executed. Nothing here runs inside a virtual machine.
+# Functions that `run` and `image` share: messages, root rights, missing tools. Sourced on the development machine; nothing
+# here runs inside a virtual machine.
 
-# Debian keeps mke2fs, chroot and friends where an ordinary user's PATH does not look.
+# Debian keeps mke2fs and chroot in directories that are not in an ordinary user's PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
 note() { printf '%s\n' "$*" >&2; }
@@ -12,10 +12,10 @@ die() {
   exit 1
 }
 
-# What the host VM may take of this machine.
+# The host VM's share of this machine.
 host_vm_megabytes=3072
 
-# check_machine ends the script when this machine cannot run the virtual machines, and says why. They need no KVM.
+# check_machine: ends the script with the reason if this machine can't run the virtual machines. They need no KVM.
 check_machine() {
   local megabytes
   [ "$(uname -m)" = x86_64 ] || die "the virtual machines are x86_64, this machine is $(uname -m)"
@@ -24,7 +24,7 @@ check_machine() {
     die "the host VM takes up to $host_vm_megabytes MiB of memory, and only $megabytes MiB are available"
 }
 
-# as_root COMMAND... runs it with root rights, or says which step needs them.
+# as_root COMMAND...: runs it with root rights, or says which step needs them.
 as_root() {
   if [ "$(id -u)" = 0 ]; then
     "$@"
@@ -35,7 +35,7 @@ as_root() {
   fi
 }
 
-# need_tools COMMAND=PACKAGE... installs the Debian packages of the commands that are missing.
+# need_tools COMMAND=PACKAGE...: installs the Debian packages of missing commands.
 need_tools() {
   local pair missing=()
   for pair in "$@"; do
@@ -48,7 +48,7 @@ need_tools() {
   apt_install "${missing[@]}" || die "cannot install ${missing[*]}; apt-get's words are above"
 }
 
-# The package lists of a fresh machine may be empty or old; a first failure is therefore no verdict.
+# The package lists of a fresh machine may be empty or old, so a first failure is not final.
 apt_install() {
   local install=(timeout 600 env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@")
   as_root "${install[@]}" >/dev/null 2>&1 && return
@@ -56,6 +56,6 @@ apt_install() {
   as_root "${install[@]}" >&2
 }
 
-# One key for everything that the named files say; a changed byte gives another key.
-# With names stripped, two checkouts of the same tree share the cache.
+# Prints a hash of the contents of the named files. It ignores their paths, so that two checkouts of the same tree share the
+# cache.
 hash_of_files() { cat -- "$@" | sha256sum | cut -c1-16; }

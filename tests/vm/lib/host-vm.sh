@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # the sourcing script sets and reads these
-# The host VM: what it gets on its second drive, how it is started, how it is ended. Sourced by `run` and `demo`, which
-# set $here (this directory's parent), $build and $total_seconds, the longest that the VM may live.
+# Makes the host VM's second drive, starts the VM and ends it. Sourced by `run` and `demo`, which set $here (this directory's
+# parent), $build and $total_seconds, the VM's watchdog.
 
-# prepare_host_vm NAME finds out whether this machine can have one, leaves the directories $image (cached) and $work (of
-# this run, NAME is in its name), and sees to it that nothing is left behind.
+# prepare_host_vm NAME: checks that this machine can run one, leaves the directories $image (cached) and $work (of this run,
+# with NAME in its name), and arranges their removal.
 prepare_host_vm() {
   check_machine
   need_tools qemu-system-x86_64=qemu-system-x86 meson=meson
@@ -13,24 +13,30 @@ prepare_host_vm() {
   trap 'exit 130' INT TERM HUP
 }
 
-# make_drive [SCENARIO-FILE...] makes the second drive, a bare tar: all that changes from run to run. See
-# host/vm-test.service.
-make_drive() {
+# stage_drive: collects everything that changes between runs, except the scenarios.
+stage_drive() {
   local tree=$work/drive
-  mkdir -p "$tree"/{product,scenarios}
+  mkdir -p "$tree/product"
   DESTDIR=$tree/product meson install -C "$build" --no-rebuild --quiet --strip >"$work/install.log" 2>&1 ||
     { cat "$work/install.log" >&2; die "meson install failed; is $build built?"; }
   [ -x "$tree/product/usr/bin/hostcall" ] ||
     die "$build installs no /usr/bin/hostcall; set it up with --prefix=/usr --sysconfdir=/etc"
   cp -r "$here/host" "$tree/host"
-  [ $# = 0 ] || cp "$@" "$tree/scenarios/"
   make_guest "$tree/product/usr/bin/hostcall" "$tree/guest.initrd"
   [ ! -e "$build/tests/bench/bench-raw-server" ] || make_bench "$tree/bench"
+}
+
+# make_drive SCENARIO-FILE...: makes the second drive, a bare tar, of what stage_drive collected. See host/vm-test.service.
+make_drive() {
+  local tree=$work/drive
+  rm -rf "$tree/scenarios"
+  mkdir "$tree/scenarios"
+  cp "$@" "$tree/scenarios/"
   tar -C "$tree" --owner=0 --group=0 --numeric-owner -cf "$work/drive.tar" .
 }
 
-# The guest has the CLI and nothing else of the product; it is made outside, where the CLI's libraries are known. Perl is
-# for bytes that no client of ours would send; every Debian has it, and its sockets take any address.
+# The guest has only the CLI of the product. Its initramfs is made here, where the CLI's libraries are known. Perl sends bytes
+# that no client of ours would send: every Debian has it, and its sockets accept any address.
 make_guest() {
   cp -r "$image/guest" "$work/guest"
   install -m 755 "$here/guest/init" "$work/guest/init"
@@ -39,8 +45,8 @@ make_guest() {
   pack_initramfs "$work/guest" "$2"
 }
 
-# The benchmarks' server for the host VM, and an archive of their clients that is put behind a guest's initramfs, because
-# only one scenario's guest wants them.
+# The benchmarks' servers for the host VM, and an archive of their clients that is appended to a guest's initramfs, because
+# only one scenario's guest needs them.
 make_bench() {
   local program
   mkdir -p "$1" "$work/bench/usr/bin"
@@ -52,16 +58,16 @@ make_bench() {
   (cd "$work/bench" && find . | LC_ALL=C sort | "$work/guest/bin/busybox" cpio -o -H newc -R 0:0 2>/dev/null) >"$1/guest.cpio"
 }
 
-# Starts the host VM; what its runner says can be read from descriptor $results, which ends when QEMU does.
+# Starts the host VM. Descriptor $results reads its runner's lines and ends when QEMU does.
 start_host_vm() {
   exec {results}< <(exec_host_vm 2>"$work/qemu.log" </dev/null)
   vm=$!
 }
 
-# The root drive is the cached image, with this run's writes in a temporary file that ends with QEMU. The third is the
-# image as it is, for guests with a distribution in them.
-# One processor: with two, QEMU 7.2's emulation of SVM now and then left the host VM's kernel spinning for ever on one of
-# them (1 of some 130 guest boots), and it was not faster.
+# The root drive is the cached image; this run's writes go to a temporary file that QEMU deletes. The third drive is the
+# unchanged image, for guests that run a distribution.
+# One processor: with two, QEMU 7.2's emulation of SVM sometimes left the host VM's kernel spinning forever on one of them
+# (in 1 of about 130 guest boots), and two were not faster.
 exec_host_vm() {
   TMPDIR=$work exec timeout --kill-after=5 "$total_seconds" \
     qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu EPYC,+svm -smp 1 -m "$host_vm_megabytes" \

@@ -1,12 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # "here" comes from the script that sources this
-# The initramfs of either virtual machine. Its steps are the guest kit's own; only what a guest's image does not need is here.
-# Sourced by `image` (the host VM's, cached) and by `run` (the guest's, which carries the CLI under test); they set $here.
+# Builds the initramfs of either virtual machine with the steps of the guest kit, and adds what only the tests need. Sourced
+# by `image` (for the host VM, cached) and by `run` (for the guest, with the CLI under test), which set $here.
 
 # shellcheck source=../../../systemd/guest/initramfs/stage.sh
 . "$here/../../systemd/guest/initramfs/stage.sh"
 
-# stage_program PROGRAM TO copies a program to TO/usr/bin with the shared libraries that it loads, each
-# at the path where the loader looks for it.
+# stage_program PROGRAM TO: copies a program to TO/usr/bin, and its shared libraries to where the loader looks for them.
 stage_program() {
   local library
   cp "$1" "$2/usr/bin/"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# How `run` tells its results: one line per scenario for people, or TAP for a test harness. Sourced by `run`.
+# Prints the results of `run`: one line per scenario for people, or TAP for a test harness. Sourced by `run`.
 
 tap=false
 passed=0 failed=0 skipped=0
@@ -10,7 +10,7 @@ report_ok() {
   if $tap; then echo "ok $(report_number) - $1"; else echo "ok $1"; fi
 }
 
-# report_skip "NAME: WHY". meson forgets what a TAP line says behind SKIP, so the reason stands before it.
+# report_skip "NAME: WHY". meson drops the text after SKIP in a TAP line, so the reason comes before it.
 report_skip() {
   skipped=$((skipped + 1))
   if $tap; then echo "ok $(report_number) - $1 # SKIP"; else echo "skip $1"; fi
@@ -22,7 +22,7 @@ report_fail() {
   if $tap; then echo "not ok $(report_number) - $1"; else echo "FAIL $1"; fi
 }
 
-# What is no result.
+# For lines that are not results.
 report_note() {
   if $tap; then echo "# $1"; else echo "$1"; fi
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # "here" comes from ../host/scenario
-# Guests without vhost-vsock, as Firecracker's: each one's calls arrive at a Unix socket of its own, and the path tells
-# who it is. The guests themselves see no difference: they dial the same address with the same program.
+# Guests without vhost-vsock, such as Firecracker's: the calls of each guest arrive at its own Unix socket, whose path
+# identifies it. The guests see no difference: they connect to the same address with the same program.
 command -v vhost-device-vsock >/dev/null || skip 'vhost-device-vsock is not installed; Debian has it since forky'
 . "$here/../machine/hybrid.sh"
 
@@ -29,7 +29,7 @@ expect_stderr '"fc2" demands uid 4321'
 on_host grep -F '"fc2" demands uid 4321' "$hybrid_dir/journal"
 expect_status 0
 
-# After a crash of the daemon its socket file is still there: a new daemon takes it over, and the guest does not care.
+# After a crash, the daemon's socket file is still there. A new daemon takes it over, and the guest does not notice.
 hybrid_daemon_kill
 in_guest fc1 hostcall --timeout 10 whoami
 expect_status 124

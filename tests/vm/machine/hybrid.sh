@@ -1,19 +1,19 @@
 # shellcheck shell=bash disable=SC2034,SC2154,SC2054 # shares variables with ../host/*.sh; QEMU has commas in options
-# Vocabulary of scenarios on this machine itself: hostcalld as an ordinary process, and guests whose vsock device ends at
-# a Unix path, as with Firecracker, Cloud Hypervisor and vhost-device-vsock. Sourced after ../host/guest.sh, whose words
-# start and use the guests. No vsock of this machine's kernel is involved.
+# Functions for scenarios on this machine itself: hostcalld as an ordinary process, and guests whose vsock device connects
+# to a Unix path, as with Firecracker, Cloud Hypervisor and vhost-device-vsock. Sourced after ../host/guest.sh, whose
+# functions start and use the guests. They do not use this machine's own vsock.
 
-# What the device puts behind its path for a guest that dials vsock:2:18499.
+# The device appends this to its path when a guest connects to vsock:2:18499.
 hybrid_port=18499
-# Short, because a socket's path has 107 bytes at most.
+# Short, because a socket's path is limited to 107 bytes.
 hybrid_dir=$(mktemp -d "${TMPDIR:-/tmp}/hybrid.XXXXXX")
 trap hybrid_end EXIT
 
-# Emulated, and with memory that the device's process can share.
+# Emulated, with memory that the guest shares with the device's process.
 guest_machine=(-M q35 -accel tcg -cpu max -m 256
   -object memory-backend-memfd,id=memory,size=256M,share=on -numa node,memdev=memory)
 
-# Ends daemon, devices and guests, whatever of them still runs; after a failure says what they had to say.
+# Ends the daemon, devices and guests that still run; after a failure, prints their output.
 hybrid_end() {
   local status=$? pids
   [ "$status" = 0 ] || tail -n 60 "$hybrid_dir/journal" "$VM_TEST_DIR"/guest-*/*.log || true
@@ -30,7 +30,7 @@ hybrid_vm() {
     >"$hybrid_dir/vms.d/$1.json"
 }
 
-# Starts the daemon with the shipped policy; what it says is in $hybrid_dir/journal.
+# Starts the daemon with the shipped policy; its log is in $hybrid_dir/journal.
 hybrid_daemon() {
   mkdir -p "$hybrid_dir"/{run,state,policy.d}
   cp "$here"/../../../systemd/policy.d/*.json "$hybrid_dir/policy.d/"
@@ -46,7 +46,7 @@ JSON
   wait_until grep -q started "$hybrid_dir/journal"
 }
 
-# Kills it as a crash would; its sockets stay behind.
+# Kills it as a crash would, so that its sockets stay behind.
 hybrid_daemon_kill() {
   kill -KILL "$hybrid_daemon"
   wait "$hybrid_daemon" 2>/dev/null || true

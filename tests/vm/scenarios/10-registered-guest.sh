@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# A guest whose CID is in a VM record calls its host over real AF_VSOCK, without a word of configuration in the guest.
-# The host knows it by its record's name. The service comes up because somebody called, and in its whole sandbox.
+# A guest whose CID is in a VM record calls its host over real AF_VSOCK, without any configuration in the guest. The host
+# knows it by its record's name. The first call starts the service, in its full sandbox.
 daemon_fresh web1=42
 on_host systemctl is-active hostcalld.socket
 expect_status 0
@@ -28,7 +28,7 @@ on_host hostcallctl vm list
 expect_status 0
 expect_stdout '\bweb1\b'
 
-# What the kernel says of the running process, whatever the unit file says.
+# The running process as the kernel sees it, whatever the unit file says.
 daemon=$(daemon_process)
 user=$(id -u hostcall) group=$(id -g hostcall)
 on_host cat "/proc/$daemon/status"
@@ -39,21 +39,21 @@ expect_stdout '^Seccomp:	2$'
 for capabilities in CapInh CapPrm CapEff CapBnd CapAmb; do
   expect_stdout "^$capabilities:	0000000000000000$"
 done
-# A file system of its own: the system's is read only, devices are hidden, /dev/vsock and /dev/vhost-vsock too.
+# Its own view of the file system: the system's is read-only, and devices are hidden, also /dev/vsock and /dev/vhost-vsock.
 on_host grep ' / / ' "/proc/$daemon/mountinfo"
 expect_stdout ' / / ro,'
 on_host ls "/proc/$daemon/root/dev"
 expect_stdout '^null$'
 expect_not_said vsock
 expect_not_said kvm
-# And what systemd says that it has set up.
+# The sandbox as systemd reports it.
 for setting in User=hostcall ProtectSystem=strict PrivateDevices=yes DevicePolicy=closed MemoryDenyWriteExecute=yes \
   RestrictNamespaces=yes CapabilityBoundingSet= 'RestrictAddressFamilies=AF_UNIX AF_VSOCK' NRestarts=0; do
   on_host systemctl show -p "${setting%%=*}" hostcalld.service
   expect_stdout "^$setting$"
 done
 
-# With the shipped configuration there is nothing to complain about.
+# The shipped configuration causes no warnings.
 on_host daemon_journal -o json
 expect_json '.MESSAGE | test("started")'
 on_host daemon_journal -p warning

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# The doctors of both sides find nothing wrong where nothing is; and where something is, they say so and what to do.
-# --- before the first call: the socket is there, the daemon is not
+# The doctors on both sides find no fault where there is none; where there is one, they name it and its remedy.
+# --- before the first call: the socket exists, the daemon does not run
 daemon_fresh web1=42
 on_host hostcallctl doctor --json
 expect_status 1
 expect_json '.findings[] | select(.check == "unit.hostcalld.socket") | .state == "ok"'
 expect_json '.findings[] | select(.check == "daemon") | .state == "fail" and (.advice | test("systemctl start hostcalld"))'
 
-# --- with a guest: nothing
+# --- with a guest: no findings
 guest_boot web1 42
 in_guest web1 hostcall doctor
 expect_status 0
@@ -16,7 +16,7 @@ expect_stdout '^ok    connection: hostcalld [0-9.]+ answers after '
 expect_stdout '^ok    identity: the host knows this VM as web1, by cid$'
 in_guest web1 hostcall doctor --json
 expect_status 0
-# The guest's clock has nothing to keep it right, and the host VM's is emulated: a second more is no failure.
+# Nothing corrects the guest's clock, and the host VM's is emulated: a second of difference is no failure.
 expect_json '.healthy and all(.findings[]; .state == "ok" or (.check == "clock" and .state == "warn"))'
 
 on_host hostcallctl doctor
@@ -31,7 +31,7 @@ on_host hostcallctl doctor -q
 expect_status 0
 expect_no_stdout
 
-# --- a socket that does not listen: the guest is told where to look
+# --- a socket that does not listen: the guest is told where to look for the cause
 on_host systemctl stop hostcalld.socket hostcalld.service
 expect_status 0
 in_guest web1 hostcall doctor --timeout 10s

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A guest whose CID nobody has registered is refused, with words that tell what to do, the same on both sides.
+# A guest with an unregistered CID is refused; guest and host print the same remedy.
 daemon_fresh web1=42
 words='CID 77 is not registered with this host; on the host: hostcallctl vm add NAME --cid 77'
 
@@ -25,7 +25,7 @@ expect_json "(.MESSAGE | endswith($(in_json "$words"))) and (.HOSTCALL_PEER | te
   and .HOSTCALL_LISTENER == \"vsock::18499\" and .PRIORITY == \"4\""
 on_host daemon_journal -x HOSTCALL_VM=@unknown
 expect_stdout 'Subject: A caller was refused'
-# It has no session and is no VM.
+# It has no session and is not listed as a VM.
 on_host hostcallctl session list --json
 expect_json '[.sessions[].vm] | unique == ["@admin"]'
 on_host hostcallctl vm list --json

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2016,SC2154 # Perl and jq stand in single quotes; daemon_since is from daemon.sh
-# What the journal keeps of a guest: records with fields to search by, explained by the catalogue, and never one that a
-# guest has written itself, whatever it puts into its texts.
+# What the journal records about a guest: searchable fields, explained by the message catalogue, and no record that a guest
+# has forged, whatever its texts contain.
 echo_call=hostcall.v1.Diagnostics/Echo
 daemon_fresh web1=42 db1=43
 guest_boot web1 42
@@ -11,12 +11,12 @@ on_host journalctl --sync
 on_host journalctl -o json --since "@$daemon_since" HOSTCALL_VM=web1 "HOSTCALL_CALL=$echo_call"
 expect_json '.PRIORITY == "5" and .SYSLOG_IDENTIFIER == "hostcalld" and ._SYSTEMD_UNIT == "hostcalld.service"'
 expect_json '(.HOSTCALL_PEER | test("^vsock:42:[0-9]+$")) and (.MESSAGE_ID | test("^[0-9a-f]{32}$"))'
-expect_json ".HOSTCALL_RULE == \"$(rule_place 50-default.json "$echo_call")\""
+expect_json ".HOSTCALL_RULE == \"$(default_rule "$echo_call")\""
 on_host journalctl -x --since "@$daemon_since" HOSTCALL_VM=web1 "HOSTCALL_CALL=$echo_call"
 expect_stdout 'Subject: Policy denied a call of virtual machine web1$'
 expect_said 'hostcallctl policy explain'
 
-# --- a hostile guest: line breaks, fields and control characters in its name, in a method, and in place of a frame
+# --- a hostile guest: line breaks, fields and control characters in its name, in a method, and instead of a frame
 hostile='
   $| = 1;
   socket(S, 40, 1, 0) or die "socket: $!";  # AF_VSOCK, SOCK_STREAM
@@ -34,7 +34,7 @@ hostile='
   request(1, "hostcall.v1.Session", "Hello", field(1, "x$forged") . field(2, "1"));
   request(3, "evil.Service", "Method$forged", "");
   request(5, "evil.Service$forged", "Method", "");
-  request(7, "hostcall.v1.Diagnostics", "Echo", "");
+  request(7, "hostcall.v1.Diagnostics", "Source", "");  # not the call above: equal denials are only counted
   select(undef, undef, undef, 0.05) until -e "/tmp/enough";
   syswrite(S, $forged x 10);
   1 while sysread(S, my $rest, 65536);
@@ -42,8 +42,8 @@ hostile='
 guest_background web1 hostile perl -e "$hostile"
 wait_until has_sessions web1 1
 escaped='\x0aHOSTCALL_VM=db1\x0aMESSAGE=forged\x1b[2J'
-denied_twice() { [ "$(daemon_journal -o cat HOSTCALL_VM=web1 "HOSTCALL_CALL=$echo_call" | wc -l)" = 2 ]; }
-wait_until denied_twice
+denied_again() { [ "$(daemon_journal -o cat HOSTCALL_VM=web1 "HOSTCALL_CALL=${echo_call%/*}/Source" | wc -l)" = 1 ]; }
+wait_until denied_again
 on_host hostcallctl session list --json --vm web1
 expect_json ".sessions[].client == $(in_json "x$escaped 1")"
 on_host hostcallctl session list --vm web1
@@ -53,10 +53,10 @@ guest_finish web1 hostile
 expect_status 0
 expect_said "no such method: evil.Service/Method$escaped;"
 expect_said "no such method: evil.Service$escaped/Method;"
-expect_said 'denied by /etc/hostcall/policy.d/50-default.json:'
+expect_said 'denied by 50-default.json:'
 expect_stdout '^closed$'
 
-# Two denied calls and a broken connection: that is all that there is, each of web1, and nowhere what it made up.
+# There are only two denied calls and a broken connection, each of web1, and none of its forged fields.
 daemon_journal -o json >"$VM_TEST_DIR/records"
 on_host jq -c 'select(.HOSTCALL_VM) | {HOSTCALL_VM, MESSAGE}' "$VM_TEST_DIR/records"
 expect_json '.MESSAGE | startswith("VM \"web1\" broke the protocol, connection closed: ")'

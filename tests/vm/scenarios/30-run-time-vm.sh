@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2016 # jq stands in single quotes
-# A VM that the administrator adds while the service runs: at once known, still known after a reload and a restart
-# under the shipped sandbox, and a stranger again once it is removed, its open connections too.
+# A VM that the administrator adds while the service runs is known at once, and still known after a reload and a restart
+# under the shipped sandbox. Once removed, it is refused again, and its open connections end.
 daemon_fresh other=41
-# Without heartbeats nothing but the removal ends a session.
+# Without heartbeats, only the removal can end a session.
 daemon_config '"log_level": "debug", "timeouts": {"heartbeat_ms": 0}'
 on_host systemctl start hostcalld.service
 expect_status 0
 
-# whoami_as REGISTRATION-FILTER: the guest is known as web1, with what is said of its number.
+# whoami_as REGISTRATION-FILTER: checks that the guest is known as web1 and that its registration fulfils the filter.
 whoami_as() {
   in_guest web1 hostcall whoami --json
   expect_status 0
@@ -31,7 +31,7 @@ whoami_as ". == $first"
 on_host hostcallctl doctor
 expect_status 0
 
-# --- removed with a connection open: it ends at once, and the program on it learns why
+# --- removed while a connection is open: the connection ends at once, and its program learns why
 guest_background web1 ping hostcall --timeout 10m ping -q -c 100000 -i 200ms
 wait_until has_sessions web1 1
 session=$(sessions_of web1)
@@ -53,7 +53,7 @@ in_guest web1 hostcall whoami
 expect_status 126
 expect_stderr 'hostcallctl vm add'
 
-# --- added again: known at once, as a registration of its own
+# --- added again: known at once, with a new registration number
 on_host hostcallctl vm add web1 --cid 42 --tag web
 expect_status 0
 whoami_as ". > $first"

@@ -1,13 +1,13 @@
 # shellcheck shell=bash disable=SC2154 # "boot_id" comes from host/guest.sh
-# A guest that loses its VMM in the middle of a call says no good-bye. Its sessions end all the same, what they held
-# is given back, and the VM can boot again at once.
+# A guest whose VMM is killed during a call can't close its connections. Its sessions still end, their charges are
+# released, and the VM can boot again at once.
 daemon_fresh web1=42
 policy_allow web1 hostcall.v1.Diagnostics/Echo
 
 guest_boot web1 42
 killed_boot=$boot_id
-guest_background web1 ping hostcall ping -c 100000 -i 100ms
-guest_background web1 echo hostcall call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8=", "delayMs": 60000}'
+guest_background web1 ping hostcall --timeout 1h ping -c 100000 -i 100ms
+guest_background web1 echo hostcall --timeout 1h call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8=", "delayMs": 60000}'
 wait_until vm_is web1 '.connections == 2 and .streams >= 1 and (.memoryBytes | tonumber) > 0'
 on_host hostcallctl session list --vm web1
 expect_status 0

@@ -1,12 +1,12 @@
 # shellcheck shell=bash
-# A guest that boots again in the same QEMU: vhost-vsock does not reset the host's side of its connections then, so
-# the daemon has to find out that nobody is at their other ends. The same holds for a VMM that hangs.
+# A guest that reboots in the same QEMU: vhost-vsock does not reset the host's side of its connections, so the daemon has
+# to find out that their other ends are gone. The same holds for a VMM that hangs.
 daemon_fresh web1=42
 guest_boot web1 42
 
-# Opens a session that stays idle; leaves its id in $session.
+# Opens an idle session and leaves its id in $session.
 idle_session() {
-  guest_background web1 idle hostcall ping -c 2 -i 1000s
+  guest_background web1 idle hostcall --timeout 1h ping -c 2 -i 1000s
   wait_until has_sessions web1 1
   session=$(sessions_of web1)
 }
@@ -16,14 +16,14 @@ heartbeat_ms() {
   expect_status 0
 }
 
-# Rebooted, and silent: heartbeats, with the shipped times.
+# Rebooted and silent: heartbeats end the session, with the shipped times.
 idle_session
 began=$EPOCHREALTIME
 guest_reboot web1
 wait_until session_over web1 "$session"
 echo "rebooted and silent: the old session ended after $(milliseconds_since "$began") ms"
 
-# There, but frozen: three heartbeats are lost, which takes four times as long.
+# Running but frozen: three heartbeats have to be lost, which takes four intervals.
 heartbeat_ms 5000
 idle_session
 guest_freeze web1
@@ -36,7 +36,7 @@ guest_thaw web1
 in_guest web1 hostcall whoami
 expect_status 0
 
-# Rebooted, and calling, without any heartbeat: the new boot id ends what is older, at once.
+# Rebooted and calling, without heartbeats: the new boot id ends older sessions at once.
 heartbeat_ms 0
 idle_session
 guest_reboot web1

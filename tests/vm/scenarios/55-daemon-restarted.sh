@@ -1,18 +1,18 @@
 # shellcheck shell=bash
-# systemctl restart of the daemon while a guest calls without a pause: no call fails, because systemd holds the port,
-# calls under way get their answers before the daemon goes, and clients that stay connect again by themselves.
+# Restarts the daemon by systemctl while a guest calls without a pause. No call fails: systemd holds the port, running
+# calls get their answers before the daemon exits, and long-lived clients reconnect by themselves.
 daemon_fresh web1=42
-# A loop of programs connects more often than the default allows.
+# A loop of programs connects more often than the default limit allows.
 daemon_config '"limits": {"connect_rate": 1000, "connect_burst": 1000}'
 policy_allow web1 hostcall.v1.Diagnostics/Echo
 
 guest_boot web1 42
 guest_repeat web1 calls hostcall --timeout 10m whoami
 
-# The first restart waits for a call under way, and all who call meanwhile wait for the restart. Only this call holds memory; a
-# machine that is so slow that it has ended before it was seen begins it again.
+# The first restart waits for a running call, and calls made meanwhile wait for the restart. Only this call holds memory, which
+# shows that it runs; on a slow machine it may end before it is seen, and is then made again.
 call_slowly() {
-  guest_background web1 echo hostcall call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8=", "delayMs": 6000}'
+  guest_background web1 echo hostcall --timeout 1h call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8=", "delayMs": 6000}'
 }
 is_under_way() {
   ! guest_finished web1 echo || call_slowly
@@ -26,8 +26,8 @@ guest_finish web1 echo
 expect_status 0
 expect_stdout '"aGVsbG8="'
 
-# One client that stays, too.
-guest_background web1 ping hostcall ping -c 100000 -i 500ms
+# A long-lived client, too.
+guest_background web1 ping hostcall --timeout 1h ping -c 100000 -i 500ms
 rounds=5
 for ((round = 1; round <= rounds; round++)); do
   wait_until vm_is web1 '(.calls | tonumber) >= 5' # counted since the start
@@ -52,11 +52,11 @@ expect_status 0
 on_host daemon_journal -p warning
 expect_no_stdout
 
-# A broken configuration: the service is tried until it is mended, and who has called meanwhile is served then.
+# A broken configuration: systemd retries the service until the file is repaired, and then waiting callers are served.
 echo '{' >/etc/hostcall/hostcalld.json
 on_host systemctl restart hostcalld.service
 expect_status 1
-guest_background web1 early hostcall whoami
+guest_background web1 early hostcall --timeout 1h whoami
 tried_again() { [ "$(systemctl show -p NRestarts --value hostcalld.service)" -ge 2 ]; }
 wait_until tried_again
 ! guest_finished web1 early || fail "a call did not wait for the daemon"

@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# kill -9 of the daemon while a guest calls: a call that was under way ends at once and says that its outcome is
-# unknown, all others wait for the next daemon, none longer than its deadline. systemd starts that one, however often.
+# kill -9 of the daemon while a guest calls: a running call ends at once and says that its outcome is unknown; all others
+# wait for the next daemon, none longer than its deadline. systemd starts the daemon again, however often.
 daemon_fresh web1=42
-# A loop of programs connects more often than the default allows.
+# A loop of programs connects more often than the default limit allows.
 daemon_config '"limits": {"connect_rate": 1000, "connect_burst": 1000}'
 policy_allow web1 hostcall.v1.Diagnostics/Echo
 
 guest_boot web1 42
-guest_background web1 ping hostcall ping -c 100000 -i 500ms
+guest_background web1 ping hostcall --timeout 1h ping -c 100000 -i 500ms
 guest_repeat web1 patient hostcall --timeout 10m whoami
 guest_repeat web1 hasty hostcall --timeout 1s whoami
 guest_background web1 echo hostcall --timeout 1h call hostcall.v1.Diagnostics/Echo '{"payload": "aGVsbG8=", "delayMs": 60000}'
@@ -32,20 +32,20 @@ expect_stdout "^$rounds\$"
 on_host systemctl is-active hostcalld.socket hostcalld.service
 expect_status 0
 
-# Only a call that was under way may have failed, and its words say what is known of it.
+# Only a running call may have failed, and its error says what is known about it.
 wait_until guest_said web1 patient '^0 ' 5
 guest_enough web1 patient
 echo "patient calls during $rounds kills: $(<"$VM_TEST_DIR/stdout")"
 expect_json '(.["125"] // 0) <= '"$rounds"
-in_guest web1 grep -Ev '^0 |^125 .*outcome is unknown' /tmp/patient.log
+in_guest web1 grep -Ev '^0 |^125 .*the request had been sent' /tmp/patient.log
 expect_no_stdout
-# systemd takes 2 s to start the next daemon, longer than these wait.
+# systemd starts the next daemon after 2 s, which is longer than these calls wait.
 guest_enough web1 hasty
 echo "hasty calls: $(<"$VM_TEST_DIR/stdout")"
 expect_json '.["124"] >= 1'
-in_guest web1 grep -Ev '^0 |^124 |^125 .*outcome is unknown' /tmp/hasty.log
+in_guest web1 grep -Ev '^0 |^124 |^125 .*the request had been sent' /tmp/hasty.log
 expect_no_stdout
-# One client all the time; what it lost, it says. Those that ended by their own 5 s are the machine's.
+# One client all the time, which reports what it lost. A ping that ended by its own 5 s says that the machine is slow.
 guest_interrupt web1 ping
 guest_finish web1 ping
 expect_status 0
@@ -53,8 +53,8 @@ lost=$(grep '^no reply' "$VM_TEST_DIR/stdout" | grep -vc DEADLINE_EXCEEDED || tr
 echo "pings lost: $lost"
 [ "$lost" -le "$rounds" ] || fail "$lost pings were lost in $rounds kills"
 
-# A daemon that hangs: connections stand, and nothing answers. A call ends with its deadline, and before one that began
-# earlier and has more time.
+# A daemon that hangs: connections stay open, and nothing answers. A call ends at its deadline, before an earlier call that
+# has more time.
 on_host systemctl service-watchdogs no
 on_host systemctl kill --signal=STOP hostcalld.service
 expect_status 0

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What an operator makes of the guest kit: an initramfs of busybox, this host's kernel modules and the static hostcall.
-# The guest has no library at all, and the host knows it by name.
+# An initramfs as an operator builds it with the guest kit: busybox, this host's kernel modules and the static hostcall.
+# The guest has no shared libraries, and the host knows it by name.
 kit=/usr/lib/hostcall/guest-kit
 [ -x "$kit/hostcall" ] || skip "the build has no static hostcall; set it up with -Dguest_kit=true"
 daemon_fresh web1=42

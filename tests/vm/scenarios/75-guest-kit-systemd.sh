@@ -1,14 +1,14 @@
 # shellcheck shell=bash disable=SC2154 # "here" comes from host/scenario
-# The guest kit in a guest with a distribution in it: the host VM's own Debian, with the static hostcall and the unit
-# copied in. A service that wants the host starts once the host has answered. On a host that refuses the VM the unit
-# fails at once with the remedy in the journal, and the boot completes all the same; one that nobody answers is given up.
+# The guest kit in a guest that runs a distribution: the host VM's own Debian, with the static hostcall and the unit copied
+# into it. A service that needs the host starts after the host has answered. If the host refuses the VM, the unit fails at
+# once with the remedy in the journal, and the boot still completes; if nobody answers, the unit gives up.
 kit=/usr/lib/hostcall/guest-kit
 [ -x "$kit/hostcall" ] || skip "the build has no static hostcall; set it up with -Dguest_kit=true"
 daemon_fresh web1=42
 
 initramfs=$VM_TEST_DIR/guest.initrd
 
-# A service of the guest, as the kit's README says.
+# A service of the guest, as in the kit's README.
 cat >"$VM_TEST_DIR/agent.service" <<'UNIT'
 [Unit]
 Wants=hostcall-online.service
@@ -19,7 +19,7 @@ RemainAfterExit=yes
 ExecStart=-/usr/bin/hostcall whoami -q
 UNIT
 
-# Tells on the console how the boot went, and ends the guest.
+# Prints on the console how the boot went, and ends the guest.
 cat >"$VM_TEST_DIR/report.service" <<'UNIT'
 [Service]
 Type=exec
@@ -42,8 +42,8 @@ systemctl poweroff --force --force
 SCRIPT
 chmod +x "$VM_TEST_DIR/report"
 
-# Its first program is the host VM's own, which puts what is in /add on top of the drive's root. The driver of vsock is not
-# in it: the unit loads that.
+# Its first program is the host VM's, which copies the contents of /add onto the drive's root. It does not load the vsock
+# driver: the unit does.
 debian_initramfs() {
   # shellcheck source=../../../systemd/guest/initramfs/stage.sh
   . "$kit/initramfs/stage.sh"
@@ -57,14 +57,14 @@ debian_initramfs() {
 }
 debian_initramfs
 
-# What this Debian starts besides and nobody here needs; it would triple the time.
+# Other units of this Debian, which nothing here needs and which would triple the time.
 unwanted=(vm-test.service dbus.service dbus.socket kmod-static-nodes.service
   {dev-hugepages,dev-mqueue,sys-fs-fuse-connections,sys-kernel-{config,debug,tracing}}.mount
   modprobe@{configfs,dm_mod,drm,efi_pstore,fuse,loop}.service
   systemd-{journal-flush,logind,modules-load,random-seed,remount-fs,sysctl,sysusers,user-sessions}.service
   systemd-{udevd,udev-trigger,update-utmp,update-utmp-runlevel}.service systemd-udevd-{control,kernel}.socket)
 
-# boot_debian CID leaves what its console said.
+# boot_debian CID: boots a guest and leaves its console output.
 boot_debian() {
   on_host timeout 900 qemu-system-x86_64 -M q35 -accel kvm -cpu host -m 512 -nographic -nic none \
     -kernel /boot/vmlinuz -initrd "$initramfs" -drive file=/dev/vdc,format=raw,if=virtio,snapshot=on \

@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2154 # "here" and "guest_image" come from the other files
-# What a call costs over vsock beside a raw ping-pong over the same vsock: the same programs as in tests/bench, from the guest
-# to its host, in turns. It judges that both work. The ratio is told but not judged: all of this is emulated, and there
-# the processor's share of a call is larger than it should be.
+# Compares a call over vsock with a raw ping-pong over the same vsock: the programs of tests/bench, from the guest to its
+# host, in turns. It checks that both work. It reports the ratio but does not judge it, because emulation exaggerates the
+# processor's share of a call.
 bench=$(dirname "$here")/bench
 [ -e "$bench/bench-raw-server" ] || skip "the build has no benchmarks; set it up with -Dbench=true"
 daemon_fresh web1=42
@@ -9,12 +9,12 @@ policy_allow web1 'hostcall.v1.Diagnostics/*'
 raw_port=18500
 "$bench/bench-raw-server" "vsock::$raw_port" &
 
-# The usual guest with the clients in it: the kernel unpacks one archive after the other.
+# The usual guest with the clients added: the kernel unpacks one archive after the other.
 cat "$guest_image" "$bench/guest.cpio" >"$VM_TEST_DIR/guest.initrd"
 guest_image=$VM_TEST_DIR/guest.initrd
 guest_boot web1 42
 
-# measure PROGRAM PORT WORK FIGURE leaves the figure in $measured.
+# measure PROGRAM PORT WORK FIGURE: leaves the figure in $measured.
 measure() {
   in_guest web1 "$1" --address "vsock:2:$2" --work "$3" --seconds 0.5
   expect_status 0
@@ -40,7 +40,7 @@ unary=$ratio
 compare pipelined calls_per_s
 tell "over raw vsock: $unary of its p50, $ratio of its calls/s with 64 in flight"
 
-# What a user of the guest gets to see of it.
+# What a user in the guest sees.
 in_guest web1 hostcall speedtest -t 1s
 expect_status 0
 expect_stdout '^download +[0-9.]+ [KMG]?bits/sec'

@@ -62,6 +62,18 @@ TEST(Child, SaysHowItEnded) {
   EXPECT_EQ(end_of({"/nonexistent/program"}), "start /nonexistent/program: No such file or directory");
 }
 
+TEST(Child, HasAGroupOfItsOwnIfWanted) {
+  const auto pid = start_child({"sh", "-c", "sleep 1000 & wait"}, {.own_group = true});
+  ASSERT_TRUE(pid.ok());
+  EXPECT_EQ(::getpgid(pid.value()), pid.value());
+  EXPECT_FALSE(try_reap_child(pid.value()));
+  ::kill(-pid.value(), SIGKILL);
+  std::optional<Done> ended;
+  while (!(ended = try_reap_child(pid.value()))) ::usleep(1000);
+  ASSERT_FALSE(ended->ok());
+  EXPECT_EQ(ended->error().message(), "signal 9");
+}
+
 TEST(Child, HasNoSignalBlocked) {
   sigset_t interrupt, before;
   sigemptyset(&interrupt);

@@ -1,37 +1,19 @@
 // JSON documents from a pipe or an argument.
 #include "client/cli/documents.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include <string_view>
-
 #include "client/cli/exit_code.h"
 #include "proto/base/unique_fd.h"
+#include "tests/unit/client/cli/pipe.h"
 
 namespace hostcall::cli {
 namespace {
 
-class Pipe {
- public:
-  Pipe() {
-    int ends[2];
-    if (::pipe(ends) != 0) std::abort();
-    read_ = UniqueFd::adopt(ends[0]);
-    write_ = UniqueFd::adopt(ends[1]);
-  }
-  int read_end() const { return read_.get(); }
-  void write(std::string_view text) {
-    ASSERT_EQ(::write(write_.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  }
-  void close() { write_.reset(); }
-
- private:
-  UniqueFd read_, write_;
-};
-
 TEST(Documents, AnArgumentIsReadAtOnce) {
-  Documents documents(-1, "{\"a\": 1}");
+  Documents documents("{\"a\": 1}");
   EXPECT_FALSE(documents.ended());
   EXPECT_EQ(documents.all(Clock::now()), "{\"a\": 1}");
   EXPECT_TRUE(documents.ended());
@@ -42,32 +24,35 @@ TEST(Documents, AllReadsToTheEnd) {
   pipe.write("{\n");
   pipe.write("}\n");
   pipe.close();
-  EXPECT_EQ(Documents(pipe.read_end()).all(kNever), "{\n}\n");
+  EXPECT_EQ(Documents(Input(pipe.read_end(), "a pipe")).all(kNever), "{\n}\n");
 }
 
 TEST(Documents, AllEndsWithTheDeadline) {
   Pipe pipe;
   pipe.write("{");
   try {
-    Documents(pipe.read_end()).all(Clock::now() + milliseconds(10));
+    Documents(Input(pipe.read_end(), "a pipe")).all(Clock::now() + milliseconds(10));
     FAIL() << "nothing was thrown";
   } catch (const Failure& failure) {
     EXPECT_EQ(failure.code, ExitCode::kDeadline);
+    EXPECT_NE(failure.text.find("a pipe"), std::string::npos) << failure.text;
   }
 }
 
 TEST(Documents, LinesComeOneByOneAndBlankOnesNotAtAll) {
-  Documents documents(-1, "a\n\n \t\r\nb\nc");
+  Documents documents("a\n\n \t\r\nb\nc");
   EXPECT_EQ(documents.next_line(), "a");
   EXPECT_EQ(documents.next_line(), "b");
+  EXPECT_EQ(documents.name_of_line(), "document 2 of the JSON") << "blank lines are none";
   EXPECT_EQ(documents.next_line(), "c");
+  EXPECT_EQ(documents.name_of_line(), "document 3 of the JSON");
   EXPECT_EQ(documents.next_line(), std::nullopt);
   EXPECT_TRUE(documents.ended());
 }
 
 TEST(Documents, ALineIsGivenWhenItIsComplete) {
   Pipe pipe;
-  Documents documents(pipe.read_end());
+  Documents documents(Input(pipe.read_end(), "a pipe"));
   EXPECT_EQ(documents.next_line(), std::nullopt);
   pipe.write("{\"a\":");
   documents.read_some();
@@ -83,6 +68,28 @@ TEST(Documents, ALineIsGivenWhenItIsComplete) {
   EXPECT_EQ(documents.next_line(), "{}");
   EXPECT_EQ(documents.next_line(), std::nullopt);
   EXPECT_TRUE(documents.ended());
+}
+
+TEST(Documents, ALineHasABound) {
+  const auto zero = UniqueFd::adopt(::open("/dev/zero", O_RDONLY));
+  Documents documents(Input(zero.get(), "/dev/zero"));
+  std::size_t rounds = 0;
+  try {
+    for (; rounds < Documents::kMaxBytes; ++rounds) {
+      documents.read_some();
+      ASSERT_EQ(documents.next_line(), std::nullopt);
+    }
+    FAIL() << "nothing was thrown";
+  } catch (const Failure& failure) {
+    EXPECT_EQ(failure.code, ExitCode::kUsage);
+  }
+}
+
+TEST(Documents, AnArgumentMayNameStandardInput) {
+  EXPECT_EQ(Documents::of_argument("{}").name(), "the JSON");
+  EXPECT_EQ(Documents::of_argument("{}").fd(), -1);
+  EXPECT_EQ(Documents::of_argument("-").name(), "the JSON of standard input");
+  EXPECT_EQ(Documents::of_argument("-").fd(), STDIN_FILENO);
 }
 
 }  // namespace

@@ -33,8 +33,15 @@ TEST(ExitCode, EveryStatusCodeHasOne) {
 
 TEST(ExitCode, TheHelpNamesEachCode) {
   const std::string help = kExitCodeHelp;
-  for (const auto* code : {"    0  ", "    1  ", "    2  ", "  124  ", "  125  ", "  126  ", "  127  "})
+  for (const auto* code :
+       {"    0  ", "    1  ", "    2  ", "  123  ", "  124  ", "  125  ", "  126  ", "  127  ", "  128+N  "})
     EXPECT_NE(help.find(code), std::string::npos) << code;
+}
+
+TEST(ExitCode, ALimitThatPassesHasItsOwn) {
+  EXPECT_EQ(failure_of({Code::kResourceExhausted, "connect_rate", milliseconds(12), false}).code, ExitCode::kOverLimit);
+  EXPECT_EQ(failure_of({Code::kResourceExhausted, "store_keys", {}, false}).code, ExitCode::kUnreachable);
+  EXPECT_EQ(failure_of({Code::kUnavailable, "stops", milliseconds(12), false}).code, ExitCode::kUnreachable);
 }
 
 TEST(ExitCode, FailureSaysCodeAndWords) {

@@ -57,6 +57,22 @@ TEST(GuestChecks, OnlyCid2IsTheHost) {
   EXPECT_EQ(state("vsock:42:18499"), State::kWarn);
 }
 
+TEST(GuestChecks, AConnectionThatFailsHasTheAdviceForItsReason) {
+  const auto advice = [](Code code, const char* text) {
+    Status status;
+    status.code = code;
+    status.message = text;
+    return advice_for_connection(status);
+  };
+  EXPECT_NE(advice(Code::kUnavailable, "").find("systemctl status hostcalld.socket"), std::string::npos);
+  EXPECT_NE(advice(Code::kPermissionDenied, "CID 7 is not registered").find("do what the text says"),
+            std::string::npos);
+  EXPECT_EQ(advice(Code::kPermissionDenied, "VM \"web1\": hostcall.v1.Session/Hello is denied by a.json:1"),
+            "allow hostcall.v1.Session/Hello in the host's policy");
+  const auto limit = advice(Code::kResourceExhausted, "VM \"web1\": the limit connections (1) is reached");
+  EXPECT_NE(limit.find("raise it: in this VM's record"), std::string::npos) << limit;
+}
+
 TEST(GuestChecks, ClocksMayDifferByASecondAndTheRoundTrip) {
   EXPECT_EQ(check_clock(kNow, kNow, kNow).state, State::kOk);
   EXPECT_EQ(check_clock(kNow + kSecond, kNow, kNow).state, State::kOk);

@@ -1,8 +1,12 @@
 // From argv to a verb: options in any place, values as they are, errors with exit code 2.
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <cstdlib>
+#include <filesystem>
+#include <new>
 
+#include "client/cli/interrupt.h"
 #include "client/cli/verb.h"
 
 namespace hostcall::cli {
@@ -14,7 +18,8 @@ struct Seen {
   Common common;
   std::string name;
   std::optional<std::string> json;
-  std::vector<std::string> tags;
+  std::vector<std::string> tags, files;
+  std::optional<std::string> text, file;
   std::optional<std::uint64_t> count;
   bool flag = false;
 };
@@ -26,6 +31,9 @@ class Recorder : public Verb {
     arguments.positional("NAME", seen_.name, "A name.");
     arguments.positional("JSON", seen_.json, "A document.");
     arguments.option("--tag", "TAG", seen_.tags, "Tags.");
+    arguments.option("--text", "TEXT", seen_.text, "A text.");
+    arguments.option("--file", "FILE", seen_.file, "A file.");
+    arguments.not_empty();
     arguments.option("-c,--count", "N", seen_.count, {1, 10}, "A count.");
     arguments.flag("--flag", seen_.flag, "A flag.");
   }
@@ -40,9 +48,39 @@ class Recorder : public Verb {
   Seen seen_;
 };
 
+class Files : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.positional("FILE", seen_.files, "Files.");
+    arguments.option("--vm", "NAME", seen_.name, "A name.");
+    arguments.required();
+  }
+  ExitCode run(Invocation&) override {
+    seen = seen_;
+    return ExitCode::kDone;
+  }
+
+ private:
+  Seen seen_;
+};
+
+// Ends as its argument says.
 class Failing : public Verb {
  public:
-  ExitCode run(Invocation&) override { throw Failure{ExitCode::kDenied, "denied"}; }
+  void declare(Arguments& arguments) override { arguments.positional("HOW", how_, "How."); }
+  ExitCode run(Invocation&) override {
+    if (how_ == "memory") throw std::bad_alloc();
+    if (how_ == "file") throw std::filesystem::filesystem_error("can't list", "/a", std::error_code());
+    if (how_ == "number") throw 7;
+    if (how_ == "signal") throw SignalEnd{SIGINT};
+    if (how_ == "callback") callback();
+    throw Failure{ExitCode::kDenied, "denied"};
+  }
+
+ private:
+  static void fail() { throw std::bad_alloc(); }
+  static void callback() noexcept { fail(); }
+  std::optional<std::string> how_;
 };
 
 Program program() {
@@ -52,6 +90,8 @@ Program program() {
           .endpoint = {"--address", "ADDRESS", "CLI_TEST_ADDRESS", "unix:/default", "", "Where."},
           .verbs = {{"record", "records", "Records.\n", "  test record\n",
                      []() -> std::unique_ptr<Verb> { return std::make_unique<Recorder>(); }},
+                    {"files", "takes files", "Files.\n", "  test files\n",
+                     []() -> std::unique_ptr<Verb> { return std::make_unique<Files>(); }},
                     {"group fail", "fails", "Fails.\n", "  test group fail\n",
                      []() -> std::unique_ptr<Verb> { return std::make_unique<Failing>(); }}},
           .takes_privileged_port = false,
@@ -63,15 +103,18 @@ struct Run {
   std::string output, errors;
 };
 
-Run run(const Program& program, std::vector<std::string> words) {
+int run_uncaptured(const std::function<Program()>& make, std::vector<std::string> words) {
   words.insert(words.begin(), "test");
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   seen = {};
+  return run_program("test", make, static_cast<int>(words.size()), argv.data());
+}
+Run run(const Program& program, std::vector<std::string> words) {
   testing::internal::CaptureStdout();
   testing::internal::CaptureStderr();
-  const int code = run_program(program, static_cast<int>(words.size()), argv.data());
+  const int code = run_uncaptured([&] { return program; }, std::move(words));
   auto output = testing::internal::GetCapturedStdout();
   return {code, std::move(output), testing::internal::GetCapturedStderr()};
 }
@@ -129,6 +172,13 @@ TEST(Program, AValueOfThePathMakesTheAddress) {
   with_path.endpoint = {"--socket", "PATH", "CLI_TEST_SOCKET", "/default", "unix:", "Where."};
   EXPECT_EQ(run(with_path, {"--socket", "/x", "record", "y"}).code, 0);
   EXPECT_EQ(seen.common.address, "unix:/x");
+  for (const auto& path : {std::string("run/x"), std::string("/") + std::string(107, 'x')}) {
+    const auto refused = run(with_path, {"--socket", path.c_str(), "record", "y"});
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_NE(refused.errors.find("--socket or $CLI_TEST_SOCKET: \"" + path + "\": "), std::string::npos)
+        << refused.errors;
+    EXPECT_EQ(refused.errors.find("vsock:"), std::string::npos) << "the forms of an address are of no use here";
+  }
 }
 
 TEST(Program, ValuesAreTakenAsTheyAre) {
@@ -143,6 +193,60 @@ TEST(Program, RepeatedOptionsAreListsAndSwallowNothing) {
   EXPECT_EQ(seen.tags, (std::vector<std::string>{"a", "b"}));
   EXPECT_EQ(seen.name, "x");
   EXPECT_EQ(seen.json, "y");
+}
+
+TEST(Program, AnOptionWithNothingBehindItsEqualsSignIsEmpty) {
+  EXPECT_EQ(run({"record", "x", "--text=", "y"}).code, 0);
+  EXPECT_EQ(seen.text, "");
+  EXPECT_EQ(seen.json, "y");
+  EXPECT_EQ(run({"record", "--text", "", "x", "y"}).code, 0);
+  EXPECT_EQ(seen.text, "");
+  EXPECT_EQ(seen.json, "y");
+  EXPECT_EQ(run({"record", "--tag=", "--tag=a", "x", "--tag="}).code, 0);
+  EXPECT_EQ(seen.tags, (std::vector<std::string>{"", "a", ""}));
+  EXPECT_EQ(run({"record", "x"}).code, 0);
+  EXPECT_EQ(seen.text, std::nullopt);
+  EXPECT_EQ(run({"record", "x", "--text=--tag="}).code, 0);
+  EXPECT_EQ(seen.text, "--tag=");
+  EXPECT_EQ(run({"record", "x", "--text", "--tag="}).code, 0) << "what follows an option is its value";
+  EXPECT_EQ(seen.text, "--tag=");
+  EXPECT_EQ(run({"record", "x", "--", "--text="}).code, 0);
+  EXPECT_EQ(seen.json, "--text=");
+  for (const auto& words : {std::vector<std::string>{"record", "x", "--count=", "5"},
+                            {"record", "x", "--timeout=", "5"},
+                            {"record", "x", "--file=", "y"},
+                            {"record", "x", "--file", "", "y"},
+                            {"--address=", "record", "x"},
+                            {"record", "x", "--address", ""}}) {
+    EXPECT_EQ(run(words).code, 2) << words.back();
+    EXPECT_EQ(seen.runs, 0) << words.back();
+  }
+}
+
+TEST(Program, AFlagTakesNoValue) {
+  for (const auto* flag : {"--flag=", "--flag=true=", "--flag=false", "--flag=1", "--json=", "--json=no"})
+    EXPECT_NE(run({"record", "x", flag}).errors.find("takes no value"), std::string::npos) << flag;
+  EXPECT_EQ(run({"record", "x", "--flag", "--flag", "-qq"}).code, 0) << "as often as one likes";
+  EXPECT_TRUE(seen.flag);
+}
+
+TEST(Program, AnOptionWithoutAListIsGivenOnce) {
+  for (const auto& words : {std::vector<std::string>{"record", "x", "--text", "a", "--text", "b"},
+                            {"record", "x", "--timeout", "1", "--timeout", "2"},
+                            {"record", "x", "-c", "1", "--count", "2"}}) {
+    const auto result = run(words);
+    EXPECT_EQ(result.code, 2);
+    EXPECT_NE(result.errors.find(" is given more than once; see test record --help"), std::string::npos)
+        << result.errors;
+  }
+}
+
+TEST(Program, AListOfWordsIsTakenAsItIs) {
+  EXPECT_EQ(run({"files", "a", "[b,c]", "", "{}", "--vm", "n", "d e", "-"}).code, 0);
+  EXPECT_EQ(seen.files, (std::vector<std::string>{"a", "[b,c]", "", "{}", "d e", "-"}));
+  EXPECT_EQ(run({"record", "--tag", "[a,b]", "--tag=[]", "x", "[]"}).code, 0);
+  EXPECT_EQ(seen.tags, (std::vector<std::string>{"[a,b]", "[]"}));
+  EXPECT_EQ(seen.json, "[]");
 }
 
 TEST(Program, NumbersKeepTheirBounds) {
@@ -162,11 +266,18 @@ TEST(Program, WrongUsageIsOneLineThatNamesTheHelp) {
       {{"nothing"}, "no such verb: nothing; see test --help"},
       {{"group"}, "a verb is missing; see test group --help"},
       {{"group", "nothing"}, "no such verb: nothing; see test group --help"},
-      {{"record"}, "see test record --help"},
+      {{"record"}, "test: NAME is missing; see test record --help\n"},
+      {{"files", "a"}, "test: --vm NAME is missing; see test files --help\n"},
+      {{"record", "x", "-c"}, "test: -c needs a value; see test record --help\n"},
+      {{"record", "x", "--tag"}, "test: --tag needs a value; see test record --help\n"},
+      {{"record", "x", "--nothing="}, "unexpected argument: --nothing=; see test record --help"},
+      {{"record", "x", "y", "[z]"}, "unexpected argument: [z]; see test record --help"},
+      {{"record", "x", "y", "\x1b[2J"}, "unexpected argument: \\x1b[2J; see test record --help"},
       {{"record", "x", "--nothing"}, "unexpected argument: --nothing; see test record --help"},
       {{"record", "x", "y", "z"}, "unexpected argument: z; see test record --help"},
       {{"record", "x", "--timeout", "soon"}, "\"soon\" is not a time"},
-      {{"record", "x", "--timeout"}, "see test record --help"},
+      {{"record", "x", "--timeout"}, "test: --timeout needs a value; see test record --help\n"},
+      {{"record", "x", "-c", "x\n"}, "--count: \"x\\x0a\" is not a whole number from 1 to 10; see test record --help"},
   };
   for (const auto& [words, text] : cases) {
     const auto result = run(words);
@@ -183,6 +294,30 @@ TEST(Program, AFailureIsOneLineAndItsExitCode) {
   EXPECT_EQ(result.code, 126);
   EXPECT_EQ(result.errors, "test: denied\n");
   EXPECT_EQ(result.output, "");
+}
+
+TEST(Program, WhateverIsThrownIsOneLineAndExitCode125) {
+  for (const auto& [how, text] : {std::pair<const char*, const char*>{"memory", "there is not enough memory"},
+                                  {"file", "can't list"},
+                                  {"number", "an exception of an unknown type"}}) {
+    const auto result = run({"group", "fail", how});
+    EXPECT_EQ(result.code, 125) << how;
+    EXPECT_EQ(result.errors.rfind("test: ", 0), 0U) << result.errors;
+    EXPECT_NE(result.errors.find(text), std::string::npos) << result.errors;
+    EXPECT_EQ(std::ranges::count(result.errors, '\n'), 1) << result.errors;
+  }
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(run_uncaptured([]() -> Program { throw std::bad_alloc(); }, {}), 125);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "test: there is not enough memory\n");
+}
+
+TEST(ProgramDeathTest, WhatLeavesACallbackIsOneLineAndExitCode125) {
+  EXPECT_EXIT(run_uncaptured(program, {"group", "fail", "callback"}), testing::ExitedWithCode(125),
+              "^test: there is not enough memory\n$");
+}
+
+TEST(ProgramDeathTest, ARunThatASignalEndsDiesOfIt) {
+  EXPECT_EXIT(run_uncaptured(program, {"group", "fail", "signal"}), testing::KilledBySignal(SIGINT), "^$");
 }
 
 TEST(Program, AProgramMayRefineAFailure) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hostcall/v1/session.pb.h"
+#include "proto/base/escape.h"
 #include "tests/support/refusal.h"
 
 namespace hostcall::cli {
@@ -73,6 +74,13 @@ TEST(Schema, JsonBecomesTheMessage) {
   EXPECT_EQ(message.registration(), 9U);
 }
 
+TEST(Schema, JsonThatIsNotUtf8IsRefusedAsSuch) {
+  EXPECT_EQ(test::refusal_of(Schema::built_in().from_json(kWhoAmI, "{\"vmName\": \"\xff\"}")),
+            "it is not UTF-8: byte 13 is \\xff");
+  EXPECT_EQ(test::refusal_of(Schema::built_in().from_json(kWhoAmI, "{\xc0\xaf}")), "it is not UTF-8: byte 2 is \\xc0");
+  EXPECT_NE(test::refusal_of(Schema::built_in().from_json(kWhoAmI, R"({"vmName": "\ud800"})")), "");
+}
+
 TEST(Schema, BytesAreBase64) {
   const auto bytes = Schema::built_in().from_json("hostcall.v1.PingRequest", R"({"payload": "aGk="})");
   ASSERT_TRUE(bytes.ok()) << test::refusal_of(bytes);
@@ -86,7 +94,41 @@ TEST(Schema, SaysWhatIsWrongWithTheJson) {
     const auto bytes = Schema::built_in().from_json(kWhoAmI, json);
     ASSERT_FALSE(bytes.ok()) << json;
     EXPECT_NE(bytes.error().message(), "") << json;
+    EXPECT_TRUE(is_plain(bytes.error().message())) << json << " is complained of in one line";
   }
+}
+
+TEST(Schema, SaysWhereTheJsonIsWrong) {
+  const auto complaint = [](const char* json) {
+    return Schema::built_in().from_json("hostcall.v1.TxnRequest", json).error().message();
+  };
+  for (const auto* blank : {"", " ", "\n", "\r\n\t "}) EXPECT_EQ(complaint(blank), "it is empty");
+  EXPECT_TRUE(complaint("{\"then\" 7}").ends_with(", at: 7}")) << complaint("{\"then\" 7}");
+  EXPECT_TRUE(is_plain(complaint("{\"then\" \"\xff\xe2\x80\xae\x1b\"}")));
+  EXPECT_TRUE(is_plain(complaint("{\"\xff\": 7}")));
+}
+
+TEST(Schema, JsonHasNothingThatDrivesATerminal) {
+  v1::WhoAmIResponse message;
+  message.set_vm_name("a\u061C\u2066\u202E\u200B\uFEFF\u009B\U000E0041\x1b\x7f\\");
+  for (const auto style : {JsonStyle::kLine, JsonStyle::kPretty}) {
+    const auto json = Schema::built_in().to_json(kWhoAmI, message.SerializeAsString(), style).value_or("");
+    for (std::string_view line = json; !line.empty();
+         line.remove_prefix(std::min(line.find('\n'), line.size() - 1) + 1))
+      EXPECT_TRUE(is_plain(line.substr(0, line.find('\n')))) << json;
+    v1::WhoAmIResponse back;
+    ASSERT_TRUE(back.ParseFromString(Schema::built_in().from_json(kWhoAmI, json).value()));
+    EXPECT_EQ(back.vm_name(), message.vm_name());
+  }
+}
+
+TEST(Schema, AFieldThatComesTwiceIsOneInJson) {
+  const auto twice = Schema::built_in().to_json("hostcall.v1.PingRequest", "\x0a\x01X\x0a\x01Y", JsonStyle::kLine);
+  EXPECT_EQ(twice, R"({"payload":"WQ=="})");
+  // version and value, of one oneof
+  const std::string_view both("\x18\x31\x32\x01v", 5);
+  EXPECT_EQ(Schema::built_in().to_json("hostcall.v1.Compare", both, JsonStyle::kLine),
+            R"({"key":"","comparison":"COMPARISON_EQUAL","value":"dg=="})");
 }
 
 TEST(Schema, RefusesBytesThatAreNoSuchMessage) {

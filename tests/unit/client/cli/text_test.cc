@@ -46,6 +46,14 @@ TEST(Text, CellsCanNotBreakATable) {
   EXPECT_EQ(table.to_string(), "client  evil\\x0aVM  db1\n");
 }
 
+TEST(Text, CellsAreNotEscapedTwice) {
+  Table table({"KEY"});
+  table.add({printable("/self/C:\\\x1b")});
+  EXPECT_EQ(table.to_string(),
+            "KEY\n"
+            "/self/C:\\\\\\x1b\n");
+}
+
 TEST(Text, WhatIsNoUtf8TakesAColumnForEachByteShown) {
   Table table;
   table.add({"\xff", "x"});
@@ -70,6 +78,10 @@ TEST(Text, Joins) {
   EXPECT_EQ(join({}, ", "), "");
   EXPECT_EQ(join({"a"}, ", "), "a");
   EXPECT_EQ(join({"a", "b"}, ", "), "a, b");
+}
+
+TEST(Text, CountsAreInTheRightNumber) {
+  EXPECT_EQ(count(0, "key") + ", " + count(1, "key") + ", " + count(2, "key"), "0 keys, 1 key, 2 keys");
 }
 
 }  // namespace

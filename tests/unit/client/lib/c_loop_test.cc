@@ -4,6 +4,7 @@
 #include <hostcall/hostcall.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include "tests/unit/client/lib/c_api_fixture.h"
 
@@ -247,6 +248,24 @@ TEST_F(CLoop, WatchesItsSocketsInTheCallersEpollSet) {
   EXPECT_EQ(echoed.last, "again") << "on another socket";
   epoll_event event{};
   EXPECT_EQ(::epoll_wait(epoll.get(), &event, 1, 0), 0) << "nothing to do, nothing told";
+}
+
+// Nothing would wake the loop, so the call must not wait for it.
+TEST_F(CLoop, AConnectionThatCanNotBeWatchedIsLost) {
+  start();
+  const auto no_set = UniqueFd::adopt(::eventfd(0, EFD_CLOEXEC));
+  ASSERT_EQ(hostcall_watch(client_, no_set.get(), 0), HOSTCALL_OK);
+  std::string why;
+  const auto note = [](void* user, const hostcall_result* result) {
+    EXPECT_EQ(hostcall_result_code(result), HOSTCALL_UNAVAILABLE);
+    *static_cast<std::string*>(user) = hostcall_result_message(result);
+  };
+  hostcall_start(client_, "t.T/Echo", text("e"), nullptr, note, &why, nullptr);
+  for (int round = 0; round < 1'000 && why.empty(); ++round) {
+    ASSERT_NE(hostcall_timeout_ms(client_), -1) << "it waits for an event that never comes";
+    hostcall_process(client_);
+  }
+  EXPECT_THAT(why, testing::HasSubstr("can't watch the connection: epoll_ctl: Invalid argument"));
 }
 
 TEST_F(CLoop, IsWatchedInOnePlaceOnly) {

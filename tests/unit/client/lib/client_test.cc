@@ -111,7 +111,7 @@ TEST_F(CppClient, TypedStreams) {
 TEST_F(CppClient, AStreamMessageOfAnotherTypeEndsItWithInternal) {
   auto bytes = client_.open_bytes("t.T/EchoStream", Shape::kBidiStream);
   ASSERT_TRUE(bytes.ok());
-  bytes->send("\xFF\xFF");
+  EXPECT_TRUE(bytes->send("\xFF\xFF"));
   Stream<v1::Diagnostics::EchoStream> stream(*std::move(bytes));
   v1::EchoResponse response;
   EXPECT_FALSE(stream.recv(response));

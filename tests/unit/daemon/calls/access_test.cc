@@ -1,9 +1,7 @@
-// Access: cached decisions, rates per VM and rule, and that a new policy makes all of it void.
+// Access: decisions, rates per VM and rule, and what of them survives a new connection and a new policy.
 #include "daemon/calls/access.h"
 
 #include <gtest/gtest.h>
-
-#include <map>
 
 #include "hostcall/v1/session.hostcall.h"
 
@@ -11,11 +9,12 @@ namespace hostcall::daemon {
 namespace {
 
 constexpr TimePoint kStart{seconds(1000)};
+constexpr char kOnce[] = R"({"vms": ["*"], "calls": ["*"], "action": "allow", "rate": 1})";
 
 Status nothing(const CallContext&, const v1::PingRequest&, v1::PingResponse&) { return {}; }
 Status nobody(const CallContext&, const v1::WhoAmIRequest&, v1::WhoAmIResponse&) { return {}; }
 
-Policy policy(const std::string& rules) { return Policy::parse({{"p.json", R"({"rules": [)" + rules + "]}"}}); }
+Policy policy(const std::string& rules) { return Policy::parse({{"/etc/p.json", R"({"rules": [)" + rules + "]}"}}); }
 
 class AccessTest : public testing::Test {
  protected:
@@ -23,74 +22,158 @@ class AccessTest : public testing::Test {
     router_.unary<v1::Session::Ping>(Audience::kGuest, nothing);
     router_.unary<v1::Session::WhoAmI>(Audience::kGuest, nobody);
   }
-  VmRef vm(const std::string& name) {
+  static Vm vm(const std::string& name) {
     VmRecord record;
     record.name = name;
-    return std::make_shared<Vm>(record, "test", 1, Limits{});
+    return {record, "test", 1, Limits{}};
   }
-  const Method& ping() { return *router_.find("hostcall.v1.Session/Ping"); }
+  Ask ask(std::string_view resource = {}) {
+    return {.method = router_.find("hostcall.v1.Session/Ping"), .resource = resource};
+  }
+  Status decide(VmAccess access, std::string_view resource = {}, TimePoint now = kStart) {
+    const auto asked = ask(resource);
+    const auto refusal = access.decide({&asked, 1}, 0, now);
+    return refusal ? refusal->status : Status{};
+  }
+  bool allows(const VmAccess& access, std::string_view resource) {
+    std::size_t looked_at = 0;
+    return access.allows(ask(resource), looked_at);
+  }
   Router router_;
 };
 
 TEST_F(AccessTest, ARateIsPerVm) {
-  Access access(policy(R"({"vms": ["*"], "calls": ["*"], "action": "allow", "rate": 1, "burst": 2})"));
-  const auto web = access.of(vm("web1")), db = access.of(vm("db1"));
-  EXPECT_TRUE(web->decide(ping(), {}, false, kStart).status.ok());
-  EXPECT_TRUE(web->decide(ping(), {}, false, kStart).status.ok());
-  const auto third = web->decide(ping(), {}, false, kStart);
-  EXPECT_EQ(third.status.code, Code::kResourceExhausted);
-  EXPECT_EQ(third.status.retry_after, seconds(1));
-  EXPECT_TRUE(db->decide(ping(), {}, false, kStart).status.ok());
-  EXPECT_TRUE(web->decide(ping(), {}, false, kStart + seconds(1)).status.ok());
+  const Access access(policy(R"({"vms": ["*"], "calls": ["*"], "action": "allow", "rate": 1, "burst": 2})"));
+  auto web1 = vm("web1"), db1 = vm("db1");
+  const auto web = access.of(web1, false), db = access.of(db1, false);
+  EXPECT_TRUE(decide(web).ok());
+  EXPECT_TRUE(decide(web).ok());
+  const auto third = decide(web);
+  EXPECT_EQ(third.code, Code::kResourceExhausted);
+  EXPECT_EQ(third.retry_after, seconds(1));
+  EXPECT_TRUE(decide(db).ok());
+  EXPECT_TRUE(decide(web, {}, kStart + seconds(1)).ok());
 }
 
 TEST_F(AccessTest, TheResourceDecidesToo) {
-  Access access(policy(R"({"vms": ["*"], "calls": ["*"], "resources": ["/self/**"], "action": "allow", "rate": 1})"));
-  const auto web = access.of(vm("web1"));
-  EXPECT_TRUE(web->allows(ping(), "/self/a/b", false));
-  EXPECT_FALSE(web->allows(ping(), "/shared/a", false));
-  EXPECT_TRUE(web->decide(ping(), "/self/a", false, kStart).status.ok()) << "asking took nothing off the rate";
-  EXPECT_EQ(web->decide(ping(), "/self/a", false, kStart).status.code, Code::kResourceExhausted);
-  const auto denied = web->decide(ping(), "/shared/a", false, kStart).status;
+  const Access access(
+      policy(R"({"vms": ["*"], "calls": ["*"], "resources": ["/self/**"], "action": "allow", "rate": 1})"));
+  auto web1 = vm("web1");
+  const auto web = access.of(web1, false);
+  EXPECT_TRUE(allows(web, "/self/a/b"));
+  EXPECT_FALSE(allows(web, "/shared/a"));
+  EXPECT_TRUE(decide(web, "/self/a").ok()) << "asking took nothing off the rate";
+  EXPECT_EQ(decide(web, "/self/a").code, Code::kResourceExhausted);
+  const auto denied = decide(web, "/shared/a");
   EXPECT_EQ(denied.code, Code::kPermissionDenied);
   EXPECT_NE(denied.message.find("/shared/a"), std::string::npos) << denied.message;
 }
 
-TEST_F(AccessTest, ANewPolicyVoidsWhatWasCached) {
-  Access access(policy(R"({"vms": ["*"], "calls": ["*"], "action": "allow"})"));
-  const auto web = access.of(vm("web1"));
-  EXPECT_TRUE(web->decide(ping(), {}, false, kStart).status.ok());
-  access.replace(policy(R"({"vms": ["*"], "calls": ["*"], "action": "deny"})"));
-  const auto denied = web->decide(ping(), {}, false, kStart);
-  EXPECT_EQ(denied.status.code, Code::kPermissionDenied);
-  ASSERT_NE(denied.verdict.rule, nullptr);
-  EXPECT_EQ(denied.verdict.rule->line, 1U);
+TEST_F(AccessTest, OnlyTheOperatorSeesTheWholePath) {
+  const Access access(policy(R"({"vms": ["*"], "calls": ["*"], "resources": ["/r"], "action": "allow", "rate": 1},
+                                {"vms": ["*"], "calls": ["*"], "action": "deny"})"));
+  auto web1 = vm("web1");
+  auto web = access.of(web1, false);
+  for (const auto* resource : {"/denied", "/r", "/r"}) {
+    const auto asked = ask(resource);
+    const auto refusal = web.decide({&asked, 1}, 0, kStart);
+    if (!refusal) continue;
+    EXPECT_NE(refusal->status.message.find(" p.json:"), std::string::npos) << refusal->status.message;
+    EXPECT_EQ(refusal->status.message.find("/etc"), std::string::npos) << refusal->status.message;
+    EXPECT_NE(refusal->record.find(" /etc/p.json:"), std::string::npos) << refusal->record;
+  }
 }
 
-TEST_F(AccessTest, SessionsOfAVmShareItsPart) {
-  Access access(policy(""));
-  const auto web = vm("web1");
-  const auto first = access.of(web);
-  EXPECT_EQ(access.of(web), first);
-  EXPECT_NE(access.of(vm("db1")), first);
+TEST_F(AccessTest, ANewPolicyDecidesAtOnce) {
+  Access access(policy(R"({"vms": ["*"], "calls": ["*"], "action": "allow"})"));
+  auto web1 = vm("web1");
+  const auto web = access.of(web1, false);
+  EXPECT_TRUE(decide(web).ok());
+  access.replace(policy(R"({"vms": ["*"], "calls": ["*"], "action": "deny"})"));
+  EXPECT_EQ(decide(web).code, Code::kPermissionDenied);
+  std::size_t looked_at = 0;
+  const auto again = web.decide_again(ask(), looked_at);
+  EXPECT_EQ(looked_at, 1U);
+  ASSERT_TRUE(again && again->denial && again->denial->rule);
+  EXPECT_EQ(again->denial->rule->line, 1U);
+}
+
+TEST_F(AccessTest, ANewConnectionGetsNothingBack) {
+  const Access access(policy(kOnce));
+  auto web1 = vm("web1");
+  EXPECT_TRUE(decide(access.of(web1, false)).ok());
+  EXPECT_EQ(decide(access.of(web1, false)).code, Code::kResourceExhausted);
+  EXPECT_EQ(decide(access.of(web1, true)).code, Code::kResourceExhausted);
+}
+
+TEST_F(AccessTest, AReloadKeepsWhatIsUsedOfARuleThatStays) {
+  Access access(policy(kOnce));
+  auto web1 = vm("web1");
+  const auto web = access.of(web1, false);
+  EXPECT_TRUE(decide(web).ok());
+  access.replace(policy(kOnce));
+  EXPECT_EQ(decide(web).code, Code::kResourceExhausted);
+  access.replace(policy(R"({"vms": ["db1"], "calls": ["*"], "action": "deny"},)"
+                        "\n\n" +
+                        std::string(kOnce)));
+  EXPECT_EQ(decide(web).code, Code::kResourceExhausted) << "at another place it is the same rule";
+  access.replace(Policy::parse({{"/etc/other.json", R"({"rules": [)" + std::string(kOnce) + "]}"}}));
+  EXPECT_EQ(decide(web).code, Code::kResourceExhausted) << "and in another file";
+}
+
+TEST_F(AccessTest, AChangedRuleBeginsAnew) {
+  const std::string rule = R"({"vms": ["*"], "calls": ["*"], "action": "allow", "rate": )";
+  for (const auto* other : {"2}", "1, \"burst\": 3}", "1, \"resources\": [\"\\\\/r\", \"/r\"]}"}) {
+    Access access(policy(rule + "1, \"resources\": [\"/r\"]}"));
+    auto web1 = vm("web1");
+    const auto web = access.of(web1, false);
+    ASSERT_TRUE(decide(web, "/r").ok());
+    access.replace(policy(rule + other));
+    EXPECT_TRUE(decide(web, "/r").ok()) << other;
+  }
+}
+
+TEST_F(AccessTest, ARuleThatGoesTakesItsStateWithIt) {
+  Access access(policy(kOnce));
+  auto web1 = vm("web1");
+  const auto web = access.of(web1, false);
+  EXPECT_TRUE(decide(web).ok());
+  access.replace(policy(""));
+  EXPECT_EQ(decide(web).code, Code::kPermissionDenied);
+  access.replace(policy(kOnce));
+  EXPECT_TRUE(decide(web).ok());
 }
 
 TEST_F(AccessTest, ListsWhatSomeCallMayBeAllowedTo) {
-  Access access(
+  const Access access(
       policy(R"({"vms": ["*"], "calls": ["hostcall.v1.Session/Ping"], "resources": ["/a/*"], "action": "allow"},
       {"vms": ["*"], "calls": ["hostcall.v1.Session/Ping"], "action": "deny"},
       {"vms": ["*"], "calls": ["hostcall.v1.Session/WhoAmI"], "require": ["privileged-port"], "action": "allow", "rate": 3})"));
-  const auto web = access.of(vm("web1"));
+  auto web1 = vm("web1");
   v1::ListServicesResponse list;
-  web->list_allowed(router_, false, list);
+  EXPECT_EQ(access.of(web1, false).list_allowed(router_, list), 2u) << "rules of Ping";
   ASSERT_EQ(list.methods_size(), 1);
   EXPECT_EQ(list.methods(0).method(), "hostcall.v1.Session/Ping");
   ASSERT_EQ(list.methods(0).resources_size(), 1);
   EXPECT_EQ(list.methods(0).resources(0), "/a/*");
   list.Clear();
-  web->list_allowed(router_, true, list);
+  EXPECT_EQ(access.of(web1, true).list_allowed(router_, list), 3u);
   ASSERT_EQ(list.methods_size(), 2);
   EXPECT_DOUBLE_EQ(list.methods(1).rate_per_second(), 3);
+}
+
+TEST_F(AccessTest, WhatAListTakesDoesNotGrowWithThePolicy) {
+  std::string rules;
+  for (int i = 0; i < 1000; ++i)
+    rules += R"({"vms": ["*"], "calls": ["*"], "resources": ["/a)" + std::to_string(i) + R"("], "action": "allow"},)";
+  const Access access(policy(rules + R"({"vms": ["*"], "calls": ["*"], "action": "deny"})"));
+  auto web1 = vm("web1");
+  v1::ListServicesResponse list;
+  const auto looked_at = access.of(web1, false).list_allowed(router_, list);
+  ASSERT_NE(list.methods_size(), 0);
+  EXPECT_LE(looked_at, router_.methods().size() * (kMostListed + 1));
+  EXPECT_EQ(static_cast<std::size_t>(list.methods(0).resources_size()), kMostListed);
+  EXPECT_EQ(list.methods(0).resources(0), "/a0");
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 
 #include "hostcall/v1/session.hostcall.h"
 #include "tests/support/frames.h"
-#include "tests/unit/daemon/calls/test_methods.h"
-#include "tests/unit/daemon/rig.h"
+#include "tests/support/rig.h"
+#include "tests/support/test_methods.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -90,6 +90,107 @@ TEST_F(ConnectionTest, ASilentPeerIsPingedAndThenGivenUp) {
   EXPECT_EQ(peer->endpoint().frames_received() - before, 4u) << "three Pings and the Goaway";
 }
 
+// The daemon was stopped, or its host suspended: the peer had no heartbeat to answer.
+TEST_F(ConnectionTest, AHeartbeatCountsFromTheTimeWhenItWasSent) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  const auto heartbeat = rig_.config.timeouts.heartbeat;
+  const auto before = peer->endpoint().frames_received();
+  rig_.advance(10 * heartbeat, 10 * heartbeat);
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+  while (peer->pump(std::chrono::milliseconds(0))) continue;
+  EXPECT_EQ(peer->endpoint().frames_received() - before, 1u) << "one Ping, not three at once";
+  rig_.settle();
+  rig_.advance(10 * heartbeat, 10 * heartbeat);
+  EXPECT_EQ(rig_.stats.heartbeats_lost, 0u);
+}
+
+// Its answers are here, but nobody has read them yet.
+TEST_F(ConnectionTest, APeerWhoseInputWaitsIsNotSilent) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  const auto heartbeat = rig_.config.timeouts.heartbeat;
+  for (int i = 0; i < 3; ++i) rig_.advance(heartbeat, seconds(1));
+  v1::PingRequest request;
+  request.set_payload(std::string(1000, 'p'));
+  // So many replies, which it does not read, that the daemon does not read from it either.
+  std::string calls;
+  for (std::uint32_t i = 0; i < 3000; ++i) calls += test::ping_frame(2 * i + 3, request);
+  for (std::size_t sent = 0, stuck = 0; stuck < 2;) {
+    const auto bytes = ::send(peer->fd(), calls.data() + sent, calls.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+    stuck = bytes > 0 ? 0 : stuck + 1;
+    sent += bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+    rig_.settle();
+  }
+  rig_.advance(seconds(29), seconds(1));
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+  EXPECT_EQ(rig_.stats.heartbeats_lost, 0u);
+}
+
+TEST_F(ConnectionTest, APeerThatDoesNotReadIsGivenUpAfterThirtySeconds) {
+  for (const bool extended : {false, true}) {
+    const std::string vm = extended ? "db1" : "web1";  // another record of the same VM would only be counted
+    const auto peer = rig_.peer(vm);
+    if (extended) peer->hello();
+    v1::SourceRequest request;
+    request.set_total_bytes(1 << 30);
+    const auto call =
+        peer->start("hostcall.v1.Diagnostics/Source", request.SerializeAsString(), wire::Shape::kServerStream);
+    rig_.settle();
+    if (extended) {  // credit, without reading
+      peer->send_raw(hostcall::test::frame(wire::FrameType::kWindow, 0, 0, hostcall::test::be32(1 << 30)) +
+                     hostcall::test::frame(wire::FrameType::kWindow, call, 0, hostcall::test::be32(1 << 30)));
+      rig_.settle();
+    }
+    EXPECT_GT(rig_.vm(vm).quota.used(Resource::kOutbound), 0u);
+    rig_.log();
+    rig_.advance(seconds(30) - kTick, seconds(1));
+    EXPECT_EQ(rig_.stats.connections_open, 1u);
+    rig_.advance(seconds(2), seconds(1));
+    EXPECT_EQ(rig_.stats.connections_open, 0u);
+    EXPECT_THAT(rig_.log(),
+                HasSubstr("VM \"" + vm + "\": connection closed: the peer has not read its replies for 30 s"));
+  }
+  EXPECT_EQ(rig_.stats.heartbeats_lost, 0u);
+}
+
+TEST_F(ConnectionTest, ASlowReaderStays) {
+  const auto peer = rig_.peer("web1");
+  v1::SourceRequest request;
+  request.set_total_bytes(1 << 30);
+  peer->start("hostcall.v1.Diagnostics/Source", request.SerializeAsString(), wire::Shape::kServerStream);
+  rig_.settle();
+  std::vector<char> buffer(600 * 1024);
+  for (int i = 0; i < 20; ++i) {
+    rig_.advance(seconds(20), seconds(1));
+    ASSERT_GT(::recv(peer->fd(), buffer.data(), buffer.size(), MSG_DONTWAIT), 0);
+    rig_.settle();
+  }
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+}
+
+TEST_F(ConnectionTest, EveryLostPeerIsJournalled) {
+  const auto& timeouts = rig_.config.timeouts;
+  const auto lost = [&](const std::unique_ptr<WireClient>& peer, Duration time) {
+    rig_.settle();
+    rig_.log();
+    rig_.advance(time + kTick, std::max<Duration>(time / 100, seconds(1)));
+    EXPECT_TRUE(peer->wait_for_close());
+    return rig_.log();
+  };
+  EXPECT_THAT(lost(rig_.peer("web1"), timeouts.first_request), HasSubstr("no request arrived in time"));
+  auto peer = rig_.peer("web1");
+  peer->hello();
+  EXPECT_THAT(lost(peer, 4 * timeouts.heartbeat), HasSubstr("did not answer three heartbeats"));
+  peer = rig_.peer("web1");
+  peer->hello();
+  peer->send_raw(std::string(1, '\0'));
+  EXPECT_THAT(lost(peer, timeouts.frame), HasSubstr("a frame was not completed in time"));
+  peer = rig_.peer("web1");
+  EXPECT_TRUE(peer->call("hostcall.v1.Session/Ping").status.ok());
+  EXPECT_THAT(lost(peer, timeouts.base_idle), HasSubstr("idle for too long"));
+}
+
 TEST_F(ConnectionTest, APeerThatAnswersStays) {
   const auto peer = rig_.peer("web1");
   peer->hello();
@@ -142,7 +243,10 @@ TEST_F(ConnectionTest, APeerThatDoesNotCloseIsClosedAfterLingering) {
   const auto peer = rig_.peer("web1");
   peer->hello();
   EXPECT_TRUE(peer->call("hostcall.v1.Session/Ping").status.ok());
-  rig_.server.for_each_session([&](const SessionInfo& session) { EXPECT_EQ(session.calls, 2u); });
+  rig_.server.for_each_session(nullptr, 0, [&](const SessionInfo& session) {
+    EXPECT_EQ(session.calls, 2u);
+    return true;
+  });
   EXPECT_TRUE(rig_.server.close_session(1, "because"));
   rig_.settle();
   EXPECT_EQ(rig_.stats.connections_open, 1u) << "the last words are on the way";

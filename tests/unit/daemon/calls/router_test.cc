@@ -1,6 +1,7 @@
 // The router: typed registration, look-up, and that nothing is forgotten.
 #include "daemon/calls/router.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "hostcall/v1/diagnostics.hostcall.h"
@@ -14,11 +15,17 @@ namespace Session = v1::Session;
 class NoSession final : public SessionFacts {
  public:
   std::uint64_t session_id() const override { return 1; }
-  void list_allowed(v1::ListServicesResponse&) const override {}
-  Status authorize(const Method&, std::string_view resource) override {
-    return resource == "denied" ? Status{Code::kPermissionDenied, "denied"} : Status{};
+  const std::string& boot_id() const override { return boot_id_; }
+  std::size_t list_allowed(v1::ListServicesResponse&) const override { return 0; }
+  Status authorize(std::span<const Ask> calls, std::size_t) override {
+    return calls.front().resource == "denied" ? Status{Code::kPermissionDenied, "denied"} : Status{};
   }
-  bool may(const Method&, std::string_view resource) const override { return resource != "denied"; }
+  bool may(const Ask& ask, std::size_t&) const override { return ask.resource != "denied"; }
+  std::size_t max_reply_bytes() const override { return 4096; }
+  void spend(Units) override {}
+
+ private:
+  const std::string boot_id_;
 };
 
 Status echo(const CallContext&, const v1::PingRequest& request, v1::PingResponse& response) {
@@ -63,6 +70,23 @@ TEST(Router, AHandlerMayMoveWhatIsInTheRequest) {
   }
 }
 
+// Two bytes would be enough for a field that takes a hundred times as much in memory.
+TEST(Router, AMessageHasOnlySoManyFields) {
+  v1::ListServicesResponse message;
+  for (std::size_t i = 0; i < kMaxFields; ++i) message.add_methods();
+  v1::ListServicesResponse read;
+  EXPECT_TRUE(parse_message(message.SerializeAsString(), read));
+  EXPECT_EQ(read.methods_size(), static_cast<int>(kMaxFields));
+  message.add_methods();
+  EXPECT_FALSE(parse_message(message.SerializeAsString(), read));
+  EXPECT_THAT(unparseable("a.B/C").message,
+              testing::HasSubstr("a.B/C: it is malformed, or has a text that is not UTF-8, or more than 1024"));
+  v1::PingRequest large;
+  large.set_payload(std::string(1'000'000, 'p'));
+  v1::PingRequest read_large;
+  EXPECT_TRUE(parse_message(large.SerializeAsString(), read_large));
+}
+
 TEST(Router, FindsWhatIsRegistered) {
   Router router;
   router.unary<Session::Ping>(Audience::kGuest, echo);
@@ -78,14 +102,18 @@ TEST(Router, FindsWhatIsRegistered) {
   EXPECT_EQ(router.find(""), nullptr);
 }
 
-TEST(Router, KnowsWhichRulesNameSomething) {
+TEST(Router, TellsWhatRulesCanName) {
   Router router;
   router.unary<Session::Ping>(Audience::kGuest, echo);
-  EXPECT_TRUE(router.serves("*"));
-  EXPECT_TRUE(router.serves("hostcall.v1.Session/*"));
-  EXPECT_TRUE(router.serves("hostcall.v1.Session/Ping"));
-  EXPECT_FALSE(router.serves("hostcall.v1.Session/Png"));
-  EXPECT_FALSE(router.serves("hostcall.v1.Sesion/*"));
+  router.unary_of<Session::Ping>(
+      Audience::kAdmin, [](const v1::PingRequest& request) -> std::string_view { return request.payload(); }, echo);
+  const auto known = router.known_methods();
+  ASSERT_EQ(known.size(), 2u);
+  EXPECT_EQ(known[0].name, "hostcall.v1.Session/Ping");
+  EXPECT_TRUE(known[0].for_guests);
+  EXPECT_FALSE(known[0].has_resource);
+  EXPECT_FALSE(known[1].for_guests);
+  EXPECT_TRUE(known[1].has_resource);
 }
 
 TEST(Router, AForgottenMethodIsABug) {

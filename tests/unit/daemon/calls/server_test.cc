@@ -5,9 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <optional>
 
-#include "tests/unit/daemon/calls/test_methods.h"
-#include "tests/unit/daemon/rig.h"
+#include "tests/support/rig.h"
+#include "tests/support/test_methods.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -30,13 +31,17 @@ std::unique_ptr<Rig> started(const RigOptions& options = {}) {
 
 std::vector<std::string> sessions(const Rig& rig) {
   std::vector<std::string> all;
-  rig.server.for_each_session([&](const SessionInfo& session) { all.push_back(session.caller.name()); });
+  rig.server.for_each_session(nullptr, 0, [&](const SessionInfo& session) {
+    all.push_back(session.caller.name());
+    return true;
+  });
   return all;
 }
 
 TEST(Server, SaysWhatItStartsWith) {
   const auto rig = started();
-  EXPECT_THAT(rig->log(), AllOf(HasSubstr("hostcalld " HOSTCALL_VERSION " started")));
+  EXPECT_THAT(rig->log(), HasSubstr("hostcalld " HOSTCALL_VERSION " started: listens on unix:" + rig->path_of("admin") +
+                                    " and 2 sockets of VMs; 2 VMs, 1 policy rules"));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("web1")));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("admin")));
 }
@@ -56,7 +61,7 @@ TEST(Server, AVmmOfAnotherUserIsToldWhoItShouldBe) {
   const auto rig = started();
   rig->write_vms(R"({"name": "fc1", "unix_path": ")" + rig->path_of("fc1") + R"(", "vmm_uid": )" +
                  std::to_string(::getuid() + 1) + "}");
-  ASSERT_TRUE(rig->server.reload().ok());
+  ASSERT_TRUE(rig->reload().ok());
   const auto peer = rig->peer("fc1");
   const auto answer = peer->call(kPing);
   EXPECT_EQ(answer.status.code, Code::kPermissionDenied);
@@ -156,14 +161,128 @@ TEST(Server, AListenerThatCannotBeOpenedIsReportedAndTriedAgain) {
   const auto rig = started();
   const auto place = rig->directory / "later";
   rig->write_vms(R"({"name": "fc1", "unix_path": ")" + place + R"(/fc1.sock"})");
-  EXPECT_TRUE(rig->server.reload().ok()) << "the others must not suffer";
+  const auto warned = rig->reload();
+  ASSERT_TRUE(warned.ok()) << "the others must not suffer";
+  EXPECT_THAT(*warned, testing::ElementsAre(HasSubstr("VM \"fc1\" has no listener")));
   EXPECT_THAT(rig->log(), HasSubstr("VM \"fc1\" has no listener"));
+  EXPECT_THAT(rig->server.unreachable(rig->vm("fc1")), HasSubstr("No such file or directory"));
   const auto failed = rig->server.vm_added(rig->vm("fc1"));
   ASSERT_FALSE(failed.ok());
   EXPECT_THAT(failed.error().message(), HasSubstr("No such file or directory"));
   std::filesystem::create_directory(place);
-  EXPECT_TRUE(rig->server.reload().ok());
+  EXPECT_TRUE(rig->reload().ok());
   EXPECT_TRUE(std::filesystem::is_socket(place + "/fc1.sock"));
+  EXPECT_EQ(rig->server.unreachable(rig->vm("fc1")), "");
+}
+
+TEST(Server, AReloadOpensASocketAgainThatSomebodyHasRemoved) {
+  const auto rig = started();
+  const auto before = rig->peer("web1");
+  before->hello();
+  std::filesystem::remove(rig->path_of("web1"));
+  EXPECT_THAT(rig->server.unreachable(rig->vm("web1")),
+              HasSubstr("web1.sock is gone; hostcallctl policy reload opens it again"));
+  EXPECT_EQ(rig->server.unreachable(rig->vm("db1")), "");
+  const auto reloaded = rig->reload();
+  ASSERT_TRUE(reloaded.ok());
+  EXPECT_THAT(*reloaded, testing::IsEmpty());
+  EXPECT_TRUE(rig->peer("web1")->call(kPing).status.ok());
+  EXPECT_TRUE(before->call(kPing).status.ok()) << "its sessions stay";
+}
+
+TEST(Server, AnotherProgramsSocketStaysWhenTheVmGoes) {
+  const auto rig = started();
+  VmRecord record;
+  record.name = "new1";
+  record.unix_path = rig->path_of("new1");
+  ASSERT_TRUE(rig->server.vm_added(*rig->registry.add(record, false).vm).ok());
+  std::filesystem::remove(record.unix_path);
+  const auto other = net::listen(net::Address::parse("unix:" + record.unix_path).value());
+  ASSERT_TRUE(other.ok());
+  const auto warned = rig->reload();
+  ASSERT_TRUE(warned.ok());
+  EXPECT_THAT(*warned, testing::ElementsAre(HasSubstr("another process listens there")));
+  rig->server.vm_removed(*rig->registry.remove("new1").vm);
+  EXPECT_TRUE(std::filesystem::is_socket(record.unix_path));
+}
+
+TEST(Server, AVmWithACidNeedsAVsockListener) {
+  const auto rig = started();
+  rig->write_vms(R"({"name": "cid1", "cid": 99})");
+  ASSERT_TRUE(rig->reload().ok());
+  EXPECT_THAT(rig->server.unreachable(rig->vm("cid1")), HasSubstr("hostcalld has no vsock listener; start"));
+}
+
+// Reloads that are asked for while one runs are one more.
+TEST(Server, ReloadsAreNotRepeatedForNothing) {
+  const auto rig = started();
+  int told = 0;
+  for (int i = 0; i < 100; ++i) rig->server.reload([&](const ReloadOutcome& outcome) { told += outcome.ok(); });
+  rig->settle();
+  EXPECT_EQ(told, 100);
+  EXPECT_EQ(rig->stats.reloads, 2u);
+}
+
+// Counts the turns of a reactor as long as there are any.
+class TurnCounter final : public TurnEnd {
+ public:
+  explicit TurnCounter(Reactor& reactor) : reactor_(reactor) { reactor.at_turn_end(*this); }
+  ~TurnCounter() override { reactor_.forget(*this); }
+  int count = 0;
+  bool over = false;
+
+ private:
+  void on_turn_end() override {
+    ++count;
+    if (!over) reactor_.at_turn_end(*this);
+  }
+  Reactor& reactor_;
+};
+
+// No turn handles more than 128 VMs.
+TEST(Server, AReloadOfManyVmsTakesMoreTurnsAndNotLongerOnes) {
+  const auto turns = [](int vms) {
+    const auto rig = started();
+    std::string text = "{\"vms\": [";
+    for (int i = 0; i < vms; ++i)
+      text += (i == 0 ? "{\"name\": \"v" : ", {\"name\": \"v") + std::to_string(i) +
+              "\", \"cid\": " + std::to_string(1000 + i) + "}";
+    rig->write_vms(text + "]}");
+    TurnCounter counter(rig->reactor);
+    rig->server.reload([&](const ReloadOutcome& outcome) { counter.over = outcome.ok(); });
+    rig->settle();
+    EXPECT_EQ(rig->registry.all().size(), static_cast<std::size_t>(vms));
+    return counter.count;
+  };
+  EXPECT_GT(turns(1280), turns(0) + 5 * 1280 / 128);
+}
+
+TEST(Server, RefusedConnectionsOfOneVmTakeNobodyElsesAnswer) {
+  RigOptions options;
+  options.limits.connections = 1;
+  options.limits.connect_burst = 1000;
+  const auto rig = started(options);
+  std::vector<std::unique_ptr<WireClient>> held;
+  for (int i = 0; i < 100; ++i) held.push_back(rig->peer("web1"));
+  rig->settle();
+  EXPECT_LE(rig->stats.connections_open, 1u + 64u) << "more are closed at once";
+  const auto first = rig->peer("db1"), second = rig->peer("db1");
+  EXPECT_TRUE(first->call(kPing).status.ok());
+  EXPECT_THAT(second->call(kPing).status.message, HasSubstr("the limit connections (1) is reached"));
+  held.clear();
+  rig->settle();
+  EXPECT_TRUE(rig->peer("web1")->call(kPing).status.ok());
+}
+
+TEST(Server, TheAdministratorIsNoConnectionOfAVm) {
+  const auto rig = started();
+  rig->config.max_connections = 1;
+  const auto first = rig->peer("web1");
+  EXPECT_TRUE(first->call(kPing).status.ok());
+  EXPECT_THAT(rig->peer("db1")->call(kPing).status.message, HasSubstr("max_connections (1)"));
+  const auto admin = rig->admin(), second = rig->admin();
+  EXPECT_TRUE(admin->call(kPing).status.ok());
+  EXPECT_TRUE(second->call(kPing).status.ok());
 }
 
 TEST(Server, AReloadTakesAllOrNothing) {
@@ -172,14 +291,14 @@ TEST(Server, AReloadTakesAllOrNothing) {
   web->hello();
   db->hello();
   rig->write_policy("{\"rules\": [\n oops");
-  const auto failed = rig->server.reload();
+  const auto failed = rig->reload();
   ASSERT_FALSE(failed.ok());
   EXPECT_THAT(failed.error().message(), HasSubstr("50-test.json:2"));
   EXPECT_EQ(rig->stats.reloads_failed, 1u);
   EXPECT_TRUE(web->call(kPing).status.ok()) << "the old policy holds";
   rig->write_policy(R"({"rules": []})");
   rig->write_vms(R"({"name": "web1", "unix_path": ")" + rig->path_of("web1") + "\"}");
-  ASSERT_TRUE(rig->server.reload().ok());
+  ASSERT_TRUE(rig->reload().ok());
   EXPECT_EQ(web->call(kPing).status.code, Code::kPermissionDenied);
   EXPECT_TRUE(db->wait_for_close()) << "db1 is gone from the file";
   EXPECT_FALSE(std::filesystem::exists(rig->path_of("db1")));
@@ -191,10 +310,28 @@ TEST(Server, AReloadWarnsOfRulesThatNameNoMethodAndOfWhatNeedsARestart) {
   rig->write_policy(R"({"rules": [{"vms": ["*"], "calls": ["hostcall.v1.Session/Pong"], "action": "allow"}]})");
   rig->write_config(R"(, "listen": ["vsock::4711"], "log_level": "warning")");
   rig->log();
-  ASSERT_TRUE(rig->server.reload().ok());
+  ASSERT_TRUE(rig->reload().ok());
   EXPECT_THAT(rig->log(), AllOf(HasSubstr("no method is named \"hostcall.v1.Session/Pong\""),
-                                HasSubstr("changes to listen and admin_socket need a restart")));
+                                HasSubstr("listen stays [], because a reload can't change it to [\"vsock::4711\"]")));
   EXPECT_FALSE(rig->journal.writes(Level::kInfo)) << "the new level is in force";
+}
+
+// Otherwise its records and listeners would be in two places.
+TEST(Server, AReloadKeepsTheDirectoriesInUse) {
+  const auto rig = started();
+  const auto running = rig->config;
+  std::filesystem::create_directory(rig->directory / "other");
+  rig->config.runtime_directory = rig->config.state_directory = rig->directory / "other";
+  rig->write_config("");
+  rig->config = running;
+  rig->write_vms(R"({"name": "fc1", "vmm_uid": )" + std::to_string(::getuid()) + "}");
+  const auto outcome = rig->reload();
+  ASSERT_TRUE(outcome.ok());
+  EXPECT_THAT(*outcome,
+              testing::ElementsAre(HasSubstr("runtime_directory stays "), HasSubstr("state_directory stays ")));
+  EXPECT_EQ(rig->vm("fc1").record.unix_path, rig->directory / "vm/fc1/vsock.sock_18499");
+  EXPECT_EQ(rig->config.runtime_directory, running.runtime_directory);
+  EXPECT_EQ(rig->config.state_directory, running.state_directory);
 }
 
 TEST(Server, ASessionIsClosedByItsNumber) {
@@ -258,13 +395,13 @@ TEST(Server, AStreamThatWouldLastEndsWhenTheDaemonStops) {
   EXPECT_EQ(peer->finish(call).status.code, Code::kUnavailable);
 }
 
-TEST(Server, RecordsThatWereHeldBackAreCounted) {
+TEST(Server, DenialsThatRepeatAreCounted) {
   const auto rig = started({.policy = R"({"rules": []})"});
   const auto peer = rig->peer("web1");
   for (int i = 0; i < 300; ++i) EXPECT_EQ(peer->call(kPing).status.code, Code::kPermissionDenied);
   rig->log();
-  rig->advance(seconds(6), seconds(1));
-  EXPECT_THAT(rig->log(), HasSubstr("more records about web1 were dropped"));
+  rig->advance(seconds(66), seconds(1));
+  EXPECT_THAT(rig->log(), HasSubstr("(299 more times within "));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "proto/base/bounded_text.h"
+#include "proto/base/escape.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/config_error.h"
 
@@ -96,6 +97,11 @@ TEST(Json, SyntaxErrorsDoNotSpeakOfTheLibrary) {
   EXPECT_THAT(text, ::testing::Not(HasSubstr("column")));
 }
 
+TEST(Json, SyntaxErrorsArePlainText) {
+  for (const auto* text : {"\"\xff\"", "[1, \xc8", "\x1b[0m", "{\"a\": \"\u202e\x01\"}", "\u0085"})
+    EXPECT_TRUE(is_plain(parse_error(text))) << parse_error(text);
+}
+
 TEST(Json, RefusesWhatTheLibraryWouldPassOver) {
   EXPECT_EQ(parse_error("{\n\"a\": 1,\n\"a\": 2}"), "f.json:3: the key \"a\" is there twice in one object");
   EXPECT_EQ(parse_error(std::string_view("{}\n\0garbage", 11)), "f.json:2: not valid JSON: a NUL byte");
@@ -123,13 +129,13 @@ TEST(Json, MissingKeysAreNamed) {
 
 TEST(Json, WrongTypesSayWhatIsExpectedAndWhatIsThere) {
   const auto root = parse("{\"s\":\n\"x\", \"n\": 1, \"o\": {}, \"z\": null, \"l\": [1]}");
-  EXPECT_EQ(error_of([&] { root.at("s").boolean(); }), "f.json:1: expected true or false, but this is a string");
-  EXPECT_EQ(error_of([&] { root.at("n").string(); }), "f.json:2: expected a string, but this is a number");
-  EXPECT_EQ(error_of([&] { root.at("o").elements(); }), "f.json:2: expected a list, but this is an object");
-  EXPECT_EQ(error_of([&] { root.at("z").number(); }), "f.json:2: expected a number, but this is null");
-  EXPECT_EQ(error_of([&] { root.at("l").strings(); }), "f.json:2: expected a string, but this is a number");
-  EXPECT_EQ(error_of([&] { root.at("l").at("x"); }), "f.json:2: expected an object, but this is a list");
-  EXPECT_EQ(error_of([&] { root.at("l").members(); }), "f.json:2: expected an object, but this is a list");
+  EXPECT_EQ(error_of([&] { root.at("s").boolean(); }), "f.json:1: s: expected true or false, but this is a string");
+  EXPECT_EQ(error_of([&] { root.at("n").string(); }), "f.json:2: n: expected a string, but this is a number");
+  EXPECT_EQ(error_of([&] { root.at("o").elements(); }), "f.json:2: o: expected a list, but this is an object");
+  EXPECT_EQ(error_of([&] { root.at("z").number(); }), "f.json:2: z: expected a number, but this is null");
+  EXPECT_EQ(error_of([&] { root.at("l").strings(); }), "f.json:2: l: expected a string, but this is a number");
+  EXPECT_EQ(error_of([&] { root.at("l").at("x"); }), "f.json:2: l: expected an object, but this is a list");
+  EXPECT_EQ(error_of([&] { root.at("l").members(); }), "f.json:2: l: expected an object, but this is a list");
 }
 
 TEST(Json, IntegersHaveBounds) {

@@ -57,7 +57,7 @@ TEST(Limits, UnknownOnesAndBoundsAreNamedWithTheirLine) {
   EXPECT_THAT(read_error("{\n\"stream\": 7}"),
               HasSubstr("f:2: there is no limit \"stream\"; known are connect_burst, "));
   EXPECT_EQ(read_error("{\n\"message_bytes\": 4194305}"),
-            "f:2: expected a whole number from 4096 to 4194304, but this is 4194305");
+            "f:2: message_bytes: expected a whole number from 4096 to 4194304, but this is 4194305");
 }
 
 TEST(Limits, ValuesFromElsewhereAreCheckedAlike) {

@@ -23,12 +23,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr MessageId kAllMessages[] = {MessageId::kStarted,       MessageId::kStopping,      MessageId::kReloaded,
-                                      MessageId::kReloadFailed,  MessageId::kVmAdded,       MessageId::kVmRemoved,
-                                      MessageId::kSessionOpened, MessageId::kSessionClosed, MessageId::kCallerRefused,
-                                      MessageId::kCallDenied,    MessageId::kLimitReached,  MessageId::kViolation,
-                                      MessageId::kRecordsLost,   MessageId::kStoreDiskFull, MessageId::kStoreRecovered,
-                                      MessageId::kStoreFailed,   MessageId::kSystemError};
+constexpr MessageId kAllMessages[] = {
+    MessageId::kStarted,        MessageId::kStopping,      MessageId::kReloaded,    MessageId::kReloadFailed,
+    MessageId::kPolicyWarning,  MessageId::kVmAdded,       MessageId::kVmRemoved,   MessageId::kSessionOpened,
+    MessageId::kSessionClosed,  MessageId::kCallerRefused, MessageId::kCallDenied,  MessageId::kLimitReached,
+    MessageId::kViolation,      MessageId::kPeerLost,      MessageId::kRecordsLost, MessageId::kStoreDiskFull,
+    MessageId::kStoreRecovered, MessageId::kStoreFailed,   MessageId::kSystemError};
 
 // An environment variable for the time of a test; null: not set.
 class Environment {

@@ -31,6 +31,9 @@ struct Collector final : Acceptor {
   }
   void accept_failed(const Error& error, const Listener&) override { failures.push_back(error.code); }
 
+  UniqueFd& spare_descriptor() override { return spare; }
+
+  UniqueFd spare = open_spare();
   std::vector<UniqueFd> connections;
   std::vector<int> failures;
   std::string name;
@@ -115,6 +118,24 @@ TEST_F(ListenerTest, CloseFreesThePath) {
   const auto other = listen(path_);
   listener->close();
   EXPECT_TRUE(std::filesystem::exists(path_)) << "it is the other's now";
+}
+
+TEST_F(ListenerTest, CloseRemovesNothingThatIsNotItsOwn) {
+  auto listener = listen(path_);
+  EXPECT_TRUE(listener->has_its_file());
+  std::filesystem::remove(path_);
+  EXPECT_FALSE(listener->has_its_file());
+  const auto other = net::listen(unix_address(path_));
+  ASSERT_TRUE(other.ok());
+  EXPECT_FALSE(listener->has_its_file()) << "it is another program's";
+  listener->close();
+  EXPECT_TRUE(std::filesystem::is_socket(path_));
+  std::filesystem::remove(path_);
+  listener = listen(path_);
+  std::filesystem::rename(path_, path_ + ".moved");
+  directory_.write("l.sock", "somebody's");
+  listener.reset();
+  EXPECT_TRUE(std::filesystem::is_regular_file(path_));
 }
 
 TEST_F(ListenerTest, ItsEndFreesThePath) {

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <functional>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "daemon/loop/reactor.h"
 #include "tests/support/manual_time.h"
@@ -82,6 +85,31 @@ TEST_F(ReactorTimeTest, ATimerMayMoveOthersAndItself) {
   EXPECT_EQ(fired_, (std::vector<int>{1, 2})) << "what is due at once is not put off until the time moves";
   advance(kTick);
   EXPECT_EQ(fired_, (std::vector<int>{1, 2, 1, 2}));
+}
+
+// Many timers that are due at once do not delay what else there is to do.
+TEST_F(ReactorTimeTest, ATurnRunsOnlySoManyTimers) {
+  static constexpr std::size_t kTimers = 2000;
+  struct Turns final : TurnEnd {
+    void on_turn_end() override {
+      fired_by_turn.push_back(fired->size());
+      if (fired->size() < kTimers) reactor->at_turn_end(*this);
+    }
+    Reactor* reactor = nullptr;
+    std::vector<int>* fired = nullptr;
+    std::vector<std::size_t> fired_by_turn;
+  } turns;
+  turns.reactor = &reactor_;
+  turns.fired = &fired_;
+  std::vector<std::unique_ptr<Clockwork>> timers;
+  for (std::size_t i = 0; i < kTimers; ++i)
+    timers.push_back(std::make_unique<Clockwork>(*this, static_cast<int>(i), begin_ + seconds(1)));
+  reactor_.at_turn_end(turns);
+  advance(seconds(1));
+  EXPECT_EQ(fired_.size(), kTimers);
+  std::size_t before = 0;
+  for (const auto fired : turns.fired_by_turn) EXPECT_LE(fired - std::exchange(before, fired), 300u);
+  EXPECT_GT(turns.fired_by_turn.size(), 6u);
 }
 
 TEST_F(ReactorTimeTest, ATurnHasOneTime) {

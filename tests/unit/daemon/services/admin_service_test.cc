@@ -2,6 +2,7 @@
 #include "daemon/services/admin_service.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "hostcall/v1/admin.hostcall.h"
@@ -75,6 +76,15 @@ TEST_F(AdminServiceTest, ChecksWhatIsOnDiskWhenNothingIsGiven) {
                  rig_.directory / "policy.d/50-test.json:2: ");
 }
 
+TEST_F(AdminServiceTest, ChecksPolicyAside) {
+  const auto before = rig_.background.jobs;
+  v1::PolicyCheckRequest request;
+  must<PolicyCheck>(*host_, request);
+  request.add_files()->set_content(kAllowAll);
+  must<PolicyCheck>(*host_, request);
+  EXPECT_EQ(rig_.background.jobs, before + 2) << "on the other thread";
+}
+
 TEST_F(AdminServiceTest, ExplainsWhatPolicyDecides) {
   policy(R"({"vms": ["db1"], "calls": ["*"], "action": "deny"},
             {"vms": ["*"], "calls": ["hostcall.v1.Store/Get"], "resources": ["/self/**"], "action": "allow", "rate": 2},
@@ -102,9 +112,51 @@ TEST_F(AdminServiceTest, ExplainsWhatPolicyDecides) {
   EXPECT_THAT(verdict.text(), HasSubstr("no rule matches"));
   EXPECT_EQ(call<v1::Store::Get>(*peer("web1"), test::get_request("/shared/k")).status.message, verdict.text())
       << "the guest sees the same";
-  EXPECT_THAT(explain("web1", "hostcall.v1.Host/Info", "").text(), HasSubstr("--privileged-port"));
+  EXPECT_THAT(explain("web1", "hostcall.v1.Host/Info", "").text(), HasSubstr("which only a VM with a CID has"));
+}
+
+TEST_F(AdminServiceTest, ExplainsForAPrivilegedPortWhereThereIsOne) {
+  rig_.write_vms(R"({"name": "cid1", "cid": 99, "unix_path": ")" + rig_.path_of("cid1") + "\"}");
+  rig_.write_policy(
+      R"({"rules": [{"vms": ["*"], "calls": ["hostcall.v1.Host/Info"], "require": ["privileged-port"], "action": "allow"}]})");
+  must<Reload>(*host_);
+  v1::PolicyExplainRequest request;
+  request.set_vm("cid1");
+  request.set_method("hostcall.v1.Host/Info");
+  EXPECT_FALSE(must<PolicyExplain>(*host_, request).allowed());
   request.set_privileged_port(true);
-  EXPECT_TRUE(explain("web1", "hostcall.v1.Host/Info", "").allowed());
+  EXPECT_TRUE(must<PolicyExplain>(*host_, request).allowed());
+}
+
+TEST_F(AdminServiceTest, SaysWhatIsMissingOrMalformedInACallToExplain) {
+  v1::PolicyExplainRequest request;
+  request.set_vm("web1");
+  const auto expect_invalid = [&](const char* method, const char* resource, const char* text) {
+    request.set_method(method);
+    request.set_resource(resource);
+    expect_refused(call<PolicyExplain>(*host_, request).status, Code::kInvalidArgument, text);
+  };
+  for (const auto* method : {"Get", "Put", "Delete", "List", "Watch"})
+    expect_invalid(("hostcall.v1.Store/" + std::string(method)).c_str(), "", " is about a resource");
+  expect_invalid("hostcall.v1.Host/Info", "/self/x", "hostcall.v1.Host/Info has no resource; leave out --resource");
+  expect_invalid("hostcall.v1.Store/Txn", "/self/x", "hostcall.v1.Store/Txn has no resource");
+  expect_invalid("hostcall.v1.Store/Get", "self/x", "the key \"self/x\"");
+  expect_invalid("hostcall.v1.Store/Get", "/self/", "the key \"/self/\"");
+  expect_invalid("hostcall.v1.Store/List", "/self//x/", "the prefix \"/self//x/\"");
+  expect_invalid("hostcall.v1.Store/Get", "/vm/web1/x", "a VM's are below /self/ and /shared/");
+  request.set_privileged_port(true);
+  expect_invalid("hostcall.v1.Host/Info", "", "VM \"web1\" has no CID, and its Unix socket shows no source port");
+}
+
+TEST_F(AdminServiceTest, WarnsOfRulesThatCantMeanWhatTheySay) {
+  rig_.write_policy(R"({"rules": [{"vms": ["web9"], "calls": ["hostcall.v1.Diagnostics/Ecko"], "action": "allow"}]})");
+  const auto place = rig_.directory / "policy.d/50-test.json:1: ";
+  const auto expected = testing::ElementsAre(testing::StartsWith(place + "no method is named"),
+                                             testing::StartsWith(place + "no VM is named \"web9\""));
+  EXPECT_THAT(must<PolicyCheck>(*host_).warnings(), expected);
+  rig_.log();
+  EXPECT_THAT(must<Reload>(*host_).warnings(), expected);
+  EXPECT_THAT(rig_.log(), testing::AllOf(HasSubstr(place + "no method is named"), HasSubstr(place + "no VM is named")));
 }
 
 TEST_F(AdminServiceTest, ExplainsOnlyWhatThereIs) {
@@ -147,6 +199,50 @@ TEST_F(AdminServiceTest, AReloadThatFailsChangesNothing) {
   EXPECT_TRUE(call<v1::Session::Ping>(*guest("db1")).status.ok());
 }
 
+// ---------------------------------------------------------------- checks
+
+TEST_F(AdminServiceTest, ChecksAllFilesAsAStartDoes) {
+  using v1::Admin::ConfigCheck;
+  auto found = must<ConfigCheck>(*host_);
+  EXPECT_EQ(found.file(), rig_.directory / "hostcalld.json");
+  EXPECT_EQ(found.vms(), 2u);
+  EXPECT_EQ(found.rules(), 1u);
+  const auto refused = [&](const std::string& text) {
+    expect_refused(call<ConfigCheck>(*host_).status, Code::kInvalidArgument, text);
+  };
+  rig_.write_vms("{\"vms\": [\n{\"name\": \"a\", \"cid\": 9, \"limits\": {\"memory_bytes\": 65536}}]}");
+  refused("vms.d/50-test.json:2: VM \"a\": limit message_bytes (262144) is above memory_bytes (65536)");
+  rig_.write_vms("oops");
+  refused("vms.d/50-test.json:1: not valid JSON");
+  rig_.write_vms(R"({"name": "a", "cid": 9})");
+  std::filesystem::permissions(rig_.directory / "policy.d", std::filesystem::perms(0777));
+  refused("chmod go-w " + rig_.directory / "policy.d");
+  std::filesystem::remove_all(rig_.directory / "policy.d");
+  refused("hostcalld.json:2: policy_directory: ");
+  EXPECT_EQ(rig_.stats.reloads_failed, 0u) << "nothing was reloaded";
+  EXPECT_NE(rig_.registry.find("web1"), nullptr);
+}
+
+// As hostcalld --check does.
+TEST_F(AdminServiceTest, ACheckOfAllFilesWarnsOfRules) {
+  EXPECT_THAT(must<v1::Admin::ConfigCheck>(*host_).warnings(), testing::IsEmpty());
+  rig_.write_policy(R"({"rules": [{"vms": ["web9"], "calls": ["hostcall.v1.Host/*"], "action": "allow"}]})");
+  EXPECT_THAT(must<v1::Admin::ConfigCheck>(*host_).warnings(),
+              testing::ElementsAre(HasSubstr("no VM is named \"web9\"")));
+}
+
+// What was added at run time may clash with what a file says by now.
+TEST_F(AdminServiceTest, ChecksAgainstWhatWasAddedAtRunTime) {
+  v1::VmAddRequest request;
+  request.mutable_record()->set_name("late");
+  request.mutable_record()->set_cid(99);
+  must<v1::Admin::VmAdd>(*host_, request);
+  EXPECT_EQ(must<v1::Admin::ConfigCheck>(*host_).vms(), 3u);
+  rig_.write_vms(R"({"name": "a", "cid": 99})");
+  expect_refused(call<v1::Admin::ConfigCheck>(*host_).status, Code::kInvalidArgument,
+                 "CID 99 is taken by VM \"late\" (run time)");
+}
+
 // ---------------------------------------------------------------- sessions
 
 TEST_F(AdminServiceTest, ListsSessionsWithTheirTimes) {
@@ -184,6 +280,27 @@ TEST_F(AdminServiceTest, ListsSessionsWithTheirTimes) {
   v1::SessionListRequest request;
   request.set_vm("nobody");
   expect_refused(call<SessionList>(*host_, request).status, Code::kNotFound, "no VM is named \"nobody\"");
+}
+
+TEST_F(AdminServiceTest, ListsSessionsInPages) {
+  const auto first = guest("web1"), other = guest("db1"), second = guest("web1"), third = guest("web1");
+  v1::SessionListRequest request;
+  request.set_vm("web1");
+  request.set_limit(2);
+  auto page = must<SessionList>(*host_, request);
+  ASSERT_EQ(page.sessions_size(), 2);
+  EXPECT_EQ(page.sessions(0).id(), 2u);
+  EXPECT_EQ(page.next(), 4u);
+  request.set_after(page.next());
+  page = must<SessionList>(*host_, request);
+  ASSERT_EQ(page.sessions_size(), 1);
+  EXPECT_EQ(page.sessions(0).id(), 5u);
+  EXPECT_EQ(page.next(), 0u);
+  request.clear_vm();
+  request.set_after(0);
+  page = must<SessionList>(*host_, request);
+  EXPECT_EQ(page.sessions(1).vm(), "web1");
+  EXPECT_EQ(page.next(), 2u);
 }
 
 TEST_F(AdminServiceTest, ClosesASession) {

@@ -159,6 +159,15 @@ TEST_F(DiagnosticsTest, WhatWaitsInAStreamIsChargedAsMemory) {
   EXPECT_EQ(used("web1", Resource::kMemory), 0u);
 }
 
+// A message without bytes takes memory too.
+TEST_F(DiagnosticsTest, EmptyMessagesThatWaitAreCharged) {
+  const auto caller = guest("web1");
+  const auto stream = start<EchoStream>(*caller);
+  for (int i = 0; i < 9000; ++i) ASSERT_TRUE(caller->send(stream, echo_request("")));
+  settle();
+  EXPECT_GT(used("web1", Resource::kMemory), 100 * sizeof(std::string)) << "more than a window of them";
+}
+
 TEST_F(DiagnosticsTest, ACancelledStreamGivesBackWhatItHeld) {
   const auto caller = guest("web1");
   const auto stream = start<EchoStream>(*caller);
@@ -183,6 +192,29 @@ TEST_F(DiagnosticsTest, AMessageThatIsNoneEndsItsStreamOnly) {
 }
 
 // ---------------------------------------------------------------- Source
+
+TEST_F(DiagnosticsTest, AChunkIsChargedAsLongAsItsCall) {
+  small_memory("web1");
+  const auto caller = guest("web1");
+  const auto stream = start<Source>(*caller, source_request(1 << 30, 40 * kKiB));
+  EXPECT_EQ(used("web1", Resource::kMemory), 40 * kKiB);
+  expect_refused(finish<Source>(*caller, start<Source>(*caller, source_request(1 << 30, 40 * kKiB))).status,
+                 Code::kResourceExhausted, "VM \"web1\": the limit memory_bytes is reached");
+  caller->cancel(stream);
+  settle();
+  EXPECT_EQ(used("web1", Resource::kMemory), 0u);
+}
+
+// What has ended holds no place, though its caller can't know that yet.
+TEST_F(DiagnosticsTest, SourcesThatEndAtOnceDoNotAddUp) {
+  small_memory("web1");
+  const auto caller = guest("web1");
+  for (int i = 0; i < 50; ++i)
+    caller->start(Source::kFullName, source_request(10, 40 * kKiB).SerializeAsString(), wire::Shape::kServerStream);
+  settle();
+  EXPECT_EQ(rig_.stats.calls, 51u);
+  EXPECT_EQ(rig_.stats.calls_limited, 0u);
+}
 
 TEST_F(DiagnosticsTest, SendsWhatWasAskedForInChunks) {
   for (const bool with_windows : {true, false}) {

@@ -4,20 +4,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
+#include <vector>
 
-#include "daemon/services/admin_service.h"
-#include "daemon/services/diagnostics_service.h"
-#include "daemon/services/host_service.h"
-#include "daemon/services/session_service.h"
 #include "daemon/services/store_host.h"
-#include "daemon/services/store_service.h"
-#include "tests/unit/daemon/rig.h"
+#include "hostcall/v1/diagnostics.hostcall.h"
+#include "tests/support/services.h"
 
 namespace hostcall::daemon::test {
 
@@ -32,17 +27,7 @@ class ServicesFixture : public testing::Test {
   explicit ServicesFixture(const RigOptions& options = {}) : rig_(options) {}
 
   void serve(store::Engine& engine) {
-    register_session_service(rig_.router, engine);
-    register_host_service(rig_.router, {.daemon_started = rig_.reactor.now(), .root = rig_.directory / "root"});
-    register_diagnostics_service(rig_.router, rig_.reactor);
-    register_store_service(rig_.router, engine, rig_.reactor);
-    register_admin_service(rig_.router, {.reactor = rig_.reactor,
-                                         .stats = rig_.stats,
-                                         .config = rig_.config,
-                                         .registry = rig_.registry,
-                                         .access = rig_.access,
-                                         .store = engine,
-                                         .server = rig_.server});
+    register_services(rig_, engine);
     rig_.start();
   }
 
@@ -55,16 +40,6 @@ class ServicesFixture : public testing::Test {
 
   // Lets everything happen that can at this time.
   virtual void settle() { rig_.settle(); }
-  // The same with a store, whose writer is a thread: until it has nothing left to commit.
-  void settle_with(StoreHost& store) {
-    rig_.settle();
-    while (store.engine().stats().queue != 0) {
-      constexpr auto kPatience = std::chrono::milliseconds(hostcall::test::kPatience).count();
-      pollfd ready{.fd = store.engine().fd(), .events = POLLIN, .revents = 0};
-      if (::poll(&ready, 1, static_cast<int>(kPatience)) <= 0) throw std::runtime_error("the store does not commit");
-      rig_.settle();
-    }
-  }
   void advance(Duration time) {
     rig_.advance(time);
     settle();
@@ -123,6 +98,18 @@ class ServicesFixture : public testing::Test {
     return caller.endpoint().frames_received() == before;
   }
 
+  // Uses up the window of the caller's connection by streams that it does not take. Returns them.
+  std::vector<std::uint32_t> flood(WireClient& caller) {
+    v1::SourceRequest request;
+    request.set_total_bytes(1'000'000'000);
+    request.set_chunk_bytes(64'000);
+    std::vector<std::uint32_t> sources;
+    for (int i = 0; i < 3; ++i) sources.push_back(start<v1::Diagnostics::Source>(caller, request));
+    while (caller.pump()) {
+    }
+    return sources;
+  }
+
   std::uint64_t used(const std::string& vm, Resource resource) { return rig_.vm(vm).quota.used(resource); }
   // Changes limits for what begins after it: change(Limits&).
   template <class Change>
@@ -156,7 +143,7 @@ class ServicesTest : public ServicesFixture {
     rig_.lifetimes.next = nullptr;
   }
 
-  void settle() override { settle_with(store_); }
+  void settle() override { settle_with(rig_, store_); }
 
   StoreHost store_{rig_.reactor, rig_.journal, rig_.directory.path()};
 };

@@ -1,19 +1,10 @@
-// Texts of /proc and /etc as kernels and distributions write them, whole, cut off and strange.
+// Texts of /proc as kernels write them, whole, cut off and strange.
 #include "daemon/services/host_facts.h"
 
 #include <gtest/gtest.h>
 
 namespace hostcall::daemon {
 namespace {
-
-TEST(PrettyName, TakesTheValueWithoutQuotes) {
-  EXPECT_EQ(pretty_name("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\nID=debian\n"),
-            "Debian GNU/Linux 12 (bookworm)");
-  EXPECT_EQ(pretty_name("PRETTY_NAME=Plain"), "Plain");
-  EXPECT_EQ(pretty_name("PRETTY_NAME='Single'"), "Single");
-  EXPECT_EQ(pretty_name(""), "Linux");
-  EXPECT_EQ(pretty_name("PRETTY_NAME=\""), "\"");
-}
 
 TEST(Meminfo, IsInBytes) {
   v1::MetricsResponse metrics;

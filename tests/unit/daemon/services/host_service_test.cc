@@ -22,6 +22,10 @@ class HostServiceTest : public test::ServicesFixture {
   void serve_root(bool with_name) {
     if (with_name)
       rig_.directory.write("root/etc/os-release", "ID=testix\nPRETTY_NAME=\"" + std::string(kName) + "\"\n");
+    serve_root();
+  }
+
+  void serve_root() {
     rig_.directory.write("root/proc/meminfo",
                          "MemTotal: 100 kB\nMemFree: 40 kB\nMemAvailable: 60 kB\n"
                          "SwapTotal: 8 kB\nSwapFree: 3 kB\n");
@@ -58,7 +62,21 @@ TEST_F(HostServiceTest, AHostWithoutANameIsLinux) {
   EXPECT_EQ(must<Info>(*caller).os(), "Linux");
 }
 
-TEST_F(HostServiceTest, MetricsAreReadAtEachCall) {
+TEST_F(HostServiceTest, ANameThatIsNotUtf8IsReplaced) {
+  rig_.directory.write("root/etc/os-release", "PRETTY_NAME=\"Caf\xe9 Linux\"\r\n");
+  serve_root();
+  const auto caller = peer("web1");
+  EXPECT_EQ(must<Info>(*caller).os(), "Caf\uFFFD Linux");
+  EXPECT_TRUE(must<Metrics>(*caller).host_system().starts_with("Caf\uFFFD Linux, ")) << "metrics name it too";
+}
+
+TEST_F(HostServiceTest, TheVendorsFileServesIfTheAdministratorsIsMissing) {
+  rig_.directory.write("root/usr/lib/os-release", "PRETTY_NAME=Vendor\n");
+  serve_root();
+  EXPECT_EQ(must<Info>(*peer("web1")).os(), "Vendor");
+}
+
+TEST_F(HostServiceTest, MetricsAreReadAtMostTenTimesASecond) {
   serve_root(true);
   const auto caller = peer("web1");
   const auto metrics = must<Metrics>(*caller);
@@ -78,6 +96,9 @@ TEST_F(HostServiceTest, MetricsAreReadAtEachCall) {
   EXPECT_EQ(metrics.paged_out_bytes(), 9u * 1024);
   EXPECT_GT(metrics.time_unix_nano(), 0);
   rig_.directory.write("root/proc/loadavg", "0.50 4.00 2.00 1/100 1234\n");
+  advance(milliseconds(99));
+  EXPECT_EQ(must<Metrics>(*caller).SerializeAsString(), metrics.SerializeAsString()) << "time included";
+  advance(milliseconds(1));
   EXPECT_DOUBLE_EQ(must<Metrics>(*caller).load_5m(), 4.0);
 }
 
@@ -91,7 +112,10 @@ TEST_F(HostServiceTest, WithoutAFileThereAreNoMetrics) {
     expect_refused(status, Code::kUnavailable, "the host can't read its metrics: " + path);
     EXPECT_THAT(status.message, testing::HasSubstr("No such file"));
     std::filesystem::rename(path + ".away", path);
+    EXPECT_FALSE(call<Metrics>(*caller).status.ok()) << "a failure is kept as long";
+    advance(milliseconds(100));
     EXPECT_TRUE(call<Metrics>(*caller).status.ok());
+    advance(milliseconds(100));
   }
 }
 

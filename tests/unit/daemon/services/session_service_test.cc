@@ -38,7 +38,7 @@ TEST_F(SessionServiceTest, AVmIsKnownByItsSocket) {
   EXPECT_EQ(who.uuid(), record.uuid);
   EXPECT_THAT(who.tags(), testing::ElementsAre("web", "blue"));
   EXPECT_EQ(who.evidence(), "unix");
-  EXPECT_EQ(who.unix_path(), rig_.path_of("app1"));
+  EXPECT_EQ(who.unix_path(), "") << "the host's own business";
   EXPECT_EQ(who.cid(), 0u);
   EXPECT_EQ(who.registration(), added.vm->registration);
   EXPECT_EQ(who.boot_id(), "boot-7");
@@ -59,9 +59,15 @@ TEST_F(SessionServiceTest, AnAdministratorIsNoVm) {
 class FarCaller final : public SessionFacts {
  public:
   std::uint64_t session_id() const override { return 9; }
-  void list_allowed(v1::ListServicesResponse&) const override {}
-  Status authorize(const Method&, std::string_view) override { return {}; }
-  bool may(const Method&, std::string_view) const override { return true; }
+  const std::string& boot_id() const override { return boot_id_; }
+  std::size_t list_allowed(v1::ListServicesResponse&) const override { return 0; }
+  Status authorize(std::span<const Ask>, std::size_t) override { return {}; }
+  bool may(const Ask&, std::size_t&) const override { return true; }
+  std::size_t max_reply_bytes() const override { return 4096; }
+  void spend(Units) override {}
+
+ private:
+  const std::string boot_id_;
 };
 
 TEST_F(SessionServiceTest, AVmIsKnownByItsCid) {
@@ -153,6 +159,15 @@ TEST_F(SessionServiceTest, DescribesItsServices) {
   const auto set = must<Session::Descriptors>(*caller).file_descriptor_set();
   for (const auto* name : {"hostcall/v1/store.proto", "ListServices", "WatchRequest"})
     EXPECT_THAT(set, testing::HasSubstr(name));
+}
+
+TEST_F(SessionServiceTest, AGuestLearnsNothingOfTheAdministratorsService) {
+  const auto of_guest = must<Session::Descriptors>(*guest("web1")).file_descriptor_set();
+  const auto of_host = must<Session::Descriptors>(*admin()).file_descriptor_set();
+  for (const auto* name : {"admin.proto", "VmRecord", "PolicyExplain"}) {
+    EXPECT_THAT(of_guest, testing::Not(testing::HasSubstr(name)));
+    EXPECT_THAT(of_host, testing::HasSubstr(name));
+  }
 }
 
 TEST_F(SessionServiceTest, ADescriptionThatDoesNotFitIsRefused) {

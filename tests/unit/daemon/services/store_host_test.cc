@@ -41,6 +41,17 @@ TEST_F(StoreHostTest, KeysOfABootGoWithTheNext) {
   EXPECT_EQ(get(*next, "/self/stays"), "2");
 }
 
+// A session that has told no boot id can't hold a boot's keys: those of the present boot would go with its own Hello.
+TEST_F(StoreHostTest, ASessionThatToldNoBootHoldsNoKeysOfOne) {
+  const auto first = guest("web1", "boot-1"), base = peer("web1");
+  expect_refused(call<Put>(*base, put_request("/self/boot", "1", v1::LIFETIME_BOOT)).status, Code::kFailedPrecondition,
+                 "this session of VM \"web1\" has told no boot id");
+  put(*base, "/self/session", "1", v1::LIFETIME_SESSION);
+  const auto next = guest("web1", "boot-2");
+  settle();
+  EXPECT_EQ(get(*base, "/self/session"), "1") << "the session goes on";
+}
+
 TEST_F(StoreHostTest, AStoreThatCantBeOpenedThrows) {
   EXPECT_THROW(StoreHost(rig_.reactor, rig_.journal, rig_.directory / "missing"), std::runtime_error);
   EXPECT_THROW(StoreHost(rig_.reactor, rig_.journal, rig_.directory.path()), std::runtime_error) << "it is open";
@@ -80,7 +91,7 @@ class StoreDiskTest : public test::ServicesFixture {
     rig_.log();
   }
   ~StoreDiskTest() override { rig_.stop(); }
-  void settle() override { settle_with(store_); }
+  void settle() override { settle_with(rig_, store_); }
 
   FaultyDisk disk_;
   StoreHost store_;
@@ -103,6 +114,22 @@ TEST_F(StoreDiskTest, AFullDiskIsToldOnceAndItsEndToo) {
   EXPECT_THAT(rig_.log(), HasSubstr("the store accepts writes again"));
 }
 
+// What an earlier attempt has done is done, whatever the disk says to those with whom the repetition comes.
+TEST_F(StoreDiskTest, ARepetitionIsAnsweredOnAFullDisk) {
+  const auto caller = guest("web1");
+  auto request = put_request("/self/k", "1");
+  request.set_idempotency_key("once");
+  EXPECT_TRUE(call<Put>(*caller, request).status.ok());
+  disk_.fail("full");
+  const auto other = caller->start(Put::kFullName, put_request("/self/l", "").SerializeAsString());
+  const auto again = caller->start(Put::kFullName, request.SerializeAsString());
+  settle();
+  EXPECT_EQ(finish<Put>(*caller, other).status.code, Code::kResourceExhausted);
+  const auto reply = finish<Put>(*caller, again);
+  EXPECT_TRUE(reply.status.ok()) << reply.status.message;
+  EXPECT_EQ(reply.message.revision(), 1);
+}
+
 TEST_F(StoreDiskTest, AFailedSyncMakesTheStoreReadOnly) {
   const auto caller = guest("web1");
   EXPECT_TRUE(call<Put>(*caller, put_request("/self/k", "1")).status.ok());
@@ -112,6 +139,10 @@ TEST_F(StoreDiskTest, AFailedSyncMakesTheStoreReadOnly) {
   disk_.fail("nothing");
   expect_refused(call<Put>(*caller, put_request("/self/k", "3")).status, Code::kUnavailable,
                  "nothing was written: the store is read-only since its disk failed");
+  auto again = put_request("/self/k", "2");
+  again.set_idempotency_key("once");
+  expect_refused(call<Put>(*caller, again).status, Code::kUnavailable,
+                 "whether an earlier attempt with this idempotency key was written is known only after a restart");
   EXPECT_EQ(must<v1::Store::Get>(*caller, test::get_request("/self/k")).item().value(), "1");
 }
 

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <span>
+
 #include "daemon/store/evaluate.h"
 
 namespace hostcall::daemon {
@@ -13,12 +16,12 @@ using store::Operation;
 using store::OutcomeCode;
 using ::testing::HasSubstr;
 
-Caller caller_of(const std::string& boot_id = {}) {
+Caller caller_of() {
   VmRecord record;
   record.name = "web1";
   Caller caller;
   caller.vm = std::make_shared<Vm>(record, "test", 1, Limits{});
-  caller.vm->boot_id = boot_id;
+  caller.vm->boot_id = "boot-of-another-session";
   return caller;
 }
 
@@ -39,6 +42,22 @@ store::Ref record(const std::string& key, const std::string& value) {
                              .lifetime = store::Lifetime::kBoot});
 }
 
+// A session that has told its boot id, or none.
+class OneSession final : public SessionFacts {
+ public:
+  explicit OneSession(std::string boot_id) : boot_id_(std::move(boot_id)) {}
+  std::uint64_t session_id() const override { return 1; }
+  const std::string& boot_id() const override { return boot_id_; }
+  std::size_t list_allowed(v1::ListServicesResponse&) const override { return 0; }
+  Status authorize(std::span<const Ask>, std::size_t) override { return {}; }
+  bool may(const Ask&, std::size_t&) const override { return true; }
+  std::size_t max_reply_bytes() const override { return 4096; }
+  void spend(Units) override {}
+
+ private:
+  const std::string boot_id_;
+};
+
 void expect_refused(const Status& status, Code code, const std::string& text) {
   EXPECT_EQ(status.code, code);
   EXPECT_THAT(status.message, HasSubstr(text));
@@ -46,11 +65,12 @@ void expect_refused(const Status& status, Code code, const std::string& text) {
 
 class StoreMessages : public testing::Test {
  protected:
-  Status put(const Caller& caller, const v1::PutRequest& request) {
+  Status put(const Caller& caller, const v1::PutRequest& request, const std::string& boot_id = "boot-1") {
     operation = {};
-    return read_put(StoreNames(caller), caller, request, operation);
+    OneSession session(caller.vm ? boot_id : "");
+    return read_put(StoreNames(caller), {caller, session, {}, kNever, 4096}, request, operation);
   }
-  const Caller web = caller_of("boot-1");
+  const Caller web = caller_of();
   const StoreNames names{web};
   Operation operation;
 };
@@ -92,7 +112,8 @@ TEST_F(StoreMessages, AResultIsOfItsOperationsKind) {
   const auto old = record("/vm/web1/k", "old");
   const auto result = [&](Kind kind, const store::Ref& found, bool previous) {
     v1::OperationResult message;
-    fill_result(names, {kind, found}, 11, previous, message);
+    fill_result(names, {kind, found, 11}, previous, message);
+    EXPECT_LE(message.ByteSizeLong(), most_bytes_of({kind, found, 11}, previous));
     return message;
   };
   EXPECT_EQ(result(Kind::kGet, old, false).get().item().value(), "old");
@@ -133,10 +154,10 @@ TEST_F(StoreMessages, ALifetimeNeedsItsHolder) {
   request.set_key("/shared/k");
   request.set_lifetime(v1::LIFETIME_BOOT);
   EXPECT_TRUE(put(web, request).ok());
-  expect_refused(put(caller_of(""), request), Code::kFailedPrecondition, "VM \"web1\" has sent no boot id");
+  expect_refused(put(web, request, ""), Code::kFailedPrecondition, "this session of VM \"web1\" has told no boot id");
   expect_refused(put(admin(), request), Code::kFailedPrecondition, "only a VM boots");
   request.set_lifetime(v1::LIFETIME_SESSION);
-  EXPECT_TRUE(put(caller_of(""), request).ok());
+  EXPECT_TRUE(put(web, request, "").ok());
   EXPECT_TRUE(put(admin(), request).ok());
   request.set_lifetime(static_cast<v1::Lifetime>(3));
   expect_refused(put(web, request), Code::kInvalidArgument, "lifetime 3 is unknown");
@@ -189,20 +210,50 @@ TEST_F(StoreMessages, AComparisonWithoutSenseIsRefused) {
 }
 
 TEST_F(StoreMessages, EachVerdictHasItsCode) {
-  const auto status = [&](OutcomeCode code) { return status_of(web, store::refused(code, "the reason")); };
+  const auto status = [&](OutcomeCode code) { return status_of(names, web, store::refused(code, "the reason")); };
   EXPECT_TRUE(status(OutcomeCode::kDone).ok());
   expect_refused(status(OutcomeCode::kInvalid), Code::kInvalidArgument, "the reason");
+  expect_refused(status(OutcomeCode::kNoRoom), Code::kResourceExhausted, "nothing was done: the reason");
   expect_refused(status(OutcomeCode::kKeyReused), Code::kInvalidArgument, "the reason");
   expect_refused(status(OutcomeCode::kKeysLimit), Code::kResourceExhausted, "the limit store_keys (1000) is reached");
   expect_refused(status(OutcomeCode::kBytesLimit), Code::kResourceExhausted,
                  "the limit store_bytes (4194304) is reached");
   expect_refused(status(OutcomeCode::kDiskFull), Code::kResourceExhausted, "nothing was written: the reason");
   EXPECT_EQ(status(OutcomeCode::kDiskFull).retry_after, seconds(1));
+  expect_refused(status(OutcomeCode::kNoMemory), Code::kResourceExhausted,
+                 "nothing was written: the reason; try again");
+  EXPECT_EQ(status(OutcomeCode::kNoMemory).retry_after, seconds(1));
   expect_refused(status(OutcomeCode::kDiskFailed), Code::kUnavailable, "the outcome is unknown: the reason");
   expect_refused(status(OutcomeCode::kReadOnly), Code::kUnavailable, "nothing was written: the reason");
-  expect_refused(status_of(admin(), store::refused(OutcomeCode::kKeysLimit, "")), Code::kResourceExhausted,
+  expect_refused(status_of(names, admin(), store::refused(OutcomeCode::kKeysLimit, "")), Code::kResourceExhausted,
                  "store_keys");
   expect_refused(status(static_cast<OutcomeCode>(99)), Code::kInternal, "the reason");
+}
+
+TEST_F(StoreMessages, AnErrorNamesAKeyAsItsCallerDoes) {
+  const auto outcome = store::refused(OutcomeCode::kInvalid, "is written twice", "/vm/web1/k");
+  EXPECT_EQ(status_of(names, web, outcome).message, "key \"/self/k\" is written twice");
+  const auto host = admin();
+  EXPECT_EQ(status_of(StoreNames(host), host, outcome).message, "key \"/vm/web1/k\" is written twice");
+}
+
+TEST_F(StoreMessages, MostBytesAreEnoughForTheLargestNumbers) {
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  const auto large = store::make_record({.key = "/vm/web1/k",
+                                         .value = std::string(65536, 'v'),
+                                         .owner = "web1",
+                                         .holder = "web1/b",
+                                         .create_revision = kMost,
+                                         .mod_revision = kMost,
+                                         .version = kMost,
+                                         .lifetime = store::Lifetime::kSession});
+  v1::TxnResponse response;
+  std::size_t most = 0;
+  for (const auto kind : {Operation::Kind::kGet, Operation::Kind::kPut, Operation::Kind::kDelete}) {
+    fill_result(names, {kind, large, kMost}, true, *response.add_results());
+    most += most_bytes_of({kind, large, kMost}, true);
+  }
+  EXPECT_LE(response.ByteSizeLong(), most);
 }
 
 }  // namespace

@@ -145,10 +145,96 @@ TEST_F(StoreServiceTest, APageIsBoundedInKeys) {
   policy(
       R"({"vms": ["*"], "calls": ["hostcall.v1.Store/List"], "resources": ["/self/", "/self/k11000"], "action": "allow"},
             {"vms": ["*"], "calls": ["*"], "action": "deny"})");
-  auto page = list(*caller, "/self/");
-  EXPECT_EQ(page.items_size(), 0) << "keys that are looked at count, too";
-  page = list(*caller, "/self/", 0, page.continuation());
-  EXPECT_THAT(keys_of(page), testing::ElementsAre("/self/k11000"));
+  EXPECT_THAT(keys_of(list(*caller, "/self/")), testing::ElementsAre("/self/k11000"))
+      << "a page takes as many turns as it needs";
+}
+
+class HiddenKeysTest : public StoreServiceTest {
+ protected:
+  // A thousand and one keys, "/self/k10000" to "/self/k11000".
+  void SetUp() override {
+    const auto host = admin();
+    for (int i = 0; i < 1001; i += 91) {
+      std::vector<std::string> keys;
+      for (int k = i; k < i + 91; ++k) keys.push_back("/vm/web1/k" + std::to_string(10'000 + k));
+      must<Txn>(*host, put_all(keys, ""));
+    }
+  }
+  void show(const std::string& globs) {
+    policy(R"({"vms": ["*"], "calls": ["hostcall.v1.Store/List"], "resources": ["/self/", )" + globs +
+           R"(], "action": "allow"}, {"vms": ["*"], "calls": ["*"], "action": "deny"})");
+  }
+  // All that is shown, page by page. A continuation must name what was shown before.
+  std::vector<std::string> all(WireClient& caller, std::uint32_t limit) {
+    std::vector<std::string> keys;
+    std::string continuation;
+    do {
+      const auto page = list(caller, "/self/", limit, continuation);
+      continuation = page.continuation();
+      for (const auto& key : keys_of(page)) keys.push_back(key);
+      if (!continuation.empty()) {
+        EXPECT_THAT(keys, testing::Contains(continuation)) << "names a key that was not shown";
+        EXPECT_NE(page.items_size(), 0) << "goes on";
+      }
+      if (::testing::Test::HasFailure()) break;
+    } while (!continuation.empty());
+    return keys;
+  }
+};
+
+TEST_F(HiddenKeysTest, AContinuationNamesNone) {
+  const auto caller = guest("web1");
+  show(R"("/self/k10000", "/self/k10500", "/self/k10999")");
+  for (const auto limit : {0u, 1u, 2u, 3u, 1000u})
+    EXPECT_THAT(all(*caller, limit), testing::ElementsAre("/self/k10000", "/self/k10500", "/self/k10999")) << limit;
+  show(R"("/self/k1?00?")");
+  EXPECT_EQ(all(*caller, 7).size(), 11u);
+}
+
+TEST_F(HiddenKeysTest, WhatIsHiddenBehindTheLastKeyMakesNoPage) {
+  const auto caller = guest("web1");
+  show(R"("/self/k10600", "/self/k10601")");
+  auto page = list(*caller, "/self/", 2, "/self/k10500");
+  EXPECT_EQ(page.items_size(), 2);
+  EXPECT_EQ(page.continuation(), "") << "nothing more is to be seen";
+  page = list(*caller, "/self/", 1, "/self/k10500");
+  EXPECT_EQ(page.continuation(), "/self/k10600");
+}
+
+// No rule would help.
+TEST_F(StoreServiceTest, AMalformedNameIsNoMatterOfPolicy) {
+  const auto caller = guest("web1");
+  policy(R"({"vms": ["*"], "calls": ["hostcall.v1.Store/Txn"], "action": "allow"})");
+  for (const auto* name : {"self/x", "/vm/db1/x", "", "/self//x", "/self/\n", "/other"}) {
+    EXPECT_EQ(call<Get>(*caller, get_request(name)).status.code, Code::kInvalidArgument) << name;
+    EXPECT_EQ(call<Put>(*caller, put_request(name, "")).status.code, Code::kInvalidArgument) << name;
+    EXPECT_EQ(call<Delete>(*caller, delete_request(name)).status.code, Code::kInvalidArgument) << name;
+    EXPECT_EQ(call<List>(*caller, list_request(name)).status.code, Code::kInvalidArgument) << name;
+    EXPECT_EQ(call<Txn>(*caller, put_all({name}, "")).status.code, Code::kInvalidArgument) << name;
+  }
+  EXPECT_EQ(rig_.vm("web1").denied, 0u);
+  EXPECT_EQ(call<Get>(*caller, get_request("/self/x")).status.code, Code::kPermissionDenied);
+}
+
+TEST_F(StoreServiceTest, WhatWasBeforeIsForThoseWhoMayGetIt) {
+  const auto caller = guest("web1");
+  put(*caller, "/shared/k", "before");
+  policy(R"({"vms": ["*"], "calls": ["hostcall.v1.Store/Get"], "action": "deny"},
+            {"vms": ["*"], "calls": ["*"], "action": "allow"})");
+  auto put_it = put_request("/shared/k", "v");
+  auto delete_it = delete_request("/shared/k");
+  for (const bool previous : {true, false}) {
+    const auto code = previous ? Code::kPermissionDenied : Code::kOk;
+    put_it.set_previous(previous);
+    delete_it.set_previous(previous);
+    v1::TxnRequest txn;
+    *txn.add_then()->mutable_put() = put_it;
+    EXPECT_EQ(call<Txn>(*caller, txn).status.code, code);
+    *txn.mutable_then(0)->mutable_delete_() = delete_it;
+    EXPECT_EQ(call<Txn>(*caller, txn).status.code, code);
+    EXPECT_EQ(call<Put>(*caller, put_it).status.code, code);
+    EXPECT_EQ(call<Delete>(*caller, delete_it).status.code, code);
+  }
 }
 
 TEST_F(StoreServiceTest, AContinuationBelongsToItsPrefix) {

@@ -1,8 +1,10 @@
 // Watches that hold much or fall behind: snapshots, limits, and readers that are slow.
 #include <algorithm>
+#include <array>
 #include <map>
 
-#include "hostcall/v1/diagnostics.hostcall.h"
+#include "daemon/services/store_watch.h"
+#include "tests/support/frames.h"
 #include "tests/unit/daemon/services/store_watch_fixture.h"
 
 namespace hostcall::daemon {
@@ -46,42 +48,111 @@ TEST_F(StoreWatchLimitsTest, ASnapshotComesFirstAndSaysWhereItEnds) {
   EXPECT_EQ(message.snapshot_size(), 0);
 }
 
-TEST_F(StoreWatchLimitsTest, ASnapshotIsChargedUntilItIsTaken) {
+// The caller knows that a watch that it has cancelled is over, so its place is free for the next one, even if both are
+// in one write.
+TEST_F(StoreWatchLimitsTest, ACancelledWatchGivesItsPlaceToTheNext) {
+  using hostcall::test::field;
+  const auto caller = guest("web1");
+  const auto body =
+      field(1, "hostcall.v1.Store") + field(2, "Watch") + field(3, watch_request("/self/").SerializeAsString());
+  std::string bytes;
+  for (std::uint32_t id = 3; id < 3 + 2 * 400; id += 2)
+    bytes += hostcall::test::frame(wire::FrameType::kRequest, id, wire::kRemoteClosed, body) +
+             hostcall::test::frame(wire::FrameType::kCancel, id, 0, hostcall::test::be32(1));
+  caller->send_raw(bytes);
+  settle();
+  EXPECT_EQ(rig_.stats.calls, 401u);
+  EXPECT_EQ(rig_.stats.calls_limited, 0u);
+  EXPECT_EQ(used("web1", Resource::kWatches), 0u);
+}
+
+TEST_F(StoreWatchLimitsTest, WhatASnapshotKeepsIsChargedUntilItIsTaken) {
   const auto caller = guest("web1"), host = admin();
-  std::uint64_t bytes = 0;
-  for (int i = 10; i < 22; ++i) {
-    const auto key = "/vm/web1/" + std::to_string(i);
-    put(*host, key, std::string(40 * kKiB, 'v'));
-    bytes += key.size() + 40 * kKiB;
-  }
+  for (int i = 10; i < 22; ++i) put(*host, "/vm/web1/" + std::to_string(i), std::string(40 * kKiB, 'v'));
   const auto stream = start<Watch>(*caller, snapshot_request("/self/"));
-  const auto held = used("web1", Resource::kMemory);
-  EXPECT_GT(held, 0u);
-  EXPECT_LT(held, bytes) << "the window is full";
-  put(*host, "/vm/web1/10", "changed meanwhile");
+  EXPECT_EQ(used("web1", Resource::kMemory), StoreWatch::kOwnBytes) << "the window is full, but nothing is kept";
+  put(*host, "/vm/web1/10", "changed after it was sent");
+  EXPECT_EQ(used("web1", Resource::kMemory), StoreWatch::kOwnBytes);
+  put(*host, "/vm/web1/21", "changed before");
+  EXPECT_GT(used("web1", Resource::kMemory), StoreWatch::kOwnBytes + 40 * kKiB);
   std::vector<std::string> keys;
   v1::WatchResponse message;
   do {
     message = next(*caller, stream);
+    for (const auto& item : message.snapshot()) EXPECT_EQ(item.value().size(), 40 * kKiB) << item.key();
     for (const auto& key : keys_of(message)) keys.push_back(key);
     EXPECT_EQ(message.snapshot_complete(), message.revision() != 0);
   } while (!message.snapshot_complete() && !HasFailure());
   EXPECT_EQ(keys.size(), 12u);
   EXPECT_TRUE(std::ranges::is_sorted(keys));
   EXPECT_EQ(message.revision(), 12);
+  EXPECT_EQ(used("web1", Resource::kMemory), StoreWatch::kOwnBytes);
+  EXPECT_EQ(next(*caller, stream).events(0).item().value(), "changed after it was sent");
+  EXPECT_EQ(next(*caller, stream).events(0).item().value(), "changed before");
+  caller->cancel(stream);
+  settle();
   EXPECT_EQ(used("web1", Resource::kMemory), 0u);
-  EXPECT_EQ(next(*caller, stream).events(0).item().value(), "changed meanwhile");
 }
 
-TEST_F(StoreWatchLimitsTest, ASnapshotThatDoesNotFitIsRefused) {
+TEST_F(StoreWatchLimitsTest, ASnapshotThatMayNotKeepWhatChangesEnds) {
   limit("web1", [](Limits& limits) { limits.memory_bytes = limits.message_bytes = 64 * kKiB; });
   const auto caller = guest("web1"), host = admin();
-  for (const auto* key : {"/vm/web1/1", "/vm/web1/2"}) put(*host, key, std::string(40 * kKiB, 'v'));
-  expect_refused(call<Watch>(*caller, snapshot_request("/self/")).status, Code::kResourceExhausted,
-                 "VM \"web1\": the limit memory_bytes (65536) is reached; the snapshot does not fit");
-  EXPECT_EQ(used("web1", Resource::kMemory), 0u);
-  EXPECT_EQ(used("web1", Resource::kWatches), 0u);
-  EXPECT_TRUE(next(*caller, start<Watch>(*caller, snapshot_request("/self/1"))).snapshot_complete());
+  for (int i = 10; i < 24; ++i) put(*host, "/vm/web1/" + std::to_string(i), std::string(40 * kKiB, 'v'));
+  const auto stream = start<Watch>(*caller, snapshot_request("/self/"));
+  put(*host, "/vm/web1/22", "changed");
+  put(*host, "/vm/web1/23", "changed");
+  EXPECT_EQ(used("web1", Resource::kMemory), StoreWatch::kOwnBytes);
+  while (receive<Watch>(*caller, stream)) {
+  }
+  expect_over(
+      *caller, stream, Code::kResourceExhausted,
+      "VM \"web1\": the limit memory_bytes (65536) is reached; too much has changed before the snapshot was read");
+}
+
+TEST_F(StoreWatchLimitsTest, AWatchItselfIsChargedAsMemory) {
+  limit("web1", [](Limits& limits) {
+    limits.memory_bytes = limits.message_bytes = 64 * kKiB;
+    limits.store_watches = 1000;
+  });
+  const auto caller = guest("web1");
+  std::size_t watches = 0;
+  Status status;
+  for (; watches < 100; ++watches) {
+    const auto stream = start<Watch>(*caller, watch_request("/self/"));
+    if (receive<Watch>(*caller, stream)) continue;
+    status = finish<Watch>(*caller, stream).status;
+    break;
+  }
+  EXPECT_EQ(watches, 64 * kKiB / StoreWatch::kOwnBytes);
+  expect_refused(status, Code::kResourceExhausted, "the limit memory_bytes (65536) is reached");
+}
+
+// A turn of the reactor sends so much of all snapshots together.
+TEST_F(StoreWatchLimitsTest, SnapshotsTakeTurns) {
+  constexpr int kWatches = 8;
+  struct Endless final : WatchTurn {
+    int turns = 0;
+    bool take_turn(std::size_t& work) override {
+      ++turns;
+      work -= std::min<std::size_t>(work, 64 * kKiB);
+      return true;
+    }
+  };
+  std::array<Endless, kWatches> endless;
+  WatchTurns turns(rig_.reactor);
+  for (auto& one : endless) turns.add(one);
+  const auto total = [&] {
+    int sum = 0;
+    for (const auto& one : endless) sum += one.turns;
+    return sum;
+  };
+  for (auto& one : endless) turns.add(one);  // who waits, waits once
+  static_cast<TurnEnd&>(turns).on_turn_end();
+  EXPECT_EQ(total(), 4) << "256 KiB";
+  static_cast<TurnEnd&>(turns).on_turn_end();
+  EXPECT_EQ(total(), 8);
+  for (const auto& one : endless) EXPECT_EQ(one.turns, 1) << "each has its turn";
+  for (auto& one : endless) turns.remove(one);
 }
 
 // ---------------------------------------------------------------- limits
@@ -144,13 +215,7 @@ TEST_F(StoreWatchLimitsTest, WhatGoesThroughKeysOrHistoryIsTakenOffTheRate) {
 TEST_F(StoreWatchLimitsTest, AGreetingThatWaitsTellsWhereTheWatchBegan) {
   const auto caller = guest("web1"), host = admin();
   put(*host, "/vm/web1/k", "before");
-  v1::SourceRequest flood;
-  flood.set_total_bytes(1'000'000'000);
-  flood.set_chunk_bytes(64'000);
-  std::vector<std::uint32_t> floods;
-  for (int i = 0; i < 3; ++i) floods.push_back(start<v1::Diagnostics::Source>(*caller, flood));
-  while (caller->pump()) {
-  }
+  const auto floods = flood(*caller);
   const auto stream = start<Watch>(*caller, watch_request("/self/"));
   EXPECT_EQ(store_.engine().stats().watches, 1u);
   put(*host, "/vm/web1/k", "meanwhile");
@@ -197,7 +262,7 @@ TEST_F(StoreWatchLimitsTest, BehindTheHistoryItEnds) {
   const auto caller = guest("web1"), host = admin();
   const auto stream = watch(*caller, watch_request("/self/"));
   fill_window(*host, "/vm/web1/k");
-  const std::vector<std::string> keys{"/shared/1", "/shared/2", "/shared/3", "/shared/4"};
+  const std::vector<std::string> keys{"/vm/web1/1", "/vm/web1/2", "/vm/web1/3", "/vm/web1/4"};
   while (store_.engine().stats().compact_revision < 8) must<Txn>(*host, put_all(keys, std::string(64 * kKiB, 'h')));
   const auto compacted = store_.engine().stats().compact_revision;
   v1::WatchResponse message;
@@ -212,6 +277,27 @@ TEST_F(StoreWatchLimitsTest, BehindTheHistoryItEnds) {
   EXPECT_EQ(next(*caller, late).revision(), compacted - 1);
   EXPECT_EQ(next(*caller, late).compact_revision(), compacted);
   expect_over(*caller, late, Code::kOutOfRange, "start again with a snapshot");
+}
+
+// Each VM has a share of the history for itself.
+TEST_F(StoreWatchLimitsTest, OneThatWritesALotEndsNobodyElsesWatch) {
+  const auto caller = guest("web1"), other = guest("db1"), host = admin();
+  const auto first = put(*other, "/self/k", "1");
+  put(*other, "/self/k", "2");
+  std::vector<std::uint32_t> puts;
+  for (int i = 0; i < 300; ++i)
+    puts.push_back(
+        host->start(Put::kFullName, put_request("/vm/web1/k", std::string(60'000, 'v')).SerializeAsString()));
+  for (const auto one : puts) finish<Put>(*host, one);
+  EXPECT_GT(store_.engine().stats().compact_revision, first + 1) << "of the history something is dropped";
+  const auto stream = start<Watch>(*other, watch_request("/self/", first));
+  next(*other, stream);
+  EXPECT_EQ(next(*other, stream).events(0).item().value(), "1");
+  EXPECT_EQ(next(*other, stream).events(0).item().value(), "2");
+  const auto own = start<Watch>(*caller, watch_request("/self/", first + 2));
+  next(*caller, own);
+  EXPECT_GT(next(*caller, own).compact_revision(), 0);
+  expect_refused(finish<Watch>(*caller, own).status, Code::kOutOfRange, "are compacted");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Watches: what they tell and when, by a time that the test moves, and how each ends.
 #include "daemon/services/store_watch.h"
 
+#include "tests/unit/daemon/services/scripted_engine.h"
 #include "tests/unit/daemon/services/store_watch_fixture.h"
 
 namespace hostcall::daemon {
@@ -165,6 +166,88 @@ TEST_F(StoreWatchTest, EndsAtItsDeadline) {
   next(*caller, stream);
   advance(seconds(90));
   expect_over(*caller, stream, Code::kDeadlineExceeded, "deadline");
+}
+
+// A watch that has what the test says.
+class ScriptedWatch final : public store::Watch {
+ public:
+  explicit ScriptedWatch(const store::Delivery& delivery) : delivery_(delivery) {}
+  store::Delivery next(std::size_t) override { return delivery_; }
+  void taken() override {}
+  std::size_t take_looked_at() override { return 0; }
+
+ private:
+  const store::Delivery& delivery_;
+};
+
+class CompactedWatchTest : public test::ServicesFixture {
+ protected:
+  CompactedWatchTest() { serve(engine_); }
+  test::ScriptedEngine engine_;
+  store::Delivery delivery_;
+};
+
+TEST_F(CompactedWatchTest, ItsLastMessageWaitsForRoom) {
+  engine_.next_watch = std::make_unique<ScriptedWatch>(delivery_);
+  const auto caller = guest("web1");
+  const auto stream = start<Watch>(*caller, watch_request("/self/"));
+  ASSERT_TRUE(receive<Watch>(*caller, stream)) << "the greeting";
+  const auto floods = flood(*caller);
+  delivery_ = {.kind = store::Delivery::Kind::kCompacted, .compact_revision = 9};
+  engine_.watching->on_ready();
+  EXPECT_TRUE(is_quiet(*caller));
+  EXPECT_EQ(used("web1", Resource::kWatches), 1u) << "it has not ended without its last message";
+  for (const auto source : floods) caller->cancel(source);
+  settle();
+  const auto message = receive<Watch>(*caller, stream);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->compact_revision(), 9);
+  expect_refused(finish<Watch>(*caller, stream).status, Code::kOutOfRange, "the changes up to revision 9");
+  EXPECT_EQ(used("web1", Resource::kWatches), 0u);
+}
+
+// ---------------------------------------------------------------- policy changes
+
+class ReviewedWatchTest : public StoreWatchTest {
+ protected:
+  void reload(const std::string& rules) {
+    rig_.write_policy(R"({"rules": [)" + rules + "]}");
+    ASSERT_TRUE(rig_.reload().ok());
+    settle();
+  }
+  static constexpr char kAllow[] = R"({"vms": ["*"], "calls": ["*"], "action": "allow"})";
+  static constexpr char kDenyShared[] =
+      R"({"vms": ["web1"], "calls": ["hostcall.v1.Store/Watch"], "resources": ["/shared/**"], "action": "deny"},)";
+};
+
+TEST_F(ReviewedWatchTest, EndsWhatPolicyDeniesNow) {
+  const auto web = guest("web1"), db = guest("db1");
+  const auto shared = watch(*web, watch_request("/shared/")), own = watch(*web, watch_request("/self/")),
+             of_db = watch(*db, watch_request("/shared/"));
+  reload(kAllow);
+  put(*db, "/shared/a", "1");
+  EXPECT_EQ(next(*web, shared).events_size(), 1) << "still allowed";
+  reload(std::string(kDenyShared) + kAllow);
+  const auto ended = finish<v1::Store::Watch>(*web, shared).status;
+  expect_refused(ended, Code::kPermissionDenied,
+                 "VM \"web1\": hostcall.v1.Store/Watch on \"/shared/\" is denied by 50-test.json:1");
+  EXPECT_THAT(rig_.log(), testing::HasSubstr("is denied by " + rig_.directory / "policy.d/50-test.json:1"));
+  EXPECT_EQ(rig_.vm("web1").denied, 1u);
+  put(*db, "/shared/a", "2");
+  put(*web, "/self/a", "1");
+  EXPECT_EQ(keys_of(next(*web, own)), std::vector<std::string>{"/self/a"}) << "another watch goes on";
+  EXPECT_EQ(next(*db, of_db).events_size(), 1) << "and another VM's";
+}
+
+TEST_F(ReviewedWatchTest, NoneOutlivesADenialThatIsTakenBackAtOnce) {
+  const auto web = guest("web1");
+  const auto stream = watch(*web, watch_request("/shared/"));
+  rig_.write_policy(R"({"rules": [)" + std::string(kDenyShared) + kAllow + "]}");
+  ASSERT_TRUE(rig_.reload().ok());
+  rig_.write_policy(R"({"rules": [)" + std::string(kAllow) + "]}");
+  ASSERT_TRUE(rig_.reload().ok());
+  settle();
+  EXPECT_EQ(finish<v1::Store::Watch>(*web, stream).status.code, Code::kPermissionDenied);
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ store::Outcome done_at(store::Revision revision) {
   store::Outcome outcome;
   outcome.succeeded = true;
   outcome.revision = revision;
-  outcome.results = {{store::Operation::Kind::kPut, nullptr}};
+  outcome.results = {{store::Operation::Kind::kPut, nullptr, revision}};
   return outcome;
 }
 
@@ -162,11 +162,84 @@ TEST_F(StoreWriteTest, AnAnswerIsKeptUnderItsIdempotencyKey) {
   EXPECT_EQ(submitted().idempotency->owner, "@admin");
 }
 
+// ---------------------------------------------------------------- room for the answer
+
+store::Outcome done_with(std::size_t value_bytes) {
+  auto outcome = done_at(12);
+  outcome.results.front().record = store::make_record(
+      {.key = "/vm/web1/k", .value = std::string(value_bytes, 'v'), .owner = {}, .holder = {}, .mod_revision = 1});
+  return outcome;
+}
+
+TEST_F(StoreWriteTest, WhatCantBeAnsweredIsNotDone) {
+  limit("web1", [](Limits& limits) { limits.outbound_bytes = 64 * 1024; });
+  const auto caller = guest("web1");
+  auto request = put_request("/self/k", "");
+  request.set_previous(true);
+  auto stream = start<Put>(*caller, request);
+  engine_.settle(done_with(64 * 1024));
+  settle();
+  expect_refused(
+      finish<Put>(*caller, stream).status, Code::kResourceExhausted,
+      "the limit outbound_bytes (65536) is reached; the reply of 65642 bytes never fits; ask for less at once "
+      "(nothing was done)");
+  EXPECT_EQ(used("web1", Resource::kOutbound), 0u);
+  stream = start<Put>(*caller, put_request("/self/k", ""));
+  engine_.settle(done_with(64 * 1024));
+  settle();
+  EXPECT_TRUE(finish<Put>(*caller, stream).status.ok()) << "nobody asked for what was before";
+}
+
+// What others use up between the decision and the commit does not make a failure of what is done.
+TEST_F(StoreWriteTest, WhatIsDoneIsAnsweredWhateverElseWaitsToBeSent) {
+  const auto caller = guest("web1");
+  auto request = put_request("/self/k", "");
+  request.set_previous(true);
+  const auto stream = start<Put>(*caller, request);
+  ASSERT_TRUE(submitted().accept(done_with(40'000)));
+  EXPECT_GT(used("web1", Resource::kOutbound), 40'000u);
+  auto rest = Charge(rig_.vm("web1").quota, Resource::kOutbound);
+  rest.set(Limits{}.outbound_bytes);
+  engine_.answer(done_with(40'000));
+  settle();
+  const auto reply = finish<Put>(*caller, stream);
+  ASSERT_TRUE(reply.status.ok()) << reply.status.message;
+  EXPECT_EQ(reply.message.previous().value().size(), 40'000u);
+  rest.reset();
+  EXPECT_EQ(used("web1", Resource::kOutbound), 0u);
+}
+
+TEST_F(StoreWriteTest, ARepetitionThatCantBeAnsweredSaysThatItIsDone) {
+  limit("web1", [](Limits& limits) { limits.outbound_bytes = 64 * 1024; });
+  const auto caller = guest("web1");
+  auto request = put_request("/self/k", "");
+  request.set_idempotency_key("once");
+  const auto stream = start<Put>(*caller, request);
+  store::Outcome again;
+  again.replayed = true;
+  again.answer = std::string(100'000, 'x');
+  engine_.settle(again);
+  settle();
+  expect_refused(finish<Put>(*caller, stream).status, Code::kResourceExhausted,
+                 "(an earlier attempt has done this write)");
+}
+
+TEST_F(StoreWriteTest, AReadThatCantBeAnsweredIsRefusedBeforeItIsBuilt) {
+  limit("web1", [](Limits& limits) { limits.outbound_bytes = 64 * 1024; });
+  const auto caller = guest("web1");
+  v1::TxnRequest request;
+  for (int i = 0; i < 2; ++i) request.add_then()->mutable_get()->set_key("/self/k");
+  engine_.read_outcome = {.succeeded = true, .revision = 7, .results = {}};
+  for (int i = 0; i < 2; ++i)
+    engine_.read_outcome.results.push_back({store::Operation::Kind::kGet, done_with(40'000).results.front().record, 7});
+  expect_refused(call<Txn>(*caller, request).status, Code::kResourceExhausted, "can be sent now");
+}
+
 TEST_F(StoreWriteTest, ATransactionThatOnlyReadsNeverWaits) {
   const auto caller = guest("web1");
   v1::TxnRequest request;
   request.add_then()->mutable_get()->set_key("/self/k");
-  engine_.read_outcome = {.succeeded = true, .revision = 7, .results = {{store::Operation::Kind::kGet, nullptr}}};
+  engine_.read_outcome = {.succeeded = true, .revision = 7, .results = {{store::Operation::Kind::kGet, nullptr, 7}}};
   const auto response = must<Txn>(*caller, request);
   EXPECT_TRUE(response.succeeded());
   EXPECT_EQ(response.revision(), 7);
@@ -174,6 +247,48 @@ TEST_F(StoreWriteTest, ATransactionThatOnlyReadsNeverWaits) {
   EXPECT_TRUE(engine_.submitted.empty());
   engine_.read_outcome = store::refused(OutcomeCode::kInvalid, "no such thing");
   expect_refused(call<Txn>(*caller, request).status, Code::kInvalidArgument, "no such thing");
+}
+
+// ---------------------------------------------------------------- watches
+
+// It has sent all that the caller takes, so nothing is asked or built for it before the caller reads.
+TEST_F(StoreWriteTest, ABlockedWatchCostsNothing) {
+  const auto caller = guest("web1");
+  const auto value = std::string(40'000, 'v');
+  const auto record =
+      store::make_record({.key = "/vm/web1/k", .value = value, .owner = {}, .holder = {}, .mod_revision = 1});
+  engine_.delivery = {.kind = store::Delivery::Kind::kEvents, .revision = 1, .events = {{record, nullptr}}};
+  v1::WatchRequest request;
+  request.set_prefix("/self/");
+  request.set_progress_interval_ms(100);
+  std::vector<std::uint32_t> watches;
+  for (int i = 0; i < 20; ++i) watches.push_back(start<v1::Store::Watch>(*caller, request));
+  settle();
+  EXPECT_LT(engine_.asked, 100u) << "the windows are full";
+  const auto before = engine_.asked;
+  advance(seconds(10));
+  EXPECT_EQ(engine_.asked, before);
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(receive<v1::Store::Watch>(*caller, watches[0]));
+  EXPECT_FALSE(is_quiet(*caller));
+  EXPECT_GT(engine_.asked, before) << "it goes on when the caller reads";
+  engine_.delivery = store::Delivery{.revision = 7};
+  for (const auto watch : watches) caller->cancel(watch);
+  settle();
+}
+
+TEST_F(StoreWriteTest, AWatchThatHasSentAllShowsProgress) {
+  const auto caller = guest("web1");
+  engine_.delivery = store::Delivery{.revision = 7};
+  v1::WatchRequest request;
+  request.set_prefix("/self/");
+  request.set_progress_interval_ms(100);
+  const auto stream = start<v1::Store::Watch>(*caller, request);
+  EXPECT_EQ(receive<v1::Store::Watch>(*caller, stream)->revision(), 7) << "the greeting";
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(is_quiet(*caller));
+    advance(milliseconds(100));
+    EXPECT_EQ(receive<v1::Store::Watch>(*caller, stream)->revision(), 7);
+  }
 }
 
 }  // namespace

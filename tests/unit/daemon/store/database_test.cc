@@ -88,8 +88,8 @@ TEST_F(DatabaseTest, KeepsWhatItHas) {
   database.load(model);
   EXPECT_EQ(model.index().size(), 1000u);
   EXPECT_EQ(model.history().size(), 1000u);
-  EXPECT_EQ(model.history().at(5).event.now, model.find(model.history().at(5).event.now->key()))
-      << "the record that is current is not held twice";
+  const auto& fifth = model.history().at(History::position_of(5)).event.now;
+  EXPECT_EQ(fifth, model.find(fifth->key())) << "the record that is current is not held twice";
 }
 
 TEST_F(DatabaseTest, AnEmptyFile) {
@@ -207,6 +207,26 @@ TEST_F(DatabaseTest, OlderVersionsAreMigratedStepByStep) {
   EXPECT_EQ(connection.integer("SELECT b FROM t"), 3);
   migrate(connection, kSteps);
   EXPECT_EQ(connection.integer("SELECT b FROM t"), 3) << "each step once";
+}
+
+// Until then, all namespaces were compacted together.
+TEST_F(DatabaseTest, AStoreOfVersionOneKeepsItsHistory) {
+  { std::ofstream file(path); }
+  {
+    SqliteHandle connection(path);
+    connection.run("PRAGMA application_id=" + std::to_string(kApplicationId));
+    migrate(connection, schema_steps().first(1));
+    connection.run(
+        "INSERT INTO kv VALUES (CAST('/vm/a/k' AS BLOB), x'31', x'61', x'', 0, 5, 5, 1);"
+        "INSERT INTO history VALUES (5 << 8, CAST('/vm/a/k' AS BLOB), x'31', x'61', x'', 0, 5, 1, 0);"
+        "UPDATE meta SET revision = 5, compact_revision = 3, keys = 1");
+  }
+  Database database(path, "FULL");
+  Model model{HistoryLimits{}};
+  database.load(model);
+  EXPECT_EQ(model.revision(), 5);
+  EXPECT_EQ(model.history().size(), 1u);
+  for (const auto* space : {"", "/vm/a/", "/vm/b/"}) EXPECT_EQ(model.history().compact_revision(space), 3) << space;
 }
 
 TEST_F(DatabaseTest, AStepThatFailsChangesNothing) {

@@ -2,38 +2,17 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <poll.h>
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "daemon/store/local_engine.h"
-#include "tests/support/patience.h"
+#include "tests/support/run_engine.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/store/records.h"
 
 namespace hostcall::daemon::store {
-
-struct OwnerLog final : EngineOwner {
-  std::vector<std::string> told;
-  void on_disk_full(const std::string&) override { told.push_back("full"); }
-  void on_disk_recovered() override { told.push_back("recovered"); }
-  void on_disk_failed(const std::string&) override { told.push_back("failed"); }
-};
-
-// Runs the engine until the condition holds. False: it timed out.
-inline bool run_until(Engine& engine, const std::function<bool()>& so) {
-  const auto end = Clock::now() + test::kPatience;
-  while (!so()) {
-    if (Clock::now() > end) return false;
-    pollfd ready{.fd = engine.fd(), .events = POLLIN, .revents = 0};
-    if (::poll(&ready, 1, 100) > 0) engine.process();
-  }
-  return true;
-}
 
 inline Outcome write(Engine& engine, Transaction transaction) {
   std::optional<Outcome> outcome;

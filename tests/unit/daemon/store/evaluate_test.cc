@@ -54,6 +54,18 @@ TEST_F(Evaluate, OperationsSeeEarlierOnesAndShareARevision) {
   EXPECT_EQ(model.find("/vm/a/y")->mod_revision(), 1);
 }
 
+// As in etcd: what comes before the first change has the revision before it.
+TEST_F(Evaluate, AResultHasTheRevisionThatItsOperationLeaves) {
+  run(of_vm_a({put_of("/vm/a/x", "1")}));
+  const auto outcome = run(of_vm_a(
+      {get_of("/vm/a/x"), delete_of("/vm/a/none"), put_of("/vm/a/y", "2"), get_of("/vm/a/x"), delete_of("/vm/a/no")}));
+  std::vector<Revision> revisions;
+  for (const auto& result : outcome.results) revisions.push_back(result.revision);
+  EXPECT_EQ(revisions, (std::vector<Revision>{1, 1, 2, 2, 2}));
+  EXPECT_EQ(outcome.revision, 2);
+  EXPECT_EQ(run(of_vm_a({get_of("/vm/a/x")})).results[0].revision, 2);
+}
+
 struct CompareExample {
   Compare compare;
   bool holds;
@@ -105,9 +117,12 @@ TEST_F(Evaluate, Sizes) {
 }
 
 TEST_F(Evaluate, RefusedAsAWhole) {
-  EXPECT_EQ(run(of_vm_a({put_of("/vm/a/x", "1"), delete_of("/vm/a/x")})).reason, "key \"/vm/a/x\" is written twice");
-  EXPECT_EQ(run(of_vm_a({put_of("/vm/a/x", "1"), put_of("/other/x", "1")})).reason,
-            "key \"/other/x\" is in no namespace");
+  auto outcome = run(of_vm_a({put_of("/vm/a/x", "1"), delete_of("/vm/a/x")}));
+  EXPECT_EQ(outcome.key, "/vm/a/x");
+  EXPECT_EQ(outcome.reason, "is written twice") << "whoever shows it names the key";
+  outcome = run(of_vm_a({put_of("/vm/a/x", "1"), put_of("/other/x", "1")}));
+  EXPECT_EQ(outcome.key, "/other/x");
+  EXPECT_EQ(outcome.reason, "is in no namespace");
   auto transaction = of_vm_a({put_of("/vm/a/x", "1", Lifetime::kBoot)});
   transaction.boot_holder.clear();
   EXPECT_EQ(run(transaction).code, OutcomeCode::kInvalid);

@@ -40,13 +40,23 @@ TEST(KeptAnswers, TheOldestAreForgottenByBytes) {
   EXPECT_NE(answers.find("a", "3"), nullptr);
 }
 
-TEST(KeptAnswers, OfOneOwnerGoTogether) {
+TEST(KeptAnswers, OfOneOwnerGoUpToANumber) {
   KeptAnswers answers;
   add(answers, "a", "k");
   add(answers, "b", "k");
-  answers.forget_owner("a");
+  add(answers, "a", "l");
+  add(answers, "a", "later");
+  EXPECT_FALSE(answers.has_any("a", 0));
+  EXPECT_TRUE(answers.has_any("a", 1));
+  answers.forget("a", 3);
   EXPECT_EQ(answers.find("a", "k"), nullptr);
+  EXPECT_EQ(answers.find("a", "l"), nullptr);
+  EXPECT_NE(answers.find("a", "later"), nullptr);
   EXPECT_NE(answers.find("b", "k"), nullptr);
+  EXPECT_FALSE(answers.has_any("a", 3));
+  answers.forget("a", 4);
+  EXPECT_EQ(answers.size(), 1u);
+  EXPECT_EQ(answers.bytes_of("a"), 0u);
 }
 
 }  // namespace

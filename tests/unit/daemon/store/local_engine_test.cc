@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "tests/unit/daemon/store/engine_fixture.h"
 
 namespace hostcall::daemon::store {
@@ -192,6 +195,24 @@ TEST_F(LocalEngineTest, ALongAnswerIsRefused) {
   EXPECT_EQ(engine->revision(), 0);
 }
 
+TEST_F(LocalEngineTest, WhatCantBeAnsweredIsNotDone) {
+  auto transaction = once("k", {put_of("/vm/a/x", "1")});
+  int asked = 0;
+  transaction.accept = [&](const Outcome& outcome) {
+    ++asked;
+    EXPECT_EQ(outcome.revision, 1);
+    return false;
+  };
+  EXPECT_EQ(write(*engine, transaction).code, OutcomeCode::kNoRoom);
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(engine->revision(), 0);
+  EXPECT_EQ(engine->stats().answers, 0u);
+  transaction.accept = nullptr;
+  EXPECT_FALSE(write(*engine, transaction).replayed);
+  transaction.accept = [](const Outcome& outcome) { return !outcome.replayed; };
+  EXPECT_EQ(write(*engine, transaction).code, OutcomeCode::kNoRoom) << "a repetition is asked about, too";
+}
+
 TEST_F(LocalEngineTest, LimitsHoldWithinABatchAndAfterAReload) {
   const auto limited = [](const std::string& key) {
     auto transaction = of_vm_a({put_of(key, "")});
@@ -278,12 +299,69 @@ TEST_F(LocalEngineTest, PurgeTakesManyKeysAndForgetsAnswers) {
   EXPECT_EQ(engine->stats().answers, 0u);
 }
 
+TEST_F(LocalEngineTest, APurgeForgetsWhatItsOwnBatchHasAnswered) {
+  std::optional<Outcome> again;
+  const auto before = engine->submit(once("k", {put_of("/vm/a/x", "")}), {});
+  engine->purge("a", nullptr);
+  const auto after = engine->submit(once("k", {put_of("/vm/a/x", "")}), [&](const Outcome& got) { again = got; });
+  settle(*engine);
+  ASSERT_TRUE(again);
+  EXPECT_FALSE(again->replayed) << "what it answers would not be there";
+  EXPECT_EQ(keys("/"), std::vector<std::string>{"/vm/a/x"});
+  EXPECT_EQ(engine->stats().answers, 1u);
+}
+
+// Between a long sweep's batches others have their turn.
+TEST_F(LocalEngineTest, ALongSweepLetsOthersWrite) {
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  constexpr int kTransactions = 40, kKeys = 100;
+  for (int i = 0; i < kTransactions; ++i) {
+    std::vector<Operation> operations;
+    for (int k = 0; k < kKeys; ++k) operations.push_back(put_of("/vm/a/" + std::to_string(i * kKeys + k), ""));
+    tickets.push_back(engine->submit(of_vm_a(std::move(operations)), {}));
+  }
+  settle(*engine);
+  const auto commits = engine->stats().commits;
+  std::size_t left = 0;
+  engine->purge("a", nullptr);
+  const auto ticket =
+      engine->submit(of_vm_a({put_of("/vm/b/x", "1")}), [&](const Outcome&) { left = keys("/vm/a/").size(); });
+  settle(*engine);
+  EXPECT_GT(left, std::size_t{kTransactions * kKeys * 3 / 4});
+  EXPECT_EQ(keys("/"), std::vector<std::string>{"/vm/b/x"});
+  constexpr auto kKeysOfABatch = BatchMaker::kMaxSweepSteps * kMaxSteps;
+  EXPECT_GE(engine->stats().commits - commits, kTransactions * kKeys / kKeysOfABatch);
+}
+
+// Overwriting and purging large values: each batch counts what it frees, so the log stays within its size.
+TEST_F(LocalEngineTest, TheLogIsBoundedHoweverMuchIsFreed) {
+  constexpr int kValues = 1000;
+  const std::string value(65'000, 'v');
+  std::uintmax_t largest = 0;
+  const auto commit_all = [&] {
+    EXPECT_TRUE(run_until(*engine, [&] {
+      largest = std::max(largest, std::filesystem::file_size(dir / "store.db-wal"));
+      return engine->stats().queue == 0;
+    }));
+  };
+  for (int time = 0; time < 2; ++time) {
+    std::vector<std::unique_ptr<Ticket>> tickets;
+    for (int i = 0; i < kValues; ++i)
+      tickets.push_back(engine->submit(of_vm_a({put_of("/vm/a/" + std::to_string(i), value)}), {}));
+    commit_all();
+  }
+  engine->purge("a", nullptr);
+  commit_all();
+  RecordProperty("largest_log", std::to_string(largest));
+  EXPECT_LE(largest, 26u * 1024 * 1024) << "16 MiB, and what one commit adds";
+}
+
 TEST_F(LocalEngineTest, TheHistoryIsBoundedOnDiskToo) {
-  open({.events = 20});
+  open(room_for_events(20));
   for (int i = 0; i < 50; ++i) put("/vm/a/x", std::to_string(i));
   EXPECT_EQ(engine->stats().history_events, 20u);
   EXPECT_EQ(engine->stats().compact_revision, 30);
-  open({.events = 1000});
+  open(room_for_events(1000));
   EXPECT_LE(engine->stats().history_events, 21u) << "the disk follows by one commit";
   EXPECT_GE(engine->stats().compact_revision, 29);
 }

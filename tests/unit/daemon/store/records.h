@@ -26,6 +26,12 @@ inline Transaction of_vm_a(std::vector<Operation> operations) {
   return transaction;
 }
 
+// Limits of a history with room for so many events, whoever they are of.
+inline HistoryLimits room_for_events(std::size_t events) {
+  constexpr std::size_t kEvent = 1'000'000;
+  return {.bytes = events * kEvent + kEvent / 2, .share = 0, .event_bytes = kEvent};
+}
+
 // Evaluates the transaction and, unless it is refused, commits it.
 inline Outcome commit(Model& model, const Transaction& transaction) {
   auto draft = Draft::on(model);

@@ -26,6 +26,7 @@ void say(const std::string& line) {
 
 struct LoudOwner final : EngineOwner {
   void on_disk_full(const std::string&) override { say("owner full"); }
+  void on_no_memory(const std::string&) override { say("owner no memory"); }
   void on_disk_recovered() override { say("owner recovered"); }
   void on_disk_failed(const std::string&) override { say("owner failed"); }
 };
@@ -42,6 +43,7 @@ const char* name_of(OutcomeCode code) {
 
 class LoudWatcher final : public Watcher {
  public:
+  bool keep(std::size_t) override { return true; }
   explicit LoudWatcher(Engine& engine) : watch_(engine.watch({.prefix = first_key(0)}, *this)) {}
   void on_ready() override {
     while (watch_->next(1 << 20).kind != Delivery::Kind::kNothing) {

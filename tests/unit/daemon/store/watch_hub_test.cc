@@ -6,6 +6,7 @@
 
 #include "tests/support/allocations.h"
 #include "tests/support/compare_times.h"
+#include "tests/support/sanitized.h"
 #include "tests/unit/daemon/store/engine_fixture.h"
 
 namespace hostcall::daemon::store {
@@ -16,6 +17,13 @@ constexpr std::size_t kPlenty = 1 << 20;
 struct Counter final : Watcher {
   int ready = 0;
   void on_ready() override { ++ready; }
+  bool keep(std::size_t bytes) override {
+    if (bytes > may_keep) return false;
+    kept = bytes;
+    return true;
+  }
+  std::size_t kept = 0;
+  std::size_t may_keep = ~std::size_t{0};
 };
 
 // "1:/vm/a/x=v/2:/vm/a/x-" for a put at revision 1 and a deletion at 2.
@@ -30,6 +38,7 @@ std::vector<std::string> drain(Watch& watch, std::size_t max_bytes = kPlenty) {
   for (;;) {
     const auto delivery = watch.next(max_bytes);
     if (delivery.kind == Delivery::Kind::kNothing) return lines;
+    if (delivery.kind == Delivery::Kind::kLooking) continue;
     if (delivery.kind == Delivery::Kind::kCompacted) {
       lines.push_back("compacted " + std::to_string(delivery.compact_revision));
       return lines;
@@ -109,7 +118,7 @@ TEST_F(WatchTest, OnlyWhatThePrefixMeans) {
 }
 
 TEST_F(WatchTest, AnIdleWatchIsNotLeftBehindByOthers) {
-  open({.events = 10});
+  open(room_for_events(10));
   auto one = watch({.prefix = "/vm/b/"});
   fill(50);
   EXPECT_EQ(one->next(kPlenty).revision, 50) << "nothing is missing up to now";
@@ -120,23 +129,110 @@ TEST_F(WatchTest, AnIdleWatchIsNotLeftBehindByOthers) {
 
 TEST_F(WatchTest, ASnapshotIsOfOneRevisionAndThenEventsFollow) {
   for (const auto* key : {"/vm/a/1", "/vm/a/2", "/vm/a/3", "/vm/b/1"}) put(key, "12");
-  EXPECT_EQ(engine->snapshot_bytes("/vm/a/"), 27u);
   auto all = watch({.prefix = "/vm/a/", .snapshot = true});
-  EXPECT_EQ(all->held_bytes(), 27u);
+  EXPECT_EQ(counter.kept, 0u) << "it is read from the store";
   put("/vm/a/2", "new");
   remove("/vm/a/3");
+  put("/vm/a/3", "back");
+  put("/vm/a/25", "was not there");
+  EXPECT_EQ(counter.kept, 2 * (9 + Snapshot::kKeptBytes)) << "what has changed is kept";
   auto part = all->next(18);
   ASSERT_EQ(part.items.size(), 2u);
+  EXPECT_EQ(part.items[1]->value(), "12") << "as it was";
   EXPECT_EQ(part.revision, 0);
+  EXPECT_FALSE(part.last);
   all->taken();
-  EXPECT_EQ(all->held_bytes(), 9u);
+  EXPECT_EQ(counter.kept, 9 + Snapshot::kKeptBytes) << "and released when it is sent";
+  put("/vm/a/1", "after it was sent");
+  EXPECT_EQ(counter.kept, 9 + Snapshot::kKeptBytes);
   part = all->next(18);
   ASSERT_EQ(part.items.size(), 1u);
   EXPECT_EQ(part.items[0]->value(), "12") << "as it was";
   EXPECT_EQ(part.revision, 4);
+  EXPECT_TRUE(part.last);
   all->taken();
-  EXPECT_EQ(all->held_bytes(), 0u);
-  EXPECT_EQ(drain(*all), (Lines{"events 5 5:/vm/a/2=new", "events 6 6:/vm/a/3-"}));
+  EXPECT_EQ(counter.kept, 0u);
+  EXPECT_EQ(drain(*all), (Lines{"events 5 5:/vm/a/2=new", "events 6 6:/vm/a/3-", "events 7 7:/vm/a/3=back",
+                                "events 8 8:/vm/a/25=was not there", "events 9 9:/vm/a/1=after it was sent"}));
+}
+
+TEST_F(WatchTest, ASnapshotThatMayNotKeepWhatItNeedsEnds) {
+  for (const auto* key : {"/vm/a/1", "/vm/a/2"}) put(key, "12");
+  counter.may_keep = 9 + Snapshot::kKeptBytes;
+  auto all = watch({.prefix = "/vm/a/", .snapshot = true});
+  put("/vm/a/1", "new");
+  put("/vm/a/1", "newer");
+  EXPECT_EQ(all->next(kPlenty).kind, Delivery::Kind::kSnapshot);
+  put("/vm/a/2", "new");
+  EXPECT_EQ(all->next(kPlenty).kind, Delivery::Kind::kOverrun);
+  EXPECT_EQ(counter.kept, 0u) << "nothing is kept for it any more";
+  all->taken();
+  EXPECT_EQ(all->next(kPlenty).kind, Delivery::Kind::kOverrun);
+}
+
+// A part looks at so many keys at most, and each key of the snapshot is looked at once.
+TEST_F(WatchTest, ASnapshotIsReadInParts) {
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  constexpr std::size_t kKeys = 10'000;
+  for (std::size_t i = 0; i < kKeys; i += 100) {
+    std::vector<Operation> operations;
+    for (std::size_t k = 0; k < 100; ++k) operations.push_back(put_of("/vm/a/" + std::to_string(i + k), ""));
+    tickets.push_back(engine->submit(of_vm_a(std::move(operations)), {}));
+  }
+  settle(*engine);
+  auto all = watch({.prefix = "/vm/a/", .snapshot = true});
+  std::size_t keys = 0, parts = 0;
+  for (Delivery part; !part.last; all->taken(), ++parts) {
+    part = all->next(kPlenty);
+    EXPECT_LE(part.items.size(), Snapshot::kMaxPartKeys);
+    keys += part.items.size();
+  }
+  EXPECT_EQ(keys, kKeys);
+  EXPECT_EQ(parts, kKeys / Snapshot::kMaxPartKeys);
+}
+
+TEST_F(WatchTest, WhatIsWrittenDuringASnapshotIsPassedOverInParts) {
+  put("/vm/a/9", "old");
+  auto all = watch({.prefix = "/vm/a/", .snapshot = true});
+  for (int i = 0; i < 20; ++i) {
+    std::vector<Operation> operations;
+    for (int k = 0; k < 100; ++k) operations.push_back(put_of("/vm/a/1/" + std::to_string(i * 100 + k), ""));
+    write(*engine, of_vm_a(std::move(operations)));
+  }
+  auto part = all->next(kPlenty);
+  EXPECT_TRUE(part.items.empty());
+  EXPECT_FALSE(part.last);
+  std::vector<std::string> keys;
+  while (!part.last) {
+    part = all->next(kPlenty);
+    for (const auto& item : part.items) keys.emplace_back(item->key());
+    all->taken();
+  }
+  EXPECT_EQ(keys, std::vector<std::string>{"/vm/a/9"});
+}
+
+TEST_F(WatchTest, ASnapshotBehindTheHistoryEndsAtOnce) {
+  open(room_for_events(10));
+  put("/vm/a/k", "");
+  auto all = watch({.prefix = "/vm/a/", .snapshot = true});
+  fill(11);
+  EXPECT_EQ(drain(*all), Lines{"compacted 2"});
+}
+
+TEST_F(WatchTest, OneNamespaceIsCompactedAndTheOtherIsNot) {
+  constexpr std::size_t kEvent = 1'000'000;
+  open({.bytes = 10 * kEvent, .share = 2 * kEvent, .event_bytes = kEvent / 2});
+  fill(3, "/vm/b/x");
+  fill(50);
+  EXPECT_EQ(drain(*watch({.prefix = "/vm/b/", .from_revision = 1})).size(), 3u);
+  EXPECT_EQ(drain(*watch({.prefix = "/vm/a/", .from_revision = 4})).at(0).substr(0, 9), "compacted");
+  EXPECT_EQ(drain(*watch({.prefix = "/vm/", .from_revision = 1})).at(0).substr(0, 9), "compacted");
+  const auto compacted = engine->stats().compact_revision;
+  put("/vm/a/x", "");  // the disk follows by one commit
+  open({.bytes = 10 * kEvent, .share = 2 * kEvent, .event_bytes = kEvent / 2});
+  EXPECT_GE(engine->stats().compact_revision, compacted) << "after a restart, too";
+  EXPECT_EQ(drain(*watch({.prefix = "/vm/b/", .from_revision = 1})).size(), 3u);
+  EXPECT_EQ(drain(*watch({.prefix = "/vm/a/", .from_revision = compacted})).at(0).substr(0, 9), "compacted");
 }
 
 TEST_F(WatchTest, AnEmptySnapshotIsToldToo) {
@@ -156,6 +252,104 @@ TEST_F(WatchTest, FromARevision) {
   EXPECT_EQ(watch({.prefix = "/vm/a/", .from_revision = 8}), nullptr) << "that is the future";
 }
 
+// A long history in which nothing concerns the watch is work all the same, and none of it is done before the watch's
+// turn.
+TEST_F(WatchTest, TellsHowMuchOfTheHistoryItHasLookedAt) {
+  fill(100);
+  const auto other = watch({.prefix = "/vm/a/none/", .from_revision = 1});
+  EXPECT_EQ(other->take_looked_at(), 0u);
+  put("/vm/a/none/k", "");
+  EXPECT_EQ(other->next(kPlenty).events.size(), 1u);
+  EXPECT_GE(other->take_looked_at(), 101u);
+  other->taken();
+  EXPECT_LE(other->take_looked_at(), 1u);
+  EXPECT_EQ(drain(*other), Lines{});
+}
+
+// What a watch does in parts in a long history, which would hold up a turn.
+class LongHistory : public WatchTest {
+ protected:
+  static constexpr int kLong = 4 * static_cast<int>(kMaxLook);
+  // Of taken() and the next() after it.
+  static constexpr std::size_t kMostInAPart = 3 * (kMaxLook + 1);
+  void fill_with_others() { fill(kLong, "/vm/a/other"); }
+  // What next() delivers when it has found something, after at least one part in which it has not.
+  static Delivery found(Watch& watch) {
+    int parts = 0;
+    for (;; ++parts) {
+      auto delivery = watch.next(kPlenty);
+      EXPECT_LE(watch.take_looked_at(), kMostInAPart);
+      if (delivery.kind == Delivery::Kind::kLooking) continue;
+      EXPECT_GT(parts, 0) << "it did not need parts";
+      return delivery;
+    }
+  }
+};
+
+TEST_F(LongHistory, IsCountedInParts) {
+  put("/vm/a/w/1", "");
+  fill_with_others();
+  auto late = watch({.prefix = "/vm/a/w/", .from_revision = 2});
+  EXPECT_EQ(late->next(kPlenty).kind, Delivery::Kind::kLooking);
+  put("/vm/a/w/2", "");
+  const auto first = found(*late);
+  ASSERT_EQ(first.events.size(), 1u);
+  EXPECT_EQ(text_of(first.events[0]), std::to_string(kLong + 2) + ":/vm/a/w/2=");
+  late->taken();
+  EXPECT_EQ(drain(*late), Lines{}) << "what came meanwhile is counted once";
+  put("/vm/a/w/3", "");
+  EXPECT_EQ(drain(*late).size(), 1u);
+}
+
+TEST_F(LongHistory, IsSearchedInParts) {
+  auto slow = watch({.prefix = "/vm/a/w/"});
+  put("/vm/a/w/1", "");
+  fill_with_others();
+  put("/vm/a/w/2", "");
+  ASSERT_EQ(slow->next(kPlenty).events.size(), 1u);
+  slow->taken();
+  EXPECT_EQ(text_of(found(*slow).events.at(0)), std::to_string(kLong + 2) + ":/vm/a/w/2=");
+  slow->taken();
+  EXPECT_EQ(drain(*slow), Lines{});
+}
+
+TEST_F(LongHistory, IsCoalescedInParts) {
+  auto slow = watch({.prefix = "/vm/a/w/"});
+  fill(static_cast<int>(kMaxBehind) + 1, "/vm/a/w/1");
+  fill_with_others();
+  put("/vm/a/w/2", "");
+  std::vector<std::string> keys;
+  int parts = 0;
+  for (Revision revision = 0; revision == 0; ++parts) {
+    const auto part = slow->next(kPlenty);
+    EXPECT_LE(slow->take_looked_at(), kMostInAPart);
+    if (part.kind == Delivery::Kind::kLooking) continue;
+    ASSERT_EQ(part.kind, Delivery::Kind::kCoalesced);
+    for (const auto& event : part.events) keys.emplace_back(event.now->key());
+    revision = part.revision;
+    slow->taken();
+  }
+  EXPECT_GT(parts, 1);
+  EXPECT_EQ(keys, (Lines{"/vm/a/w/1", "/vm/a/w/2"}));
+  EXPECT_EQ(drain(*slow), Lines{});
+}
+
+TEST_F(LongHistory, CompactedBeforeAWatchHasCome) {
+  open(room_for_events(kLong));
+  auto searching = watch({.prefix = "/vm/a/w/"});
+  put("/vm/a/w/1", "");
+  fill(kLong - 2, "/vm/a/other");
+  put("/vm/a/w/2", "");
+  auto counting = watch({.prefix = "/vm/a/none/", .from_revision = 1});
+  EXPECT_EQ(counting->next(kPlenty).kind, Delivery::Kind::kLooking);
+  ASSERT_EQ(searching->next(kPlenty).events.size(), 1u);
+  searching->taken();
+  fill(kLong - 10, "/vm/a/other");
+  const Lines compacted{"compacted " + std::to_string(kLong - 10)};
+  EXPECT_EQ(drain(*counting), compacted);
+  EXPECT_EQ(drain(*searching), compacted);
+}
+
 TEST_F(WatchTest, ResumesOverARestart) {
   fill(3);
   remove("/vm/a/x");
@@ -170,7 +364,7 @@ TEST_F(WatchTest, ResumesOverARestart) {
 }
 
 TEST_F(WatchTest, CompactedIsSaid) {
-  open({.events = 10});
+  open(room_for_events(10));
   fill(30);
   EXPECT_EQ(drain(*watch({.prefix = "/vm/a/", .from_revision = 20})), Lines{"compacted 20"});
   EXPECT_EQ(drain(*watch({.prefix = "/vm/a/", .from_revision = 21})).size(), 10u);
@@ -242,6 +436,7 @@ TEST_F(WatchTest, AtTheStartWatchesSeeWhatEndedWithTheSessions) {
 
 // When called, ends another watch and starts a new one.
 struct Meddler final : Watcher {
+  bool keep(std::size_t) override { return true; }
   LocalEngine* engine = nullptr;
   std::unique_ptr<Watch> own, victim, fresh;
   void on_ready() override {
@@ -306,6 +501,42 @@ TEST(WatchCost, ToTellAThousandIsLittleOfWhatTheyTakeToRead) {
   EXPECT_TRUE(test::takes_at_most(
       0.2, [&] { return crowd.tell(); }, [&] { return crowd.take(); }));
   EXPECT_EQ(crowd.allocations(), 0u);
+}
+
+// Each leaves in constant time, however many others there are.
+TEST_F(WatchTest, ManyWatchesEndTogether) {
+  if (hostcall::test::kSanitized) GTEST_SKIP() << "a sanitizer's free() costs more the more there is to free";
+  const auto end_of = [&](std::size_t count) {
+    std::vector<std::unique_ptr<Watch>> watches;
+    for (std::size_t i = 0; i < count; ++i) watches.push_back(watch({.prefix = "/vm/a/"}));
+    return hostcall::test::time_of([&] {
+      for (auto& one : watches) one.reset();
+    });
+  };
+  EXPECT_TRUE(hostcall::test::takes_at_most(
+      24, [&] { return end_of(8'000); }, [&] { return end_of(1'000); }));
+}
+
+// Whoever is called may end others that are due to be called.
+TEST_F(WatchTest, AWatchThatEndsWhileOthersAreCalledIsNotCalled) {
+  struct Ender final : Watcher {
+    bool keep(std::size_t) override { return true; }
+    std::vector<std::unique_ptr<Watch>>* watches = nullptr;
+    int calls = 0;
+    void on_ready() override {
+      ++calls;
+      (*watches)[1].reset();
+      (*watches)[3].reset();
+    }
+  } ender;
+  std::vector<std::unique_ptr<Watch>> watches;
+  ender.watches = &watches;
+  for (int i = 0; i < 5; ++i) watches.push_back(engine->watch({.prefix = "/vm/a/"}, ender));
+  fill(1);
+  EXPECT_EQ(ender.calls, 3);
+  watches.clear();
+  fill(1);
+  EXPECT_EQ(ender.calls, 3);
 }
 
 }  // namespace

@@ -49,16 +49,113 @@ class AuditTest : public testing::Test {
 
 TEST_F(AuditTest, CountsWhatIsOverACallersBudget) {
   const auto noisy = caller("noisy1"), quiet = caller("quiet1");
-  for (int i = 0; i < 1000; ++i) audit_->limit_reached(noisy, "too much", kStart);
-  EXPECT_EQ(lines(written()), 200U);
+  for (int i = 0; i < 1000; ++i) audit_->limit_reached(noisy, "too much " + std::to_string(i), kStart);
+  EXPECT_EQ(lines(written()), 203U) << "its own share, and its part of everybody's";
   audit_->call_denied(quiet, "a.B/C", {}, "denied text", kStart);
   EXPECT_NE(written().find("denied text"), std::string::npos) << "another's flood does not hide it";
   audit_->flush(kStart + seconds(5));
   const auto report = written();
-  EXPECT_NE(report.find("800 more records"), std::string::npos) << report;
+  EXPECT_NE(report.find("797 more records"), std::string::npos) << report;
   EXPECT_NE(report.find("noisy1"), std::string::npos) << report;
   audit_->flush(kStart + seconds(5));
   EXPECT_EQ(written(), "") << "reported once";
+}
+
+TEST_F(AuditTest, EqualRecordsAreWrittenOnceAndThenCounted) {
+  const auto web = caller("web1"), db = caller("db1");
+  auto now = kStart;
+  for (int i = 0; i < 60; ++i, now += seconds(1)) {
+    audit_->call_denied(web, "a.B/C", {}, "denied text", now);
+    audit_->flush(now);
+  }
+  EXPECT_EQ(lines(written()), 1U);
+  audit_->call_denied(db, "a.B/C", {}, "denied text", now);
+  audit_->call_denied(web, "a.B/D", {}, "another text", now);
+  EXPECT_EQ(lines(written()), 2U) << "another VM's, and another one";
+  audit_->flush(now);
+  EXPECT_EQ(written(), "denied text (59 more times within 60 s)\n");
+  audit_->call_denied(web, "a.B/C", {}, "denied text", now);
+  audit_->flush(now + seconds(599));
+  EXPECT_EQ(written(), "") << "what goes on is reported less often";
+  audit_->flush(now + seconds(600));
+  EXPECT_EQ(written(), "denied text (1 more times within 600 s)\n");
+  audit_->flush(now + seconds(1200));
+  audit_->call_denied(web, "a.B/C", {}, "denied text", now + seconds(1200));
+  EXPECT_EQ(written(), "denied text\n") << "after some quiet it is news again";
+}
+
+TEST_F(AuditTest, WhatDiffersOnlyInTheWaitIsEqual) {
+  const auto web = caller("web1");
+  for (int i = 1; i < 100; ++i)
+    audit_->limit_reached(web, "over the rate; retry in " + std::to_string(i) + " ms", kStart);
+  EXPECT_EQ(lines(written()), 1U);
+}
+
+TEST_F(AuditTest, ItsEndReportsWhatWasOnlyCounted) {
+  const auto web = caller("web1");
+  for (int i = 0; i < 20; ++i) audit_->call_denied(web, "a.B/C", {}, "denied text", kStart);
+  for (int i = 0; i < 1000; ++i) audit_->limit_reached(web, "text " + std::to_string(i), kStart);
+  written();
+  audit_.reset();
+  const auto report = written();
+  EXPECT_NE(report.find("denied text (19 more times"), std::string::npos) << report;
+  EXPECT_NE(report.find(" more records about web1 were dropped"), std::string::npos) << report;
+}
+
+// How much a hundred VMs write in an hour, one record each second: at first, and then as they go on.
+class AuditOfManyTest : public AuditTest {
+ protected:
+  // The bytes of the second hour. text(VM, second).
+  template <class Text>
+  std::size_t hourly_bytes(Text text) {
+    std::vector<Caller> callers;
+    for (int i = 0; i < 100; ++i) callers.push_back(caller("vm" + std::to_string(i)));
+    std::size_t bytes = 0;
+    for (int second = 0; second < 7200; ++second) {
+      const auto now = kStart + seconds(second);
+      for (std::size_t i = 0; i < callers.size(); ++i)
+        audit_->call_denied(callers[i], "a.B/C", {}, text(i, second), now);
+      if (second % 5 == 0) audit_->flush(now);
+      const auto now_written = written().size();
+      if (second >= 3600) bytes += now_written;
+    }
+    return bytes;
+  }
+  static constexpr std::size_t kTextBytes = 165;
+  static constexpr std::size_t kAllBytes = 100 * 3600 * kTextBytes;  // if each were written
+};
+
+TEST_F(AuditOfManyTest, EqualDenialsTakeNextToNothing) {
+  const auto bytes = hourly_bytes([](std::size_t, int) { return std::string(kTextBytes, 'd'); });
+  EXPECT_LT(bytes * 100, kAllBytes) << bytes;
+}
+
+TEST_F(AuditOfManyTest, DifferentOnesShareOneBudget) {
+  const auto bytes = hourly_bytes([](std::size_t vm, int second) {
+    return std::string(kTextBytes - 20, 'd') + std::to_string(vm) + " " + std::to_string(second);
+  });
+  EXPECT_LT(bytes * 5, kAllBytes) << bytes;
+}
+
+// A few callers who write all that they may hide nobody.
+TEST_F(AuditOfManyTest, WhatRepeatsIsReportedHoweverMuchOthersWrite) {
+  std::vector<Caller> noisy;
+  for (int i = 0; i < 30; ++i) noisy.push_back(caller("noisy" + std::to_string(i)));
+  const auto attacker = caller("zz");
+  std::string all;
+  for (int second = 0; second < 3600; ++second) {
+    const auto now = kStart + seconds(second);
+    for (auto& each : noisy)
+      for (int i = 0; i < 5; ++i)
+        audit_->limit_reached(each, "text " + std::to_string(second) + "." + std::to_string(i), now);
+    if (second > 600) audit_->violation(attacker, "a guess", now);
+    if (second % 5 == 0) audit_->flush(now);
+    all += written();
+  }
+  EXPECT_NE(all.find("VM \"zz\" broke the protocol, connection closed: a guess ("), std::string::npos)
+      << "how often it has repeated";
+  for (int i = 0; i < 30; ++i)
+    EXPECT_NE(all.find("more records about noisy" + std::to_string(i) + " were dropped"), std::string::npos) << i;
 }
 
 TEST_F(AuditTest, UnknownCallersAreToldApartByCidUpToABound) {
@@ -67,7 +164,7 @@ TEST_F(AuditTest, UnknownCallersAreToldApartByCidUpToABound) {
   stranger.listener = std::make_shared<std::string>("vsock::18499");
   for (std::uint32_t cid = 3; cid < 10'000; ++cid) {
     stranger.peer.cid = cid;
-    audit_->caller_refused(stranger, "who are you", kStart);
+    audit_->caller_refused(stranger, "who is CID " + std::to_string(cid), kStart);
     if (cid % 500 == 0) written();
   }
   audit_->flush(kStart);

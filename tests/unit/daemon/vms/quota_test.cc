@@ -152,14 +152,23 @@ TEST(TokenBucket, GrantsAllOrNone) {
   EXPECT_EQ(bucket.take(kStart), Duration::zero());
 }
 
-// Else it could never be granted.
-TEST(TokenBucket, WhatIsMoreThanTheBurstIsOwed) {
+TEST(TokenBucket, NeverHoldsMoreThanTheBurst) {
   TokenBucket bucket(10, 3);
-  EXPECT_EQ(bucket.take(kStart, 5), Duration::zero());
-  EXPECT_DOUBLE_EQ(bucket.left(kStart), 0);
-  EXPECT_EQ(bucket.take(kStart), milliseconds(300)) << "two are owed";
-  EXPECT_EQ(bucket.take(kStart, 5), milliseconds(500)) << "not before all of the burst is there";
-  EXPECT_EQ(bucket.take(kStart + milliseconds(500), 5), Duration::zero());
+  EXPECT_TRUE(bucket.can_hold(3));
+  EXPECT_FALSE(bucket.can_hold(4));
+  EXPECT_EQ(bucket.take(kStart, 4), Duration::max());
+  EXPECT_EQ(bucket.wait_for(kStart, 3), Duration::zero()) << "asking takes nothing";
+  EXPECT_EQ(bucket.take(kStart, 3), Duration::zero());
+  EXPECT_EQ(bucket.wait_for(kStart, 2), milliseconds(200));
+}
+
+TEST(TokenBucket, TakesBackWhatWasTakenForNothing) {
+  TokenBucket bucket(10, 3);
+  ASSERT_EQ(bucket.take(kStart, 2), Duration::zero());
+  bucket.give_back(2);
+  EXPECT_DOUBLE_EQ(bucket.left(kStart), 3);
+  bucket.give_back(2);
+  EXPECT_DOUBLE_EQ(bucket.left(kStart), 3) << "never more than the burst";
 }
 
 TEST(TokenBucket, AClockThatStandsOrGoesBackGrantsNothing) {

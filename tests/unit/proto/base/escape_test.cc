@@ -102,6 +102,20 @@ TEST(EscapeMessage, LeavesTheValuesInIt) {
   EXPECT_EQ(escape_message("abcdefg", 6), "abcdef...");
 }
 
+TEST(EscapeLines, LeavesLineFeedsAndTabs) {
+  EXPECT_EQ(escape_lines("a\tb\nc\r\n\x1b[31m\u202E\\"), "a\tb\nc\\x0d\n\\x1b[31m\\xe2\\x80\\xae\\\\");
+  std::string all;
+  for (int byte = 0; byte < 256; ++byte) all += static_cast<char>(byte);
+  EXPECT_EQ(unescape(escape_lines(all)), all);
+}
+
+TEST(EscapeJson, MeansTheSame) {
+  EXPECT_EQ(escape_json("{\n\t\"ü\\u202e\": 1}"), "{\n\t\"ü\\u202e\": 1}");
+  EXPECT_EQ(escape_json("\u202E\u007F\u009B\uFEFF"), "\\u202e\\u007f\\u009b\\ufeff");
+  EXPECT_EQ(escape_json("\U000E0041"), "\\udb40\\udc41");
+  EXPECT_EQ(escape_json("\U0001F600\u2066"), "\U0001F600\\u2066");
+}
+
 TEST(IsPlain, IsWhatEscapingAMessageDoesNotChange) {
   for (const std::string text : {"", "/run/web1.sock", "C:\\x", "漢"}) EXPECT_TRUE(is_plain(text)) << text;
   for (const std::string text : {"\n", "a\xff", "\u200B", "漢\xe6"}) EXPECT_FALSE(is_plain(text)) << escape(text);

@@ -76,6 +76,14 @@ TEST(Utf8, CountsCodePointsAndStrayBytes) {
   EXPECT_EQ(count("\xED\xA0\x80"), 3u);
 }
 
+TEST(Utf8, ReplacesBytesThatBelongToNoCodePoint) {
+  EXPECT_EQ(replace_invalid(""), "");
+  EXPECT_EQ(replace_invalid("aé€😀"), "aé€😀");
+  EXPECT_EQ(replace_invalid("a\xFFz"), "a\uFFFDz");
+  EXPECT_EQ(replace_invalid("\xE2\x82"), "\uFFFD\uFFFD");
+  EXPECT_EQ(replace_invalid("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD") << "a surrogate";
+}
+
 TEST(Utf8, APrefixIsWhole) {
   const auto text = "aé€😀"sv;  // begin at 0, 1, 3 and 6, end at 10
   constexpr std::size_t kWhole[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};

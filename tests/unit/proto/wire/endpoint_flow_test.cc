@@ -1,5 +1,9 @@
 // Flow control by Window frames: what blocks, what wakes, in which order, and that no credit is ever lost.
 #include <gtest/gtest.h>
+#include <malloc.h>
+
+#include <map>
+#include <utility>
 
 #include "proto/wire/endpoint.h"
 #include "tests/support/frames.h"
@@ -222,6 +226,86 @@ TEST_F(Flow, ACancelledStreamIsNotWoken) {
   EXPECT_TRUE(server.endpoint.receive(request(1) + frame(FrameType::kCancel, 1, 0, be32(1)) +
                                       frame(FrameType::kWindow, 1, 0, be32(1'000))));
   EXPECT_EQ(server.events.log, (Log{"request 1 a.B/C", "cancel 1 CANCELLED"}));
+}
+
+// A caller that opens and cancels streams for ever, and never grants credit.
+TEST_F(Flow, StreamsThatEndBlockedLeaveNothingBehind) {
+  Peer server({});
+  server.endpoint.enable(windows(1, 1));
+  server.events.react = [&](std::string_view event, Stream* stream) {
+    if (event == "request") {
+      while (server.endpoint.send_data(*stream, "x"sv) == SendOutcome::kSent) continue;
+    }
+    if (event == "cancel") server.endpoint.forget(*stream);
+    server.events.log.clear();
+  };
+  std::uint32_t id = 1;
+  const auto open_and_cancel = [&](int times) {
+    for (int i = 0; i < times; ++i, id += 2) {
+      ASSERT_TRUE(server.endpoint.receive(request(id) + frame(FrameType::kCancel, id, 0, be32(1))));
+      take_output(server.endpoint);
+    }
+  };
+  open_and_cancel(100);
+  const auto before = ::mallinfo2().uordblks;
+  open_and_cancel(10'000);
+  EXPECT_LT(::mallinfo2().uordblks, before + 1'000);
+  EXPECT_EQ(server.endpoint.open_streams(), 0u);
+}
+
+// A stream whose window opens is woken alone: what the others wait for has not changed.
+TEST_F(Flow, OnlyTheStreamThatGotCreditIsWoken) {
+  pair.enable(windows(100, 100'000));
+  auto &first = open(), &second = open();
+  for (auto* stream : {&first, &second}) {
+    EXPECT_EQ(send(*stream, 100), SendOutcome::kSent);
+    EXPECT_EQ(send(*stream, 100), SendOutcome::kBlocked);
+  }
+  EXPECT_TRUE(client.receive(frame(FrameType::kWindow, second.id(), 0, be32(500))));
+  EXPECT_EQ(pair.client.events.log, Log{"writable 3"});
+  EXPECT_TRUE(client.receive(frame(FrameType::kWindow, first.id(), 0, be32(500))));
+  EXPECT_EQ(pair.client.events.log, (Log{"writable 3", "writable 1"}));
+}
+
+// Credit that comes while the output is full wakes its stream once there is room.
+TEST_F(Flow, CreditThatComesToAFullOutputIsNotForgotten) {
+  Peer server({.output_watermark = 200});
+  server.endpoint.enable(windows(100, 100'000));
+  std::map<std::uint32_t, Stream*> streams;
+  server.events.react = [&](std::string_view event, Stream* stream) {
+    if (event == "request") streams[stream->id()] = stream;
+  };
+  EXPECT_TRUE(server.endpoint.receive(request(1) + request(3)));
+  EXPECT_EQ(server.endpoint.send_data(*streams[1], message(100)), SendOutcome::kSent);
+  EXPECT_EQ(server.endpoint.send_data(*streams[1], message(100)), SendOutcome::kBlocked) << "no credit";
+  EXPECT_EQ(server.endpoint.send_data(*streams[3], message(300)), SendOutcome::kSent);
+  server.events.log.clear();
+  EXPECT_TRUE(server.endpoint.receive(frame(FrameType::kWindow, 1, 0, be32(500))));
+  EXPECT_EQ(server.events.log, Log{}) << "no room";
+  take_output(server.endpoint);
+  server.endpoint.output_drained();
+  EXPECT_EQ(server.events.log, Log{"writable 1"});
+}
+
+TEST_F(Flow, ASuspendedEndpointTakesNoFrameAndSendsNothing) {
+  Peer server({});
+  Stream* stream = nullptr;
+  server.events.react = [&](std::string_view event, Stream* of) {
+    if (event != "request") return;
+    stream = of;
+    server.endpoint.suspend();
+  };
+  const auto input = request(1) + request(3);
+  EXPECT_TRUE(server.endpoint.receive(input));
+  EXPECT_EQ(server.events.log, Log{"request 1 a.B/C"}) << "it stops behind the frame";
+  EXPECT_EQ(server.endpoint.unread(), request(3));
+  EXPECT_EQ(server.endpoint.send_data(*stream, "x"sv), SendOutcome::kBlocked);
+  server.endpoint.output_drained();
+  EXPECT_EQ(server.events.log.size(), 1u);
+  server.endpoint.resume();
+  server.endpoint.output_drained();
+  EXPECT_TRUE(server.endpoint.receive(server.endpoint.unread()));
+  EXPECT_EQ(server.events.log, (Log{"request 1 a.B/C", "writable 1", "request 3 a.B/C"}));
 }
 
 TEST_F(Flow, ACancelledStreamIsGrantedNothing) {

@@ -236,6 +236,43 @@ TEST(EndpointRefused, TooLargeFramesAreReportedWithTheirCall) {
   EXPECT_EQ(test::take_frames(server.endpoint), (Log{"Response 1 #4", "Response 3 #4"}));
 }
 
+// It ends the connection, but its caller learns why first.
+TEST(EndpointRefused, AFrameBeyondAllLimitsEndsItsCallBeforeTheConnection) {
+  for (const bool in_parts : {false, true}) {
+    for (const auto type : {FrameType::kRequest, FrameType::kData}) {
+      Peer server({.role = Role::kServer});
+      server.events.react = [&](std::string_view event, Stream* stream) {
+        if (event == "refused") server.endpoint.respond(*stream, {.code = Code::kResourceExhausted});
+      };
+      EXPECT_TRUE(server.endpoint.receive(request(1, kRemoteOpen)));
+      server.events.log.clear();
+      const bool is_request = type == FrameType::kRequest;
+      auto bytes = header(kMaxDataBytes + 1, is_request ? 3 : 1, type);
+      if (in_parts) {
+        EXPECT_TRUE(server.endpoint.receive(bytes.substr(0, 7)));
+        bytes = bytes.substr(7);
+      }
+      EXPECT_FALSE(server.endpoint.receive(bytes));
+      EXPECT_EQ(server.events.log, Log{is_request ? "refused 3 too large, type 1" : "refused 1 too large, type 3"});
+      EXPECT_EQ(test::take_frames(server.endpoint), Log{is_request ? "Response 3 #4" : "Response 1 #4"});
+      EXPECT_THAT(server.endpoint.violation()->text, HasSubstr("a frame claims 4194305 bytes"));
+    }
+  }
+}
+
+TEST(EndpointRefused, AFrameBeyondAllLimitsOfNoCallJustEndsTheConnection) {
+  for (const auto& bytes :
+       {header(kMaxDataBytes + 1, 1, FrameType::kRequest), header(kMaxDataBytes + 1, 9, FrameType::kData),
+        header(kMaxDataBytes + 1, 1, FrameType::kCancel), header(kMaxDataBytes + 1, 2, FrameType::kRequest),
+        header(kMaxDataBytes + 1, 0, FrameType::kPing)}) {
+    Peer server({.role = Role::kServer});
+    EXPECT_TRUE(server.endpoint.receive(request(1)));
+    EXPECT_FALSE(server.endpoint.receive(bytes));
+    EXPECT_EQ(server.events.log, Log{"request 1 a.B/C"});
+    EXPECT_TRUE(server.endpoint.violation());
+  }
+}
+
 TEST(EndpointRefused, ObeysTheRulesOfOtherFrames) {
   const std::string large(200, 'x');
   std::string unread;

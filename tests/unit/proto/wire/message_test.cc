@@ -167,6 +167,18 @@ TEST(Response, RefusesWhatIsNoMessage) {
                                  5)));
 }
 
+TEST(Message, FieldsAreCounted) {
+  EXPECT_TRUE(has_few_fields("", 0));
+  const std::string two = field(1, "abc") + field(2, std::string(100, 'x'));
+  EXPECT_TRUE(has_few_fields(two, 2));
+  EXPECT_FALSE(has_few_fields(two, 1));
+  const std::string numbers("\x08\x01\x08\x02\x0d\x01\x02\x03\x04\x11\x01\x02\x03\x04\x05\x06\x07\x08", 18);
+  EXPECT_TRUE(has_few_fields(numbers, 4)) << "repeated ones count each";
+  EXPECT_FALSE(has_few_fields(numbers, 3));
+  EXPECT_FALSE(has_few_fields("\x0b\x0c", 10)) << "a group";
+  EXPECT_FALSE(has_few_fields("\x0a\x05x", 10)) << "cut off";
+}
+
 TEST(PayloadWriter, WritesThroughItsFunctionInPlace) {
   const int number = 7;
   const Payload payload(&number, 3, [](const void* source, std::size_t size, char* out) {

@@ -1,0 +1,168 @@
+#include "daemon/config/policy_warnings.h"
+
+#include <algorithm>
+#include <map>
+
+#include "daemon/config/nearest.h"
+
+namespace hostcall::daemon {
+namespace {
+
+// Files before this one are there to override it.
+constexpr std::string_view kDefaultPolicy = "50-default.json:";
+constexpr std::size_t kMaxWarnings = 100;
+// So many warnings say what may have been meant, because each search goes through all names.
+constexpr int kMaxSuggestions = 10;
+
+std::string_view service_of(std::string_view call) { return call.substr(0, call.find('/')); }
+
+bool matches(std::string_view call_pattern, std::string_view method) {
+  if (call_pattern == kAny || call_pattern == method) return true;
+  return call_pattern.ends_with("/*") && service_of(call_pattern) == service_of(method);
+}
+
+// Which rules cover parts of one rule, and so all of it.
+using Covers = std::set<const Rule*>;
+
+class Linter {
+ public:
+  Linter(const Policy& policy, const KnownNames& known) : policy_(policy), known_(known) {
+    for (const auto& method : known.methods) {
+      calls_.insert(method.name);
+      calls_.insert(std::string(service_of(method.name)) + "/*");
+    }
+  }
+
+  std::vector<std::string> run() {
+    for (const auto& rule : policy_.rules()) {
+      check_calls(rule);
+      check_vms(rule);
+      check_cover(rule);
+    }
+    if (more_ != 0) warnings_.push_back("and " + std::to_string(more_) + " more warnings about policy");
+    return std::move(warnings_);
+  }
+
+ private:
+  void warn(const Rule& rule, const std::string& text) {
+    if (warnings_.size() < kMaxWarnings)
+      warnings_.push_back(rule.place() + ": " + text);
+    else
+      ++more_;
+  }
+
+  // "; did you mean …?", or nothing.
+  std::string suggestion(std::string_view wrong, const KnownNames::Names& names) {
+    if (warnings_.size() >= kMaxWarnings || suggestions_ == kMaxSuggestions) return {};
+    ++suggestions_;
+    const auto near = nearest(wrong, names);
+    return near.empty() ? std::string() : "; did you mean \"" + near + "\"?";
+  }
+
+  // What is known of the calls that a pattern names.
+  struct CallFacts {
+    bool exists = false;
+    bool for_guests = false;
+    bool has_resource = false;
+  };
+  const CallFacts& facts_of(const std::string& call) {
+    const auto [at, is_new] = facts_.try_emplace(call);
+    auto& facts = at->second;
+    if (!is_new) return facts;
+    for (const auto& method : known_.methods) {
+      if (!matches(call, method.name)) continue;
+      facts.exists = true;
+      facts.for_guests = facts.for_guests || method.for_guests;
+      facts.has_resource = facts.has_resource || method.has_resource;
+    }
+    return facts;
+  }
+
+  void check_calls(const Rule& rule) {
+    bool any_exists = false, any_has_resource = false;
+    for (const auto& call : rule.calls) {
+      const auto& facts = facts_of(call);
+      any_exists = any_exists || facts.exists;
+      any_has_resource = any_has_resource || facts.has_resource;
+      if (!facts.exists)
+        warn(rule, std::string(call.ends_with("/*") ? "no service is" : "no method is") + " named \"" + call +
+                       "\", so the rule never matches it" + suggestion(call, calls_));
+      else if (!facts.for_guests && rule.allow)
+        warn(rule, "no rule can allow \"" + call +
+                       "\" to a VM: the host serves it to administrators only, on a socket of its own");
+    }
+    if (any_exists && !any_has_resource && !rule.resources.empty())
+      warn(rule, "none of the rule's calls is about a resource, so with \"resources\" it never matches");
+  }
+
+  void check_vms(const Rule& rule) {
+    for (const std::string_view pattern : rule.vms) {
+      if (pattern == kAny) continue;
+      const bool is_tag = pattern.starts_with(kTagPrefix);
+      const auto name = is_tag ? pattern.substr(kTagPrefix.size()) : pattern;
+      const auto& names = is_tag ? known_.tags : known_.vms;
+      if (names.contains(name)) continue;
+      warn(rule, std::string(is_tag ? "no VM has the tag \"" : "no VM is named \"") + std::string(name) +
+                     "\" now, so the rule does not apply to any by it" + suggestion(name, names));
+    }
+  }
+
+  void check_cover(const Rule& rule) {
+    if (rule.short_place().starts_with(kDefaultPolicy)) return;
+    Covers covers;
+    for (const auto& vm : rule.vms)
+      for (const auto& call : rule.calls) {
+        if (!facts_of(call).exists) return;  // has a warning already
+        if (!find_covers(rule, vm, call, covers)) return;
+      }
+    std::string places;
+    for (const auto* cover : covers) places += (places.empty() ? "" : " and ") + cover->place();
+    warn(rule, "the rule never decides: " + places + (covers.size() == 1 ? " matches" : " match") +
+                   " first whatever it matches");
+  }
+
+  // False: no rule before this one decides all calls of this part of it.
+  bool find_covers(const Rule& rule, const std::string& vm, const std::string& call, Covers& covers) {
+    if (rule.resources.empty()) return find_cover(rule, vm, call, {}, covers);
+    return std::ranges::all_of(rule.resources,
+                               [&](const auto& glob) { return find_cover(rule, vm, call, glob, covers); });
+  }
+  bool find_cover(const Rule& rule, const std::string& vm, const std::string& call, std::string_view glob,
+                  Covers& covers) {
+    const Rule* found = nullptr;
+    for (const auto& wider_call : wider_calls(call))
+      for (const std::string_view wider_vm : {std::string_view(vm), kAny})
+        if (const auto* table = policy_.table(wider_vm, wider_call); table != nullptr && found == nullptr)
+          found = table->first_cover(rule, glob);
+    if (found != nullptr) covers.insert(found);
+    return found != nullptr;
+  }
+  // The patterns that match whatever this one does.
+  static std::vector<std::string> wider_calls(const std::string& call) {
+    if (call == kAny) return {call};
+    auto patterns = call_patterns(call);
+    if (call.ends_with("/*")) patterns.erase(patterns.begin());
+    return patterns;
+  }
+
+  const Policy& policy_;
+  const KnownNames& known_;
+  KnownNames::Names calls_;
+  std::map<std::string, CallFacts> facts_;
+  std::vector<std::string> warnings_;
+  std::size_t more_ = 0;
+  int suggestions_ = 0;
+};
+
+}  // namespace
+
+void KnownNames::add(const VmRecord& vm) {
+  vms.insert(vm.name);
+  tags.insert(vm.tags.begin(), vm.tags.end());
+}
+
+std::vector<std::string> policy_warnings(const Policy& policy, const KnownNames& known) {
+  return Linter(policy, known).run();
+}
+
+}  // namespace hostcall::daemon

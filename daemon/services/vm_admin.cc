@@ -1,0 +1,230 @@
+#include "daemon/services/vm_admin.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "daemon/services/limit_messages.h"
+#include "daemon/store/key.h"
+#include "daemon/vms/vm_directory.h"
+#include "proto/base/escape.h"
+
+namespace hostcall::daemon {
+namespace {
+
+// Small enough for one turn; a full page of the largest records fits into one message.
+constexpr std::size_t kMostPerPage = 256;
+
+VmRecord record_of(const v1::VmRecord& message) {
+  VmRecord record;
+  record.name = message.name();
+  record.uuid = message.uuid();
+  record.tags.assign(message.tags().begin(), message.tags().end());
+  record.cid = message.cid();
+  record.unix_path = message.unix_path();
+  if (message.has_vmm_uid()) record.vmm_uid = message.vmm_uid();
+  for (const auto& limit : message.limits()) record.limits[limit.name()] = limit.value();
+  return record;
+}
+
+// A map keeps only one of them.
+Status check_limits_differ(const v1::VmRecord& message) {
+  std::set<std::string_view> names;
+  for (const auto& limit : message.limits())
+    if (!names.insert(limit.name()).second)
+      return {Code::kInvalidArgument,
+              "VM " + in_quotes(message.name()) + ": limit " + in_quotes(limit.name()) + " is there twice"};
+  return {};
+}
+
+void fill_record(const VmRecord& record, v1::VmRecord& message) {
+  message.set_name(record.name);
+  message.set_uuid(record.uuid);
+  for (const auto& tag : record.tags) message.add_tags(tag);
+  message.set_cid(record.cid);
+  message.set_unix_path(record.unix_path);
+  message.set_has_vmm_uid(record.vmm_uid.has_value());
+  message.set_vmm_uid(record.vmm_uid.value_or(0));
+  for (const auto& [name, value] : record.limits) {
+    auto& limit = *message.add_limits();
+    limit.set_name(name);
+    limit.set_value(value);
+  }
+}
+
+Status status_of(const Registry::Refusal& refusal) {
+  using Kind = Registry::Refusal::Kind;
+  switch (refusal.kind) {
+    case Kind::kInvalid: return {Code::kInvalidArgument, refusal.text};
+    case Kind::kTaken: return {Code::kAlreadyExists, refusal.text};
+    case Kind::kNotFound: return {Code::kNotFound, refusal.text};
+    case Kind::kFromFile: return {Code::kFailedPrecondition, refusal.text};
+    case Kind::kStorage: return {Code::kUnavailable, refusal.text};
+  }
+  return {Code::kInternal, refusal.text};
+}
+
+std::uint64_t count_keys(const store::Engine& engine, const std::string& vm) {
+  std::uint64_t keys = 0;
+  if (is_name(vm))
+    engine.scan(store::vm_prefix(vm), {}, [&](const store::Ref&) {
+      ++keys;
+      return true;
+    });
+  return keys;
+}
+
+bool is_persistent(const Vm& vm) { return vm.origin == Vm::kPersistent; }
+
+}  // namespace
+
+Status no_vm(std::string_view name) {
+  return {Code::kNotFound, "no VM is named " + in_quotes(name) + "; hostcallctl vm list shows all"};
+}
+
+std::size_t page_size(std::uint32_t asked) {
+  return asked == 0 ? kMostPerPage : std::min<std::size_t>(asked, kMostPerPage);
+}
+
+void VmAdmin::fill_state(const Vm& vm, v1::VmState& state) const {
+  fill_record(vm.record, *state.mutable_record());
+  state.set_origin(vm.origin);
+  state.set_registration(vm.registration);
+  state.set_boot_id(vm.boot_id);
+  state.set_connections(static_cast<std::uint32_t>(vm.quota.used(Resource::kConnections)));
+  state.set_streams(static_cast<std::uint32_t>(vm.quota.used(Resource::kStreams)));
+  state.set_memory_bytes(vm.quota.used(Resource::kMemory) + vm.quota.used(Resource::kOutbound));
+  state.set_store_history_bytes(parts_.store.history_bytes(vm.record.name));
+  state.set_calls(vm.calls);
+  state.set_denied(vm.denied);
+  state.set_unreachable(parts_.server.unreachable(vm));
+  state.set_uds_path(uds_path_of(vm.record));
+}
+
+Status VmAdmin::list(const v1::VmListRequest& request, v1::VmListResponse& response) const {
+  const auto& vms = parts_.registry.all();
+  auto at = vms.upper_bound(request.after());
+  for (auto left = page_size(request.limit()); left != 0 && at != vms.end(); --left, ++at)
+    fill_state(*at->second, *response.add_vms());
+  if (at != vms.end()) response.set_next(std::prev(at)->first);
+  return {};
+}
+
+Status VmAdmin::show(const v1::VmShowRequest& request, v1::VmShowResponse& response) const {
+  const auto vm = parts_.registry.find(request.name());
+  if (!vm) return no_vm(request.name());
+  fill_state(*vm, *response.mutable_vm());
+  fill_limits(limits_left(*vm, parts_.store.usage(vm->record.name), parts_.reactor.now()), *response.mutable_limits());
+  return {};
+}
+
+template <class Work, class Then>
+void VmAdmin::on_disk(Work work, Then then) const {
+  const auto outcome = std::make_shared<std::optional<decltype(work())>>();
+  parts_.background.run([outcome, work = std::move(work)] { *outcome = work(); },
+                        [outcome, then = std::move(then)]() mutable { then(**outcome); });
+}
+
+// Removes a VM that could not be added as a whole from the registry. Returns the answer to the caller.
+Status VmAdmin::take_back(const Vm& vm, Code code, const std::string& why) const {
+  if (!vm.removed) {
+    const auto undone = parts_.registry.remove(vm.record.name);
+    if (!undone.vm)
+      return {code, vm_text(vm.record) + " is registered, but only in part: " + why +
+                        "; taking that back has failed too: " + undone.refusal.text +
+                        "; remove it with hostcallctl vm remove"};
+  }
+  return {code, vm_text(vm.record) + " is not added: " + why};
+}
+
+Status VmAdmin::add(const v1::VmAddRequest& request, v1::VmAddResponse& response, Handler& handler) const {
+  if (auto differ = check_limits_differ(request.record()); !differ.ok()) return differ;
+  auto outcome = parts_.registry.add(with_own_directory(record_of(request.record()), parts_.config.runtime_directory),
+                                     request.persistent());
+  if (!outcome.vm) return status_of(outcome.refusal);
+  // A VM without its listener can't call.
+  if (const auto added = parts_.server.vm_added(*outcome.vm); !added.ok())
+    return take_back(*outcome.vm, Code::kFailedPrecondition, added.error().message());
+  fill_state(*outcome.vm, *response.mutable_vm());
+  if (!request.persistent()) return {};
+  auto answer = std::make_unique<LateAnswer>();
+  on_disk(parts_.registry.writing(*outcome.vm),
+          [this, vm = outcome.vm, response, to = answer->to()](const Done& written) {
+            if (written.ok()) return to.reply(response);
+            const bool was_removed = vm->removed;  // meanwhile, by another call
+            const auto refusal = take_back(*vm, Code::kUnavailable, written.error().message());
+            if (vm->removed && !was_removed) parts_.server.vm_removed(*vm);
+            to.finish(refusal);
+          });
+  handler = std::move(answer);
+  return {};
+}
+
+struct VmAdmin::Removal {
+  std::string name;
+  VmRef vm;  // null: only keys are left of it
+  bool purge;
+  v1::VmRemoveResponse response;
+  LateAnswer::To to;
+  std::string unsynced = {};  // why its record may be back after a crash of the host; empty: it may not
+
+  // It is removed.
+  void answer() const {
+    if (unsynced.empty()) return to.reply(response);
+    to.finish({Code::kUnavailable,
+               "VM \"" + name + "\" was removed, but a crash of the host may bring its record back: " + unsynced +
+                   "; then remove it again"});
+  }
+};
+
+Status VmAdmin::remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response, Handler& handler) const {
+  auto found = parts_.registry.find_removable(request.name());
+  if (request.purge()) response.set_keys_deleted(count_keys(parts_.store, request.name()));
+  // A VM that is no longer registered may have left keys.
+  const bool only_keys =
+      found.refusal.kind == Registry::Refusal::Kind::kNotFound && request.purge() && response.keys_deleted() != 0;
+  if (!found.vm && !only_keys) return status_of(found.refusal);
+  auto answer = std::make_unique<LateAnswer>();
+  Removal removal{request.name(), std::move(found.vm), request.purge(), response, answer->to()};
+  if (removal.vm && is_persistent(*removal.vm)) {
+    on_disk(parts_.registry.erasing(removal.name), [this, removal](const Erased& erased) mutable {
+      if (!erased.removed.ok())
+        return removal.to.finish(
+            {Code::kUnavailable, vm_text(removal.vm->record) + " is not removed: " + erased.removed.error().message()});
+      if (!erased.synced.ok()) removal.unsynced = erased.synced.error().message();
+      if (const auto removed = remove_now(removal); !removed.ok()) return removal.to.finish(removed);
+      if (removal.purge) return purge(removal);
+      removal.answer();
+    });
+  } else {
+    if (const auto removed = remove_now(removal); !removed.ok()) return removed;
+    response = removal.response;
+    if (!removal.purge) return {};
+    purge(removal);
+  }
+  handler = std::move(answer);
+  return {};
+}
+
+Status VmAdmin::remove_now(Removal& removal) const {
+  if (!removal.vm) return {};
+  // While the disk worked, another call may have removed it, and a new VM may have its name.
+  if (removal.vm->removed) return no_vm(removal.name);
+  const auto outcome = parts_.registry.remove(removal.name);
+  if (!outcome.vm) return status_of(outcome.refusal);
+  removal.response.set_removed(true);
+  removal.response.set_sessions_ended(static_cast<std::uint32_t>(parts_.server.vm_removed(*outcome.vm)));
+  return {};
+}
+
+void VmAdmin::purge(const Removal& removal) const {
+  parts_.store.purge(removal.name, [removal](store::OutcomeCode code) {
+    if (code == store::OutcomeCode::kDone) return removal.answer();
+    const auto vm = "VM \"" + removal.name + "\"";
+    removal.to.finish({Code::kUnavailable, (removal.vm ? vm + " was removed, but its keys were not"
+                                                       : "the keys of " + vm + " are not all deleted") +
+                                               ": the store's disk has failed"});
+  });
+}
+
+}  // namespace hostcall::daemon
