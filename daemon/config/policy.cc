@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <set>
 
 #include "proto/base/escape.h"
@@ -14,25 +13,10 @@ namespace {
 constexpr std::size_t kMaxName = 256;
 constexpr std::size_t kMaxResource = 128;  // the most bytes of a resource in messages
 
-std::string table_key(std::string_view vm_pattern, std::string_view call_pattern) {
-  std::string key(vm_pattern);
-  return (key += ' ') += call_pattern;  // no pattern has a space
-}
-
 std::vector<std::string> vm_patterns(const VmRecord& vm) {
   std::vector<std::string> patterns{std::string(kAny), vm.name};
   for (const auto& tag : vm.tags) patterns.push_back(std::string(kTagPrefix) + tag);
   return patterns;
-}
-
-// A link to /dev/null is how systemd hides a vendor's file.
-void refuse_mask(const std::string& path) {
-  std::error_code error;
-  if (std::filesystem::canonical(path, error) == "/dev/null" && !error)
-    throw ConfigError(
-        path, 0,
-        "leads to /dev/null, which holds no rules; to hide a file of this name in another directory, write "
-        "{\"rules\": []} into a file in its place");
 }
 
 bool is_conditional(const Rule& rule) { return rule.require_privileged_port || !rule.resources.empty(); }
@@ -113,10 +97,7 @@ Policy Policy::read(const std::vector<std::string>& directories) {
   std::set<std::string> names;
   for (const auto& directory : directories)
     for (const auto& path : json_files(directory))
-      if (names.insert(path.substr(directory.size())).second) {
-        refuse_mask(path);
-        policy.add(JsonValue::read(path));
-      }
+      if (names.insert(path.substr(directory.size())).second) policy.add(JsonValue::read(path));
   policy.build();
   return policy;
 }
@@ -139,17 +120,26 @@ void Policy::add(const JsonValue& file) {
 }
 
 void Policy::build() {
+  std::unordered_map<std::string_view, std::size_t> expected;  // tables by call pattern, so that none is moved later
+  for (const auto& rule : rules_)
+    for (const auto& call : rule.calls) expected[call] += rule.vms.size();
+  for (const auto& [call, tables] : expected) tables_[std::string(call)].reserve(tables);
   for (const auto& rule : rules_) {
-    for (const auto& vm : rule.vms)
-      for (const auto& call : rule.calls) tables_[table_key(vm, call)].add(rule);
+    for (const auto& call : rule.calls) {
+      auto& tables = tables_[call];
+      for (const auto& vm : rule.vms) tables[vm].add(rule);
+    }
     if (rule.rate > 0) rates_.insert(rule.fingerprint);
   }
-  for (auto& [key, table] : tables_) table.build();
+  for (auto& [call, tables] : tables_)
+    for (auto& [vm, table] : tables) table.build();
 }
 
 const RuleTable* Policy::table(std::string_view vm_pattern, std::string_view call_pattern) const {
-  const auto at = tables_.find(table_key(vm_pattern, call_pattern));
-  return at == tables_.end() ? nullptr : &at->second;
+  const auto tables = tables_.find(call_pattern);
+  if (tables == tables_.end()) return nullptr;
+  const auto at = tables->second.find(vm_pattern);
+  return at == tables->second.end() ? nullptr : &at->second;
 }
 
 MethodPolicy Policy::for_method(const VmRecord& vm, std::string_view method) const {

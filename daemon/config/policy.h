@@ -81,8 +81,15 @@ class Policy {
   void build();
 
   std::vector<Rule> rules_;
-  std::unordered_map<std::string, RuleTable> tables_;  // by table_key(); point into rules_
-  std::unordered_set<std::uint64_t> rates_;            // fingerprints
+  // Both can be searched by a std::string_view.
+  struct HashText {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>()(text); }
+  };
+  template <class Value>
+  using ByText = std::unordered_map<std::string, Value, HashText, std::equal_to<>>;
+  ByText<ByText<RuleTable>> tables_;         // by call pattern, then by VM pattern; point into rules_
+  std::unordered_set<std::uint64_t> rates_;  // fingerprints
   std::size_t files_ = 0;
 };
 

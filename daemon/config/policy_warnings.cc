@@ -131,8 +131,8 @@ class Linter {
                   Covers& covers) {
     const Rule* found = nullptr;
     for (const auto& wider_call : wider_calls(call))
-      for (const std::string_view wider_vm : {std::string_view(vm), kAny})
-        if (const auto* table = policy_.table(wider_vm, wider_call); table != nullptr && found == nullptr)
+      for (const std::string_view wider_vm : {kAny, std::string_view(vm)})
+        if (const auto* table = found == nullptr ? policy_.table(wider_vm, wider_call) : nullptr)
           found = table->first_cover(rule, glob);
     if (found != nullptr) covers.insert(found);
     return found != nullptr;

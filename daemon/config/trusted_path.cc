@@ -16,6 +16,11 @@ namespace fs = std::filesystem;
 
 // The same number as the kernel follows.
 constexpr int kMaxLinks = 40;
+// A link to it is how systemd hides a vendor's file.
+constexpr char kMask[] = "/dev/null";
+constexpr char kMaskAdvice[] =
+    "; to hide a file of this name in another directory, write an empty list, such as {\"rules\": []}, into a file in "
+    "its place";
 
 std::string octal(mode_t mode) {
   char text[8];
@@ -35,7 +40,7 @@ Error distrust(const fs::path& place, const struct stat& status) {
   const auto name = escape(place.string());
   // Nobody should change the mode of /dev/null.
   if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode))
-    return {0, name + " is not a regular file"};
+    return {0, name + " is not a regular file" + (place == kMask ? kMaskAdvice : "")};
   const auto user = ::geteuid() == 0 ? std::string("root") : "root or uid " + std::to_string(::geteuid());
   const auto remedy = is_trusted(status.st_uid)
                           ? "chmod go-w " + name

@@ -1,7 +1,7 @@
 // What work costs the daemon against the number of things that it is done to or beside; prints one line of JSON. Usage:
 //   bench-growth add DIRECTORY PID COUNT              registers and removes so many VMs
 //   bench-growth sessions DIRECTORY PID FIRST COUNT   first sessions of the VMs from this one on
-//   bench-growth reload DIRECTORY PID                 reloads while a neighbour pings
+//   bench-growth reload DIRECTORY PID                 reloads, then again while a neighbour pings
 //   bench-growth fill DIRECTORY PID KEYS BYTES        writes keys of vm0, with values of so many bytes
 //   bench-growth list DIRECTORY PID TIMES             lists the keys of vm0
 //   bench-growth snapshot DIRECTORY PID               a watch of all keys begins with a snapshot

@@ -149,11 +149,11 @@ def calls(bench, daemon, size):
 
 ROWS = {
     "vm-beside": Row((1_000, 10_000), (100, 1_000), daemon_with_vms, vm_beside),
-    "vms-added": Row((500, 1_000, 2_000), (50, 200), plain_daemon, vms_added),
+    "vms-added": Row((500, 1_000, 2_000), (50, 400), plain_daemon, vms_added),
     "reload": Row((1_000, 3_000, 10_000), (500, 2_000), daemon_with_rules, reload),
     "snapshot": Row((1_000, 16_000, 128_000), (4_000, 32_000), daemon_with_keys, snapshot),
     "first-session": Row((100, 6_400), (50, 800), Sessions, first_session),
-    "ends-of-keys": Row((1_000, 4_000, 16_000), (500, 2_000), plain_daemon, ends_of_keys),
+    "ends-of-keys": Row((1_000, 4_000, 16_000), (500, 4_000), plain_daemon, ends_of_keys),
     PURGE_WRITTEN: Row((500, 2_000), (50, 200), plain_daemon, purge_of_bytes),
     "list": Row((10, 100, 1_000, 10_000), (10, 1_000), daemon_with_resources, list_keys),
     "watches-end": Row((512, 2_048, 8_192), (128, 1_024), plain_daemon, watches),

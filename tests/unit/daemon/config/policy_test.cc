@@ -169,8 +169,8 @@ TEST(Policy, AMaskedFileIsRefusedWithTheWayToHideAFile) {
   const test::TempDir dir;
   std::filesystem::create_symlink("/dev/null", dir / "50-default.json");
   EXPECT_THAT(error_of([&] { Policy::read({dir.path()}); }),
-              AllOf(StartsWith(dir / "50-default.json: leads to /dev/null"),
-                    HasSubstr("write {\"rules\": []} into a file"), testing::Not(HasSubstr("chmod"))));
+              AllOf(StartsWith(dir / "50-default.json: /dev/null is not a regular file"),
+                    HasSubstr("such as {\"rules\": []}, into a file"), testing::Not(HasSubstr("chmod"))));
 }
 
 TEST(Policy, RatesHaveABurst) {
