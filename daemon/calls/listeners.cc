@@ -14,11 +14,6 @@ namespace {
 // evidence, and only this user, its group and root may connect.
 constexpr mode_t kCheckedSocketMode = 0666;
 constexpr mode_t kSocketMode = 0660;
-constexpr gid_t kNoGroup = static_cast<gid_t>(-1);
-
-net::Address unix_address(const std::string& path) {
-  return {.family = net::Address::Family::kUnix, .cid = 0, .port = 0, .path = path};
-}
 
 // Errors at the start become exceptions.
 void require(const Done& outcome) {
@@ -31,7 +26,7 @@ void Listeners::start(gid_t admin_group) {
   const auto& config = parts_.config;
   adopt_inherited();
   for (const auto& address : config.listen) require(open_at(address, kSocketMode));
-  require(open_at(unix_address(config.admin_socket), kSocketMode));
+  require(open_at(net::unix_address(config.admin_socket), kSocketMode));
   if (admin_group != kNoGroup && !listeners_.at("unix:" + config.admin_socket)->inherited())
     share_admin_socket(admin_group);
   // A VM whose directory is missing must not affect the others.
@@ -99,7 +94,8 @@ Done Listeners::open(Vm& vm) {
 Done Listeners::open_at_its_place(const Vm& vm) {
   const auto& record = vm.record;
   if (has_own_directory(record, parts_.config.runtime_directory)) HOSTCALL_TRY(make_own_directory(record));
-  return open_at(unix_address(record.unix_path), record.vmm_uid ? kCheckedSocketMode : kSocketMode, vm.registration);
+  return open_at(net::unix_address(record.unix_path), record.vmm_uid ? kCheckedSocketMode : kSocketMode,
+                 vm.registration);
 }
 
 std::string Listeners::renew(Vm& vm) {

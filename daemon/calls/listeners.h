@@ -16,6 +16,9 @@
 
 namespace hostcall::daemon {
 
+// No group has it.
+inline constexpr gid_t kNoGroup = static_cast<gid_t>(-1);
+
 class Listeners {
  public:
   struct Parts {
@@ -29,7 +32,7 @@ class Listeners {
 
   explicit Listeners(const Parts& parts) : parts_(parts) {}
 
-  // Adopts systemd's and opens the others. `admin_group` may use the admin socket; -1: there is no such group. Throws
+  // Adopts systemd's and opens the others. `admin_group` (or kNoGroup) may use the admin socket. Throws
   // std::runtime_error if one in the configuration can't be opened; only journals it if a VM's own can't.
   void start(gid_t admin_group);
   // Stops accepting.

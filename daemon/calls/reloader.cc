@@ -132,7 +132,12 @@ bool Reloader::renew_listeners() {
   return true;
 }
 
-void Reloader::fail(const std::string& why) { finish(Error{0, why}); }
+// Freeing many rules takes long.
+void Reloader::fail(const std::string& why) {
+  auto unused = std::make_shared<Settings>(std::exchange(settings_, {}));
+  background_.run([settings = std::move(unused)]() mutable { settings.reset(); }, [] {});
+  finish(Error{0, why});
+}
 
 void Reloader::finish(const ReloadOutcome& outcome) {
   part_ = Part::kIdle;

@@ -96,7 +96,7 @@ class Server final : public ServerControl, private Connections, private Acceptor
 
   const ServerParts parts_;
   CallEnvironment calls_;
-  gid_t admin_group_ = static_cast<gid_t>(-1);
+  gid_t admin_group_ = kNoGroup;
   std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;
   std::set<std::pair<const Vm*, std::uint64_t>> vm_sessions_;  // connections_ of VMs
   const DescriptorShares descriptors_;

@@ -66,6 +66,21 @@ auto with_hint(const std::string& path, std::string_view hint, Read read) {
 
 bool is_missing(const std::string& path) { return ::access(path.c_str(), F_OK) != 0 && errno == ENOENT; }
 
+// Each file of a directory of our own, without those that the daemon removes while another process checks the
+// configuration.
+template <class Read>
+auto read_all(const std::string& directory, std::string_view hint, Read read) {
+  std::vector<decltype(with_hint(directory, hint, read))> all;
+  for (const auto& path : json_files(directory)) {
+    try {
+      all.push_back(with_hint(path, hint, read));
+    } catch (const ConfigError&) {
+      if (!is_missing(path)) throw;
+    }
+  }
+  return all;
+}
+
 // --- writing ---
 
 Json to_json(const VmRecord& record) {
@@ -97,9 +112,9 @@ std::vector<FileRecord> records_of(const JsonValue& root) {
 }
 
 RuntimeDirectory::Contents RuntimeDirectory::read() const {
-  constexpr auto kHint = "remove it; a VM added at run time without --persistent is then to be added again";
   Contents contents;
-  for (const auto& path : json_files(path_)) contents.entries.push_back(with_hint(path, kHint, read_entry));
+  contents.entries =
+      read_all(path_, "remove it; a VM added at run time without --persistent is then to be added again", read_entry);
   if (const auto counter = path_ + kCounterFile; !is_missing(counter))
     contents.last_registration = with_hint(counter, "remove it", read_last_registration);
   for (const auto& entry : contents.entries)
@@ -129,10 +144,7 @@ Done RuntimeDirectory::write_last_registration(std::uint64_t number) const {
 }
 
 std::vector<FileRecord> StateDirectory::read() const {
-  std::vector<FileRecord> records;
-  for (const auto& path : json_files(path_))
-    records.push_back(with_hint(path, "correct or remove it, it holds a VM added with --persistent", read_file_record));
-  return records;
+  return read_all(path_, "correct or remove it, it holds a VM added with --persistent", read_file_record);
 }
 
 Done StateDirectory::write(const VmRecord& record) const {
@@ -142,9 +154,10 @@ Done StateDirectory::write(const VmRecord& record) const {
 
 Erased StateDirectory::remove(const std::string& name) const {
   const auto file = file_in(path_, name);
-  auto removed = remove_file(file);
-  if (!removed.ok()) return {.removed = std::move(removed)};
-  return {.synced = sync_directory_of(file)};
+  Erased erased{.was_there = !is_missing(file), .removed = remove_file(file)};
+  // Without its directory, no crash brings a record back.
+  if (erased.removed.ok() && !is_missing(path_)) erased.synced = sync_directory_of(file);
+  return erased;
 }
 
 }  // namespace hostcall::daemon

@@ -56,6 +56,7 @@ class RuntimeDirectory {
 
 // What came of the removal of a record.
 struct Erased {
+  bool was_there = false;
   Done removed = done();
   Done synced = done();  // not OK: the record is gone, but perhaps back after a crash of the host
 };

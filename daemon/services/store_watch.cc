@@ -15,6 +15,8 @@ constexpr std::size_t kItemWork = 64;
 constexpr std::size_t kLookWork = 64;
 // What it costs to look at a rule of policy.
 constexpr std::size_t kRuleWork = kCopiedBytesPerUnit / kRulesPerUnit;
+// How many of them a part may take to know which keys are hidden. The last key of it may take more.
+constexpr std::size_t kPartRules = WatchTurns::kWork / kRuleWork;
 
 std::size_t work_of(const store::Delivery& delivery) {
   auto work = kMessageWork + (delivery.items.size() + delivery.events.size()) * kItemWork;
@@ -83,7 +85,7 @@ bool StoreWatch::greet() {
 // False: there is nothing to send now.
 bool StoreWatch::send_next(std::size_t& work) {
   using Kind = store::Delivery::Kind;
-  const auto delivery = watch_->next(kMessageBytes);
+  auto delivery = watch_->next(kMessageBytes);
   // What taken() has looked at counts with the next one.
   work -= std::min(work, work_of(delivery) + kLookWork * watch_->take_looked_at());
   if (delivery.kind == Kind::kCompacted || delivery.kind == Kind::kOverrun) return end(delivery), false;
@@ -97,13 +99,30 @@ bool StoreWatch::send_next(std::size_t& work) {
   return true;
 }
 
-// False: there is nothing in it for the caller, because policy hides all of it.
-bool StoreWatch::fill(const store::Delivery& delivery, v1::WatchResponse& message) {
-  using Kind = store::Delivery::Kind;
-  for (const auto& item : delivery.items)
+// What the caller may see of the delivery, or of a first part of it if policy has many rules for its keys. Returns how
+// many bytes of keys and values that is, or nothing: all.
+std::optional<std::size_t> StoreWatch::fill_some(const store::Delivery& delivery, v1::WatchResponse& message) {
+  std::size_t bytes = 0;
+  // The changes of one revision belong into one message.
+  const bool is_one = delivery.kind == store::Delivery::Kind::kEvents;
+  const auto is_full = [&] { return bytes != 0 && rules_looked_at_ >= kPartRules && !is_one; };
+  for (const auto& item : delivery.items) {
+    if (is_full()) return bytes;
+    bytes += item->bytes();
     if (is_seen(*item)) fill_item(names_, *item, true, *message.add_snapshot());
-  for (const auto& event : delivery.events)
+  }
+  for (const auto& event : delivery.events) {
+    if (is_full()) return bytes;
+    bytes += event.bytes();
     if (is_seen(*event.now)) fill_event(names_, event, previous_, *message.add_events());
+  }
+  return std::nullopt;
+}
+
+// False: there is nothing in it for the caller, because policy hides all of it. The delivery may become a part of it.
+bool StoreWatch::fill(store::Delivery& delivery, v1::WatchResponse& message) {
+  using Kind = store::Delivery::Kind;
+  if (const auto bytes = fill_some(delivery, message)) delivery = watch_->next(*bytes);
   message.set_revision(delivery.revision);
   message.set_coalesced(delivery.kind == Kind::kCoalesced);
   message.set_snapshot_complete(delivery.last);

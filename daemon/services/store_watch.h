@@ -48,7 +48,8 @@ class StoreWatch final : public CallHandler, private store::Watcher, private Wat
 
   bool greet();
   bool send_next(std::size_t& work);
-  bool fill(const store::Delivery& delivery, v1::WatchResponse& message);
+  std::optional<std::size_t> fill_some(const store::Delivery& delivery, v1::WatchResponse& message);
+  bool fill(store::Delivery& delivery, v1::WatchResponse& message);
   void end(const store::Delivery& delivery);
   void end_compacted(store::Revision compact_revision);
   bool send(const v1::WatchResponse& message);

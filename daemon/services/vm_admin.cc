@@ -168,12 +168,16 @@ struct VmAdmin::Removal {
   LateAnswer::To to;
   std::string unsynced = {};  // why its record may be back after a crash of the host; empty: it may not
 
-  // It is removed.
-  void answer() const {
-    if (unsynced.empty()) return to.reply(response);
-    to.finish({Code::kUnavailable,
-               "VM \"" + name + "\" was removed, but a crash of the host may bring its record back: " + unsynced +
-                   "; then remove it again"});
+  // Why the keys are not deleted; empty: they are, if that was asked.
+  void answer(const std::string& keys_left = {}) const {
+    if (keys_left.empty() && unsynced.empty()) return to.reply(response);
+    const auto title = "VM \"" + name + "\"";
+    if (!vm) return to.finish({Code::kUnavailable, "the keys of " + title + " are not all deleted: " + keys_left});
+    std::string but;
+    if (!keys_left.empty()) but = ", but its keys were not: " + keys_left;
+    if (!unsynced.empty())
+      but += ", but a crash of the host may bring its record back: " + unsynced + "; then remove it again";
+    to.finish({Code::kUnavailable, title + " was removed" + but});
   }
 };
 
@@ -219,11 +223,7 @@ Status VmAdmin::remove_now(Removal& removal) const {
 
 void VmAdmin::purge(const Removal& removal) const {
   parts_.store.purge(removal.name, [removal](store::OutcomeCode code) {
-    if (code == store::OutcomeCode::kDone) return removal.answer();
-    const auto vm = "VM \"" + removal.name + "\"";
-    removal.to.finish({Code::kUnavailable, (removal.vm ? vm + " was removed, but its keys were not"
-                                                       : "the keys of " + vm + " are not all deleted") +
-                                               ": the store's disk has failed"});
+    removal.answer(code == store::OutcomeCode::kDone ? "" : "the store's disk has failed");
   });
 }
 

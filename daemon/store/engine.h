@@ -35,7 +35,8 @@ struct EngineStats {
 // Receives what the operator must be told. Called from process().
 class EngineOwner {
  public:
-  // Until on_disk_recovered(), writes are refused.
+  // The last writes were refused for this reason. The next ones are tried all the same; the owner is told when they are
+  // refused for another reason, or with on_disk_recovered() that they are not.
   virtual void on_disk_full(const std::string& what) = 0;
   virtual void on_no_memory(const std::string& what) = 0;
   virtual void on_disk_recovered() = 0;

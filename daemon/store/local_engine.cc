@@ -248,20 +248,12 @@ std::vector<LocalEngine::Settled> LocalEngine::fail_batch(InFlight failed, Write
 }
 
 void LocalEngine::note_disk(const WriteResult& result) {
+  if (std::exchange(last_result_, result.kind) == result.kind) return;
   switch (result.kind) {
-    case WriteResult::Kind::kCommitted:
-      if (std::exchange(refuses_, false)) owner_.on_disk_recovered();
-      return;
-    case WriteResult::Kind::kFull:
-      if (!std::exchange(refuses_, true)) owner_.on_disk_full(result.what);
-      return;
-    case WriteResult::Kind::kNoMemory:
-      if (!std::exchange(refuses_, true)) owner_.on_no_memory(result.what);
-      return;
-    case WriteResult::Kind::kFailed:
-      read_only_ = true;
-      owner_.on_disk_failed(result.what);
-      return;
+    case WriteResult::Kind::kCommitted: return owner_.on_disk_recovered();
+    case WriteResult::Kind::kFull: return owner_.on_disk_full(result.what);
+    case WriteResult::Kind::kNoMemory: return owner_.on_no_memory(result.what);
+    case WriteResult::Kind::kFailed: read_only_ = true; return owner_.on_disk_failed(result.what);
   }
 }
 

@@ -99,7 +99,8 @@ class LocalEngine final : public Engine {
   std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk or for memory
   TimePoint retry_at_ = kNever;                     // when to retry them
   bool woken_ = false;                              // process() is due to run
-  bool refuses_ = false;                            // the last commit found no room on the disk, or no memory
+  // Of the last commit; the owner knows it.
+  WriteResult::Kind last_result_ = WriteResult::Kind::kCommitted;
   bool read_only_ = false;
   std::uint64_t commits_ = 0;
   std::uint64_t transactions_ = 0;

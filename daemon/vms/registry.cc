@@ -162,10 +162,14 @@ std::function<Done()> Registry::writing(const Vm& vm) const {
     if (written.ok()) return written;
     // It may have its name, but perhaps not on the disk.
     const auto erased = directory.remove(record.name);
-    if (erased.removed.ok()) return written;
-    return Error{written.error().code,
-                 written.error().message() +
-                     "; its record is left and counts at the next start: " + erased.removed.error().message()};
+    const auto and_also = [&](std::string_view what, const Error& why) {
+      return Error{written.error().code, written.error().message() + std::string(what) + why.message()};
+    };
+    if (!erased.removed.ok())
+      return and_also("; its record is left and counts at the next start: ", erased.removed.error());
+    if (erased.was_there && !erased.synced.ok())
+      return and_also("; a crash of the host may bring its record back: ", erased.synced.error());
+    return written;
   };
 }
 

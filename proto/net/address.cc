@@ -37,10 +37,6 @@ std::string fault_of_path(std::string_view path) {
   return path.find('\0') == std::string_view::npos ? "" : "the path has a NUL byte";
 }
 
-Address unix_address(std::string_view path) {
-  return {.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = std::string(path)};
-}
-
 Result<Address> parse_unix(std::string_view text, std::string_view path) {
   if (const auto fault = fault_of_path(path); !fault.empty()) return bad(text, fault);
   return unix_address(path);

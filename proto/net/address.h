@@ -44,4 +44,9 @@ struct Address {
   bool operator==(const Address&) const = default;
 };
 
+// The address of a path or abstract name that has been checked already.
+inline Address unix_address(std::string_view path) {
+  return {.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = std::string(path)};
+}
+
 }  // namespace hostcall::net

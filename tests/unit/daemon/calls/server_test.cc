@@ -305,6 +305,19 @@ TEST(Server, AReloadTakesAllOrNothing) {
   EXPECT_EQ(rig->stats.reloads, 1u);
 }
 
+// Freeing many rules would take a turn of its own.
+TEST(Server, AReloadThatFailsLateFreesItsPolicyOnTheOtherThread) {
+  const auto rig = started();
+  ASSERT_NE(rig->registry.add({.name = "rt", .cid = 77}, false).vm, nullptr);
+  rig->write_vms(R"({"name": "other", "cid": 77})");
+  const auto before = rig->background.jobs;
+  const auto failed = rig->reload();
+  ASSERT_FALSE(failed.ok());
+  EXPECT_THAT(failed.error().message(), HasSubstr("VM \"other\""));
+  EXPECT_EQ(rig->background.jobs, before + 2) << "reading and freeing";
+  EXPECT_NE(rig->registry.find("rt"), nullptr);
+}
+
 TEST(Server, AReloadWarnsOfRulesThatNameNoMethodAndOfWhatNeedsARestart) {
   const auto rig = started();
   rig->write_policy(R"({"rules": [{"vms": ["*"], "calls": ["hostcall.v1.Session/Pong"], "action": "allow"}]})");

@@ -157,6 +157,15 @@ TEST(RuntimeDirectory, AMissingOneIsEmptyAndABrokenFileIsAnError) {
                 "run time without --persistent is then to be added again");
 }
 
+// As when the daemon removes a VM while another process checks the configuration.
+TEST(RuntimeDirectory, AFileThatHasGoneMeanwhileIsNone) {
+  const TempDir dir;
+  const RuntimeDirectory runtime(dir.path());
+  ASSERT_TRUE(runtime.write({.registration = 3, .run_time = true, .record = full_record()}).ok());
+  std::filesystem::create_symlink(dir / "nothing", dir / "gone.json");
+  EXPECT_EQ(runtime.read().entries.size(), 1u);
+}
+
 TEST(StateDirectory, GivesBackWhatWasWritten) {
   const TempDir dir;
   const StateDirectory kept(dir / "vms");

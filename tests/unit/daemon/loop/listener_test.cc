@@ -20,7 +20,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-net::Address unix_address(const std::string& path) { return *net::Address::parse("unix:" + path); }
+using net::unix_address;
 
 // Keeps the connections that were accepted.
 struct Collector final : Acceptor {

@@ -206,6 +206,48 @@ TEST_F(CompactedWatchTest, ItsLastMessageWaitsForRoom) {
   EXPECT_EQ(used("web1", Resource::kWatches), 0u);
 }
 
+// ---------------------------------------------------------------- many rules
+
+// So many rules for each key that a message can show one key only.
+class ManyRulesTest : public StoreWatchTest {
+ protected:
+  ManyRulesTest() {
+    std::string rules;
+    for (int i = 0; i < 1100; ++i)
+      rules += R"({"vms": ["*"], "calls": ["hostcall.v1.Store/Watch"], "resources": ["/self/**x"], "action": "deny"},)";
+    policy(rules + R"({"vms": ["*"], "calls": ["*"], "action": "allow"})");
+  }
+  const std::unique_ptr<test::WireClient> caller_ = guest("web1");
+};
+
+TEST_F(ManyRulesTest, ASnapshotComesInSmallParts) {
+  for (const auto* key : {"/self/a", "/self/bx", "/self/c", "/self/d"}) put(*caller_, key, "1");
+  const auto stream = start<Watch>(*caller_, test::snapshot_request("/self/"));
+  for (const auto* key : {"/self/a", "/self/c", "/self/d"}) {
+    const auto part = next(*caller_, stream);
+    EXPECT_EQ(keys_of(part), std::vector<std::string>{key});
+    EXPECT_EQ(part.snapshot_complete(), key == std::string("/self/d"));
+    EXPECT_EQ(part.revision() != 0, part.snapshot_complete());
+  }
+  put(*caller_, "/self/a", "2");
+  EXPECT_EQ(keys_of(next(*caller_, stream)), std::vector<std::string>{"/self/a"});
+}
+
+TEST_F(ManyRulesTest, WhatACoalescingWatchCatchesUpWithTo) {
+  const auto host = admin();
+  for (int i = 0; i < 1500; ++i) put(*host, "/vm/web1/k" + std::to_string(i % 5), std::to_string(i));
+  const auto stream = watch(*caller_, watch_request("/self/", 1));
+  std::vector<std::string> keys;
+  for (bool over = false; !over;) {
+    const auto part = next(*caller_, stream);
+    ASSERT_EQ(part.events_size(), 1);
+    EXPECT_TRUE(part.coalesced());
+    keys.push_back(part.events(0).item().key());
+    over = part.revision() != 0;
+  }
+  EXPECT_EQ(keys, (std::vector<std::string>{"/self/k0", "/self/k1", "/self/k2", "/self/k3", "/self/k4"}));
+}
+
 // ---------------------------------------------------------------- policy changes
 
 class ReviewedWatchTest : public StoreWatchTest {

@@ -1,19 +1,9 @@
 // A store whose SQLite finds no memory: what was to be written is not, and the next write is.
-#include <sqlite3.h>
-
 #include "tests/unit/daemon/store/engine_fixture.h"
+#include "tests/unit/daemon/store/starved.h"
 
 namespace hostcall::daemon::store {
 namespace {
-
-// While it lives, SQLite can allocate nothing. The writer must be idle when it begins and ends.
-class NoMemory {
- public:
-  NoMemory() { sqlite3_hard_heap_limit64(1); }
-  ~NoMemory() { sqlite3_hard_heap_limit64(0); }
-  NoMemory(const NoMemory&) = delete;
-  NoMemory& operator=(const NoMemory&) = delete;
-};
 
 using NoMemoryTest = EngineTest;
 using Told = std::vector<std::string>;
@@ -50,6 +40,22 @@ TEST_F(NoMemoryTest, WhatASessionHeldGoesLater) {
     EXPECT_EQ(engine->stats().keys, 1u);
   }
   EXPECT_TRUE(run_until(*engine, [&] { return engine->stats().keys == 0; }));
+}
+
+TEST_F(NoMemoryTest, EachCauseIsTold) {
+  ASSERT_EQ(put("/vm/a/before", "v").code, OutcomeCode::kDone);
+  {
+    const FullDisk full;
+    EXPECT_EQ(put("/vm/a/lost", "v").code, OutcomeCode::kDiskFull);
+    EXPECT_EQ(put("/vm/a/lost", "v").code, OutcomeCode::kDiskFull);
+  }
+  {
+    const NoMemory none;
+    EXPECT_EQ(put("/vm/a/lost", std::string(60'000, 'v')).code, OutcomeCode::kNoMemory);
+  }
+  EXPECT_EQ(owner.told, (Told{"full", "no memory"}));
+  ASSERT_EQ(put("/vm/a/after", "v").code, OutcomeCode::kDone);
+  EXPECT_EQ(owner.told, (Told{"full", "no memory", "recovered"}));
 }
 
 }  // namespace

@@ -1,34 +1,14 @@
 // What a sweep of the engine takes: all that was written before it was asked for and nothing later, however long it
 // takes and however often it waits for room on the disk.
 #include <gtest/gtest.h>
-#include <sqlite3.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "tests/unit/daemon/store/engine_fixture.h"
+#include "tests/unit/daemon/store/starved.h"
 
 namespace hostcall::daemon::store {
 namespace {
-
-// While it lives, SQLite's writes find the disk full. The writer must be idle when it begins and ends.
-class FullDisk {
- public:
-  FullDisk() { set(reinterpret_cast<sqlite3_syscall_ptr>(&refuse)); }
-  ~FullDisk() { set(nullptr); }
-  FullDisk(const FullDisk&) = delete;
-  FullDisk& operator=(const FullDisk&) = delete;
-
- private:
-  static ssize_t refuse(int, const void*, size_t, off_t) {
-    errno = ENOSPC;
-    return -1;
-  }
-  static void set(sqlite3_syscall_ptr call) {
-    auto* vfs = sqlite3_vfs_find(nullptr);
-    for (const char* name : {"pwrite", "pwrite64"}) vfs->xSetSystemCall(vfs, name, call);
-  }
-};
 
 class SweepBoundsTest : public EngineTest {
  protected:

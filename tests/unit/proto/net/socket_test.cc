@@ -21,10 +21,6 @@ using test::TempDir;
 using testing::HasSubstr;
 constexpr milliseconds kTimeout{2000};
 
-Address unix_address(const std::string& path) {
-  return {.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = path};
-}
-
 template <class T>
 T must(Result<T> result) {
   if (!result.ok()) throw std::runtime_error(result.error().message());
