@@ -48,12 +48,15 @@ Done Listener::start() {
 }
 
 void Listener::stop() {
+  stop_waiting();
   if (std::exchange(listening_, false)) reactor_.remove(fd_.get());
 }
 
+// Those whose backlogs are full take turns with the others, however many they are.
 void Listener::on_io(std::uint32_t) {
   auto& work = reactor_.work();
-  while (listening_ && work.may_work(share_)) {
+  while (listening_ && !is_waiting()) {
+    if (!work.may_work(share_)) return work.wait(share_, *this);
     auto fd = net::accept(fd_.get());
     if (fd.ok()) {
       work.spend(share_, kAcceptUnits);
@@ -85,6 +88,7 @@ Result<std::vector<InheritedSocket>> inherited_sockets() {
     // systemd passes blocking sockets, but accept() must not wait for a peer that has left.
     if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return Error::from_errno("fcntl of an inherited socket");
     auto address = HOSTCALL_TRY(net::listening_address(fd.get()));
+    net::refuse_descriptors(fd.get());
     sockets.push_back({std::move(fd), std::move(address)});
   }
   return sockets;

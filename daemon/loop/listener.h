@@ -27,7 +27,7 @@ class Acceptor {
   ~Acceptor() = default;
 };
 
-class Listener final : public IoHandler {
+class Listener final : public IoHandler, private Worker {
  public:
   // Takes ownership of the listening socket. `inherited`: systemd passed it, and its socket file stays when we stop.
   // `owner`: the acceptor's number for whom it opened this listener; 0: for nobody in particular.
@@ -52,6 +52,7 @@ class Listener final : public IoHandler {
 
  private:
   void on_io(std::uint32_t events) override;
+  void work() override { on_io(kReadable); }
   void shed_one();
 
   Reactor& reactor_;

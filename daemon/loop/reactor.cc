@@ -11,6 +11,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/loop/nudge.h"
+
 namespace hostcall::daemon {
 namespace {
 
@@ -76,7 +78,10 @@ Reactor::~Reactor() {
 void Reactor::run() {
   // Arms the event sources that sd-event has so far.
   dispatch_sd_event();
+  const Nudge nudge;
+  sleep_mask_ = Nudge::mask_for_sleep();
   while (running_) turn(true);
+  sleep_mask_.reset();
 }
 
 void Reactor::run_ready() {
@@ -128,8 +133,9 @@ std::size_t Reactor::await(std::span<epoll_event> events) {
 }
 
 std::size_t Reactor::poll(std::span<epoll_event> events, int milliseconds) {
-  const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), milliseconds);
-  if (count < 0 && errno != EINTR) fail("epoll_wait", errno);
+  const int count = ::epoll_pwait(epoll_.get(), events.data(), static_cast<int>(events.size()), milliseconds,
+                                  sleep_mask_ ? &*sleep_mask_ : nullptr);
+  if (count < 0 && errno != EINTR) fail("epoll_pwait", errno);
   return static_cast<std::size_t>(std::max(count, 0));
 }
 

@@ -4,9 +4,11 @@
 // object dies during a call to it. Each part of a turn is bounded.
 #pragma once
 
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -119,7 +121,7 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // Runs until stop(). Needs the kernel's monotonic clock.
+  // Runs until stop(). Needs the kernel's monotonic clock, and SIGALRM.
   void run();
   // Runs turns while something is ready, and never sleeps. For a manual clock, which stands still meanwhile.
   void run_ready();
@@ -187,6 +189,7 @@ class Reactor {
   bool had_input_ = false;  // in the last turn
   TimePoint now_;
   bool running_ = true;
+  std::optional<sigset_t> sleep_mask_;  // of run()
   std::vector<HeapEntry> heap_;
   std::vector<TurnEnd*> turn_end_;
   std::vector<std::unique_ptr<void, void (*)(void*)>> retired_;

@@ -140,6 +140,12 @@ std::optional<FileId> socket_file(const Address& address) {
   return FileId{status.st_dev, status.st_ino};
 }
 
+void refuse_descriptors(int listener) {
+  constexpr int kSoPassRights = 83;  // SO_PASSRIGHTS, which Debian 13's headers lack
+  constexpr int kOff = 0;
+  (void)::setsockopt(listener, SOL_SOCKET, kSoPassRights, &kOff, sizeof kOff);
+}
+
 Result<UniqueFd> listen(const Address& address, mode_t mode) {
   const bool has_file = address.family == Address::Family::kUnix && !address.is_abstract();
   if (has_file) HOSTCALL_TRY(remove_stale_file(address));
@@ -148,8 +154,11 @@ Result<UniqueFd> listen(const Address& address, mode_t mode) {
   // Sets the mode before bind(): between bind() and chmod() anyone could connect.
   if (has_file && ::fchmod(fd.get(), mode) != 0) return Error::from_errno("fchmod " + address.to_string());
   if (::bind(fd.get(), &raw.data.any, raw.length) != 0) return Error::from_errno("bind " + address.to_string());
-  // The umask has cleared bits. Nobody can connect before listen().
-  if (has_file && ::chmod(address.path.c_str(), mode) != 0) return Error::from_errno("chmod " + address.path);
+  // The umask has cleared bits. Nobody can connect before listen(), but whoever may write into the directory can have
+  // put a link in the socket's place.
+  if (has_file && ::fchmodat(AT_FDCWD, address.path.c_str(), mode, AT_SYMLINK_NOFOLLOW) != 0)
+    return Error::from_errno("chmod " + address.path);
+  refuse_descriptors(fd.get());
   if (::listen(fd.get(), kBacklog) != 0) return Error::from_errno("listen on " + address.to_string());
   return fd;
 }
@@ -332,8 +341,13 @@ Result<std::size_t> send_all(int fd, std::span<iovec> pieces, std::size_t most) 
 namespace {
 
 inline Result<Received> receive_with(int fd, std::span<char> buffer, int flags) {
-  const ssize_t got = ::recv(fd, buffer.data(), buffer.size(), flags);
-  if (got > 0) return Received{.bytes = static_cast<std::size_t>(got)};
+  iovec piece{buffer.data(), buffer.size()};
+  msghdr message{};
+  message.msg_iov = &piece;
+  message.msg_iovlen = 1;
+  const ssize_t got = ::recvmsg(fd, &message, flags);
+  if (got > 0)
+    return Received{.bytes = static_cast<std::size_t>(got), .descriptors = (message.msg_flags & MSG_CTRUNC) != 0};
   if (got == 0) return Received{.end = true};
   if (errno == EAGAIN) return Received{.would_block = true};
   if (errno == EINTR) return Received{.would_block = true, .interrupted = true};

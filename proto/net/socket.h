@@ -47,6 +47,10 @@ struct FileId {
 };
 std::optional<FileId> socket_file(const Address& address);
 
+// From now on, the kernel refuses file descriptors that a peer of this Unix listener wants to pass. Without effect
+// before Linux 6.16, where Received says that some came.
+void refuse_descriptors(int listener);
+
 // Binds and listens. First removes a stale Unix socket file, but only a socket that this user has made and that refuses
 // connections. The new file gets `mode`.
 Result<UniqueFd> listen(const Address& address, mode_t mode = 0600);
@@ -106,6 +110,7 @@ struct Received {
   bool would_block = false;
   bool interrupted = false;  // with would_block, from receive_waiting(): a signal came
   bool end = false;          // orderly EOF, or a vsock reset, which looks the same
+  bool descriptors = false;  // the peer has passed file descriptors, too; they are closed
 };
 Result<Received> receive(int fd, std::span<char> buffer);
 

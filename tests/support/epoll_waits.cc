@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <csignal>
 
 namespace {
 
@@ -16,7 +17,8 @@ std::size_t epoll_waits() { return waits; }
 
 }  // namespace hostcall::test
 
-extern "C" [[gnu::visibility("default")]] int epoll_wait(int epoll, epoll_event* events, int count, int timeout) {
+extern "C" [[gnu::visibility("default")]] int epoll_pwait(int epoll, epoll_event* events, int count, int timeout,
+                                                          const sigset_t* mask) {
   ++waits;
-  return static_cast<int>(::syscall(SYS_epoll_pwait, epoll, events, count, timeout, nullptr, 0));
+  return static_cast<int>(::syscall(SYS_epoll_pwait, epoll, events, count, timeout, mask, _NSIG / 8));
 }

@@ -1,4 +1,5 @@
-// Counts how often a test program waits for events: epoll_waits.cc replaces epoll_wait(2) in the program that links it.
+// Counts how often a test program waits for events: epoll_waits.cc replaces epoll_pwait(2) in the program that links
+// it.
 #pragma once
 
 #include <cstddef>

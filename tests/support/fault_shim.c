@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -290,6 +291,20 @@ EXPORTED ssize_t __recv_chk(int fd, void* data, size_t size, size_t room, int fl
   FAIL_OR(FAULT_RECV, -1, syscall(SYS_recvfrom, fd, data, short_of(error, size), flags, NULL, NULL));
 }
 
+// One byte into the first piece instead of all that fits.
+static ssize_t receive_short(int fd, struct msghdr* message, int flags) {
+  const size_t whole = message->msg_iov[0].iov_len;
+  message->msg_iov[0].iov_len = whole != 0;
+  const ssize_t got = syscall(SYS_recvmsg, fd, message, flags);
+  message->msg_iov[0].iov_len = whole;
+  return got;
+}
+
+EXPORTED ssize_t recvmsg(int fd, struct msghdr* message, int flags) {
+  FAIL_OR(FAULT_RECV, -1,
+          error == FAULT_SHORT ? receive_short(fd, message, flags) : syscall(SYS_recvmsg, fd, message, flags));
+}
+
 // What is sent to no socket is none of its faults: the daemon tries send() before write() on its standard error.
 static uint32_t kind_of_send(int fd) { return kind_of_fd(fd, FAULT_NONE, FAULT_SEND, FAULT_NONE); }
 
@@ -336,8 +351,8 @@ EXPORTED int epoll_ctl(int epoll, int operation, int fd, struct epoll_event* eve
   const uint32_t kind = operation == EPOLL_CTL_ADD ? FAULT_EPOLL_CTL : FAULT_NONE;  // others take no memory
   FAIL_OR(kind, -1, (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event));
 }
-EXPORTED int epoll_wait(int epoll, struct epoll_event* events, int count, int timeout) {
-  FAIL_OR(FAULT_EPOLL_WAIT, -1, (int)syscall(SYS_epoll_pwait, epoll, events, count, timeout, NULL, 0));
+EXPORTED int epoll_pwait(int epoll, struct epoll_event* events, int count, int timeout, const sigset_t* mask) {
+  FAIL_OR(FAULT_EPOLL_WAIT, -1, (int)syscall(SYS_epoll_pwait, epoll, events, count, timeout, mask, _NSIG / 8));
 }
 EXPORTED int timerfd_create(int clock, int flags) {
   FAIL_OR(FAULT_TIMERFD, -1, (int)syscall(SYS_timerfd_create, clock, flags));

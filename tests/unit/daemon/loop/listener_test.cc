@@ -258,5 +258,28 @@ TEST_F(ListenerTest, RefusesWhatIsNoListeningSocket) {
   EXPECT_EXIT(closed(), testing::ExitedWithCode(0), "");
 }
 
+// Two that are flooded use up each turn; the third must not wait until they are empty.
+TEST_F(ListenerTest, FloodedOnesTakeTurnsWithTheOthers) {
+  struct Order final : Acceptor {
+    void accepted(UniqueFd, const Listener& listener) override { names.push_back(*listener.name()); }
+    void accept_failed(const Error& error, const Listener&) override { ADD_FAILURE() << error.message(); }
+    UniqueFd& spare_descriptor() override { return spare; }
+    std::vector<std::string> names;
+    UniqueFd spare;
+  } order;
+  std::vector<std::unique_ptr<Listener>> listeners;
+  std::vector<UniqueFd> peers;
+  for (const auto& [name, connections] : {std::pair("a", 500), std::pair("b", 500), std::pair("c", 1)}) {
+    const auto address = unix_address(directory_ / name);
+    listeners.push_back(std::make_unique<Listener>(*reactor_, order, std::move(*net::listen(address)), address, false));
+    for (int i = 0; i < connections; ++i) peers.push_back(std::move(*net::start_connect(address, seconds(1))));
+    ASSERT_TRUE(listeners.back()->start().ok());
+  }
+  reactor_->run_ready();
+  ASSERT_EQ(order.names.size(), 1001u);
+  const auto third = std::ranges::find(order.names, *listeners[2]->name());
+  EXPECT_LT(third - order.names.begin(), 100);
+}
+
 }  // namespace
 }  // namespace hostcall::daemon
