@@ -39,6 +39,7 @@ Outcome read_only(const Transaction& transaction) {
 
 Outcome BatchMaker::add(const Transaction& transaction) {
   ++added_;
+  steps_ += transaction.compare.size() + std::max(transaction.then.size(), transaction.otherwise.size());
   if (!transaction.idempotency) return evaluate_new(transaction);
   const auto& [owner, key, fingerprint, encode] = *transaction.idempotency;
   if (const auto at = answers_by_key_.find({owner, key}); at != answers_by_key_.end())

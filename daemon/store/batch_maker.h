@@ -1,6 +1,7 @@
 // BatchMaker: evaluates transactions one after the other, and collects their changes for one commit.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -19,15 +20,25 @@ class BatchMaker {
   // Limits of one commit, so that it does not delay the others for long, in its turns and on the disk. The last item
   // added may exceed them.
   static constexpr std::size_t kMaxTransactions = 512;
+  // Comparisons and operations of all transactions.
+  static constexpr std::size_t kMaxBatchSteps = 4096;
   static constexpr std::size_t kMaxEvents = 1024;
+  // Events times watches, because each watch may have to be told of each event in the turn of the commit; but so many
+  // events in any case.
+  static constexpr std::size_t kMaxOffers = 64 * 1024;
+  static constexpr std::size_t kLeastEvents = 16;
   // Keys and values that it writes or replaces.
   static constexpr std::size_t kMaxBytes = 4 * 1024 * 1024;
   // Steps of one sweep.
   static constexpr std::size_t kMaxSweepSteps = 4;
 
   // The model must not change while a maker uses it. Read-only: changes are refused.
-  BatchMaker(const Model& model, bool read_only)
-      : model_(model), draft_(Draft::on(model)), next_number_(model.answers().next_number()), read_only_(read_only) {}
+  BatchMaker(const Model& model, bool read_only, std::size_t watches = 0)
+      : model_(model),
+        draft_(Draft::on(model)),
+        next_number_(model.answers().next_number()),
+        max_events_(std::clamp(kMaxOffers / std::max<std::size_t>(watches, 1), kLeastEvents, kMaxEvents)),
+        read_only_(read_only) {}
 
   // The outcome takes effect when the batch is committed, or at once if there is nothing to commit.
   [[nodiscard]] Outcome add(const Transaction& transaction);
@@ -35,7 +46,8 @@ class BatchMaker {
   [[nodiscard]] bool add(Sweep& sweep);
 
   bool full() const {
-    return added_ >= kMaxTransactions || draft_.events().size() >= kMaxEvents || bytes_ >= kMaxBytes;
+    return added_ >= kMaxTransactions || steps_ >= kMaxBatchSteps || draft_.events().size() >= max_events_ ||
+           bytes_ >= kMaxBytes;
   }
   // Whether there is anything to commit.
   bool has_changes() const {
@@ -56,7 +68,9 @@ class BatchMaker {
   std::map<std::string, std::int64_t> forgotten_answers_;
   std::vector<std::string> purged_;
   std::int64_t next_number_;
+  const std::size_t max_events_;
   std::size_t added_ = 0;
+  std::size_t steps_ = 0;
   std::size_t bytes_ = 0;
   bool read_only_;
 };

@@ -1,5 +1,6 @@
 #include "daemon/store/evaluate.h"
 
+#include <algorithm>
 #include <compare>
 #include <optional>
 #include <set>
@@ -156,6 +157,13 @@ std::size_t bytes_of(const std::vector<Operation>& operations) {
 
 bool may_write(const Transaction& transaction) {
   return has_writes(transaction.then) || has_writes(transaction.otherwise);
+}
+
+bool may_put_for_session(const Transaction& transaction) {
+  const auto is_one = [](const Operation& operation) {
+    return operation.kind == Operation::Kind::kPut && operation.lifetime == Lifetime::kSession;
+  };
+  return std::ranges::any_of(transaction.then, is_one) || std::ranges::any_of(transaction.otherwise, is_one);
 }
 
 std::size_t bytes_of(const Transaction& transaction) {

@@ -21,13 +21,13 @@ namespace hostcall::daemon::store {
 
 // The limits apply to the history in memory; the history on disk follows with the next commit.
 struct HistoryLimits {
-  // Of all namespaces together, unless their shares alone are more. Counts keys and values of all records in the
-  // events, including those that are also in the index.
+  // Of all namespaces together, unless their shares alone are more. Counts all texts of the records in the events,
+  // including those that are also in the index: a holder may be longer than a key.
   std::size_t bytes = 32 * 1024 * 1024;
   // What a namespace has for itself. Above it, it uses what the shares of the others leave; when that is used up, the
   // namespace that is furthest above its share loses its oldest changes.
   std::size_t share = 1024 * 1024;
-  // What an event costs beside its keys and values.
+  // What an event costs beside its texts.
   std::size_t event_bytes = 256;
 };
 
@@ -103,7 +103,7 @@ class History {
   void set_use(Lane& lane, std::size_t bytes, bool has_share);
   void set_share(Lanes::iterator lane, bool has_share);
   std::size_t excess(const Lane& lane) const;
-  std::size_t cost(const Event& event) const { return limits_.event_bytes + event.bytes(); }
+  std::size_t cost(const Event& event) const { return limits_.event_bytes + event.kept_bytes(); }
   void save_compaction(const std::string& space, const Lane& lane);
   void drop_revision(Lane& lane);
   void drop_first(Lane& lane);

@@ -99,6 +99,7 @@ std::unique_ptr<Watch> LocalEngine::watch(const WatchOptions& options, Watcher& 
 }
 
 std::unique_ptr<Ticket> LocalEngine::submit(Transaction transaction, OnOutcome on_outcome) {
+  if (may_put_for_session(transaction)) holding_sessions_.insert(transaction.session_holder);
   auto waiting = std::make_shared<Waiting>();
   waiting->transaction = std::move(transaction);
   waiting->on_outcome = std::move(on_outcome);
@@ -106,9 +107,10 @@ std::unique_ptr<Ticket> LocalEngine::submit(Transaction transaction, OnOutcome o
   return std::make_unique<LocalTicket>(std::move(waiting));
 }
 
-// Skips the sweep if the session holds nothing: most sessions don't, and scripts open one for each call. But a pending
-// write may still create a key.
+// Most sessions hold nothing, scripts open one for each call, and a commit may take long: what waits for it must not
+// pile up. But a pending write may still create a key.
 void LocalEngine::end_session(const std::string& session_holder) {
+  if (holding_sessions_.erase(session_holder) == 0) return;
   if (!holds_keys(session_holder) && !in_flight_ && queue_.empty()) return;
   enqueue_sweep({.kind = Sweep::Kind::kSession, .text = session_holder});
 }
@@ -161,7 +163,7 @@ void LocalEngine::process() {
 }
 
 std::vector<LocalEngine::Settled> LocalEngine::begin_batch() {
-  BatchMaker maker(model_, read_only_);
+  BatchMaker maker(model_, read_only_, hub_.size());
   std::vector<Settled> settled;
   auto batch = evaluate_queue(maker, settled);
   if (maker.has_changes()) {

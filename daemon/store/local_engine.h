@@ -9,6 +9,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,7 @@ class LocalEngine final : public Engine {
   WatchHub hub_{model_};
   Writer writer_;
   std::deque<std::shared_ptr<Waiting>> queue_;
+  std::set<std::string> holding_sessions_;  // that have asked for a key with their lifetime, and are not over
   std::optional<InFlight> in_flight_;
   std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk or for memory
   TimePoint retry_at_ = kNever;                     // when to retry them

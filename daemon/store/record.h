@@ -58,6 +58,8 @@ class Record {
   bool deleted() const { return deleted_; }
   // The bytes that are charged: key and value.
   std::size_t bytes() const { return key_end_ + text_.size() - holder_end_; }
+  // Those that are kept: owner and holder, too.
+  std::size_t kept_bytes() const { return text_.size(); }
 
  private:
   std::string_view part(std::size_t begin, std::size_t end) const {
@@ -86,6 +88,7 @@ struct Event {
   Revision revision() const { return now->mod_revision(); }
   // Of both records' keys and values.
   std::size_t bytes() const { return now->bytes() + (previous == nullptr ? 0 : previous->bytes()); }
+  std::size_t kept_bytes() const { return now->kept_bytes() + (previous == nullptr ? 0 : previous->kept_bytes()); }
 };
 
 // What is charged to a VM: its number of keys, and their bytes of keys and values together.

@@ -124,6 +124,8 @@ struct Transaction {
 
 // Whether it could change anything.
 bool may_write(const Transaction& transaction);
+// Whether it could put a key that lives as long as its session.
+bool may_put_for_session(const Transaction& transaction);
 // The memory that it takes, roughly.
 std::size_t bytes_of(const Transaction& transaction);
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "daemon/store/batch_maker.h"
 #include "tests/unit/daemon/store/engine_fixture.h"
 
 namespace hostcall::daemon::store {
@@ -91,6 +92,53 @@ TEST_F(LocalEngineTest, ABatchIsBounded) {
     tickets.push_back(engine->submit(of_vm_a({put_of("/vm/a/x", "")}), [&](const Outcome&) { ++answers; }));
   ASSERT_TRUE(run_until(*engine, [&] { return answers == 513; }));
   EXPECT_EQ(engine->stats().commits, 2u);
+}
+
+// Comparisons cost time, too, and all of them are made in the turn that begins the batch.
+TEST_F(LocalEngineTest, ABatchIsBoundedInSteps) {
+  put("/vm/a/x", "");
+  auto transaction = of_vm_a({put_of("/vm/a/x", "")});
+  transaction.compare.assign(kMaxSteps - 1, {.key = "/vm/a/x", .relation = Relation::kGreater});
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  for (std::size_t i = 0; i < 2 * BatchMaker::kMaxBatchSteps / kMaxSteps; ++i)
+    tickets.push_back(engine->submit(transaction, {}));
+  const auto before = engine->stats().commits;
+  settle(*engine);
+  EXPECT_EQ(engine->stats().commits - before, 2u);
+}
+
+// Each watch is told of each event when the batch is committed.
+TEST_F(LocalEngineTest, ABatchIsSmallerBesideManyWatches) {
+  struct Deaf final : Watcher {
+    void on_ready() override {}
+    bool keep(std::size_t) override { return true; }
+  } watcher;
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (int i = 0; i < 1024; ++i) watches.push_back(engine->watch({.prefix = "/vm/a/"}, watcher));
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  for (int i = 0; i < 128; ++i) tickets.push_back(engine->submit(of_vm_a({put_of("/vm/a/x", "")}), {}));
+  settle(*engine);
+  EXPECT_EQ(engine->stats().commits, 128u / (BatchMaker::kMaxOffers / 1024));
+}
+
+// As thousands of sessions do that are over while a commit waits for its disk.
+TEST_F(LocalEngineTest, SessionsThatHoldNothingLeaveNothingToDo) {
+  auto holding = of_vm_a({put_of("/vm/a/held", "", Lifetime::kSession)});
+  holding.session_holder = "s1";
+  const auto put_ticket = engine->submit(holding, {});
+  auto plain = of_vm_a({put_of("/vm/a/x", "")});
+  plain.session_holder = "s2";
+  const auto other_ticket = engine->submit(plain, {});
+  engine->process();
+  const auto before = engine->stats().queue;
+  for (int i = 0; i < 1000; ++i) engine->end_session("none" + std::to_string(i));
+  engine->end_session("s2");
+  EXPECT_EQ(engine->stats().queue, before);
+  for (int i = 0; i < 3; ++i) engine->end_session("s1");
+  EXPECT_EQ(engine->stats().queue, before + 1) << "its key may come with the commit in flight";
+  settle(*engine);
+  EXPECT_EQ(value_of(*engine, "/vm/a/held"), "(none)");
+  EXPECT_EQ(value_of(*engine, "/vm/a/x"), "");
 }
 
 TEST_F(LocalEngineTest, WithoutAChangeThereIsNoCommit) {
