@@ -22,6 +22,7 @@ constexpr char kSlowFrame[] = "a frame was not completed in time";
 constexpr char kNoRequest[] = "no request arrived in time";
 constexpr char kSilent[] = "the peer is silent: it did not answer three heartbeats";
 constexpr char kIdle[] = "idle for too long";
+constexpr char kPassesDescriptors[] = "the peer passes file descriptors, which hostcall does not take";
 // What one connection may send per turn.
 constexpr std::size_t kSendBytesPerTurn = 256 * 1024;
 constexpr std::size_t kPieces = 16;
@@ -107,6 +108,7 @@ void Connection::read_input() {
   const auto received = net::receive(fd_.get(), room);
   if (!received.ok() || received.value().end) return close();
   if (received.value().would_block) return;
+  if (received.value().descriptors) return break_off(kPassesDescriptors);
   const std::string_view bytes(room.data(), received.value().bytes);
   bytes_in_ += bytes.size();
   calls_.stats.bytes_in += bytes.size();
@@ -136,7 +138,7 @@ std::string_view Connection::take(std::string_view bytes) {
   while (!bytes.empty()) {
     const bool legal = endpoint.receive(bytes);
     session_.bury_calls();
-    if (!legal) broke_protocol();
+    if (!legal) break_off(session_.endpoint().violation()->text);
     if (state_ != State::kOpen) return {};
     bytes = endpoint.unread();
     if (bytes.empty() || endpoint.suspended()) break;
@@ -170,7 +172,8 @@ void Connection::keep_unread(std::string_view bytes) {
 // Whether there is anything to do that waits for a turn, and not for the peer.
 bool Connection::can_go_on() const {
   const auto& endpoint = session_.endpoint();
-  return endpoint.suspended() || endpoint.would_wake() || (unread_ && !endpoint.output_paused());
+  return endpoint.suspended() || endpoint.would_wake() || session_.has_room_again() ||
+         (unread_ && !endpoint.output_paused());
 }
 
 // Wakes streams that have room again, and takes input that was held back.
@@ -178,6 +181,7 @@ void Connection::go_on() {
   auto& endpoint = session_.endpoint();
   endpoint.resume();
   endpoint.output_drained();
+  session_.wake_for_room();
   if (unread_ && !endpoint.output_paused()) {
     unread_->rest = take(unread_->rest);
     if (unread_->rest.empty()) unread_.reset();
@@ -193,11 +197,10 @@ void Connection::discard_input() {
   spend(1 + received.value().bytes / kDiscardedBytesPerUnit);
 }
 
-void Connection::broke_protocol() {
-  const auto& violation = *session_.endpoint().violation();
+void Connection::break_off(std::string_view violation) {
   ++calls_.stats.violations;
-  calls_.audit.violation(caller_, violation.text, calls_.reactor.now());
-  end(wire::GoawayReason::kProtocolError, violation.text);
+  calls_.audit.violation(caller_, violation, calls_.reactor.now());
+  end(wire::GoawayReason::kProtocolError, violation);
 }
 
 void Connection::note_frame_progress() {

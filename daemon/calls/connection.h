@@ -88,7 +88,7 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   void beat();
   void lose_peer(const char* why);
   TimePoint next_tick() const;
-  void broke_protocol();
+  void break_off(std::string_view violation);
   void close_within(Duration time);
   void close();
 

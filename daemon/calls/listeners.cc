@@ -128,14 +128,17 @@ bool Listeners::is_admin(const Listener& listener) const {
 }
 
 std::string Listeners::unreachable(const Vm& vm) const {
-  const auto is_vsock = [](const auto& entry) {
-    return entry.second->address().family == net::Address::Family::kVsock;
-  };
-  if (vm.record.cid != 0 && std::ranges::none_of(listeners_, is_vsock))
+  if (vm.record.cid != 0 && !has_vsock())
     return "it has a CID, but hostcalld has no vsock listener; start hostcalld.socket, or write \"listen\": "
            "[\"vsock::" +
            std::to_string(net::kDefaultPort) + "\"] in hostcalld.json, and restart hostcalld";
   return vm.record.unix_path.empty() ? std::string() : missing(vm);
+}
+
+// Not a walk over all: there may be one for each of thousands of VMs.
+bool Listeners::has_vsock() const {
+  const auto at = listeners_.lower_bound("vsock:");
+  return at != listeners_.end() && at->first.starts_with("vsock:");
 }
 
 std::string Listeners::missing(const Vm& vm) const {

@@ -59,6 +59,7 @@ class Listeners {
   void adopt_inherited();
   void close(const Vm& vm);
   void share_admin_socket(gid_t admin_group);
+  bool has_vsock() const;
   std::string missing(const Vm& vm) const;
 
   const Parts parts_;

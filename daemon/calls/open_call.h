@@ -53,8 +53,9 @@ class OpenCall final : public Call {
   void finish(const Status& status) override;
   void consumed(std::size_t message_bytes) override;
 
-  std::size_t position = 0;  // in the owner's list of calls
-  Charge reply_room;         // what reserve_reply() has got
+  std::size_t position = 0;     // in the owner's list of calls
+  bool waits_for_room = false;  // the VM's other output leaves none for its next message
+  Charge reply_room;            // what reserve_reply() has got
 
  private:
   void deadline_passed() { owner_.on_deadline(*this); }

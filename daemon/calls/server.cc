@@ -198,7 +198,8 @@ bool Server::close_session(std::uint64_t id, std::string_view why) {
 void Server::closed(Connection& connection) {
   const auto id = connection.session().session_id();
   forget_place(connection, id);
-  parts_.lifetimes.session_ended(id);
+  // Of those that are refused there may be thousands a second.
+  if (connection.session().state() != Session::State::kRefused) parts_.lifetimes.session_ended(id);
   const auto it = connections_.find(id);
   parts_.reactor.retire(std::move(it->second));
   connections_.erase(it);

@@ -322,12 +322,7 @@ void Session::bury_calls() {
 }
 
 wire::SendOutcome Session::send_message(OpenCall& call, const wire::Payload& message) {
-  if (!output_has_room(message.size())) {
-    call.finish({Code::kResourceExhausted, call.method().name + ": the VM's limit outbound_bytes (" +
-                                               std::to_string(caller_.vm->quota.limits().outbound_bytes) +
-                                               ") is used up by replies that it has not read"});
-    return wire::SendOutcome::kEnded;
-  }
+  if (!output_has_room(room_for(message.size()))) return wait_for_room(call, message.size());
   const auto outcome = endpoint_.send_data(call.stream(), message);
   if (outcome == wire::SendOutcome::kSent) {
     settle_output();
@@ -335,6 +330,33 @@ wire::SendOutcome Session::send_message(OpenCall& call, const wire::Payload& mes
   }
   owner_.flush_soon();
   return outcome;
+}
+
+// What a message of a stream needs: it leaves a quarter of the VM's outbound bytes to the replies of other calls,
+// unless it is larger than the rest.
+std::size_t Session::room_for(std::size_t message_bytes) const {
+  if (!caller_.vm) return message_bytes;
+  const auto limit = caller_.vm->quota.limits().outbound_bytes;
+  return message_bytes < limit - limit / 4 ? message_bytes + limit / 4 : message_bytes;
+}
+
+// Other connections of the VM may have filled it, perhaps with what other VMs have written.
+wire::SendOutcome Session::wait_for_room(OpenCall& call, std::size_t message_bytes) {
+  auto& quota = caller_.vm->quota;
+  if (message_bytes >= quota.limits().outbound_bytes) {
+    call.finish(no_room_for(message_bytes, "a message"));
+    return wire::SendOutcome::kEnded;
+  }
+  call.waits_for_room = true;
+  quota.wait_for_room(*this, room_for(message_bytes) + 1);
+  return wire::SendOutcome::kBlocked;
+}
+
+// Backwards, because a call that ends is replaced by the last one.
+void Session::wake_for_room() {
+  if (!std::exchange(has_room_again_, false)) return;
+  for (auto i = open_.size(); i-- > 0;)
+    if (i < open_.size() && std::exchange(open_[i]->waits_for_room, false)) open_[i]->handler().on_writable();
 }
 
 void Session::end_call(OpenCall& call, const Status& status, const wire::Payload& reply) {
@@ -425,7 +447,8 @@ void Session::answer_hello(wire::Stream& stream, std::string_view payload) {
   state_ = State::kExtended;
   client_ = escape(request.client_name() + " " + request.client_version());
   if (caller_.vm) note_boot_id(request);
-  answer(stream, {}, payload_of(response));
+  // There was room. What the sessions of an earlier boot are told meanwhile must not take it: both ends have to agree.
+  answer_with_room(stream, {}, payload_of(response));
   endpoint_.enable(extension);
 }
 

@@ -43,7 +43,7 @@ class MemoryBudget final : public wire::Budget {
 // For Session::decide_calls_again().
 inline constexpr std::size_t kAllCalls = ~std::size_t{0};
 
-class Session final : public SessionFacts, private wire::EndpointEvents, private CallOwner {
+class Session final : public SessionFacts, private wire::EndpointEvents, private CallOwner, private RoomWaiter {
  public:
   enum class State : std::uint8_t {
     kNew,       // no call yet
@@ -67,6 +67,9 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   // Charges the VM for unsent output. Call after each send. Charges beyond the limit too, because the output exists
   // already; output_has_room() keeps it below.
   void settle_output() { outbound_.set(endpoint_.output().bytes()); }
+  // Whether wake_for_room() has something to do: calls that had no room for a message of their streams may have it.
+  bool has_room_again() const { return has_room_again_; }
+  void wake_for_room();
   // Refuses new calls and sends Goaway.
   void stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
   // Tells the open calls that the daemon is stopping.
@@ -113,6 +116,12 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   void give_credit(OpenCall& call, std::size_t message_bytes) override;
   void on_deadline(OpenCall& call) override;
 
+  // RoomWaiter
+  void has_room() override {
+    has_room_again_ = true;
+    owner_.flush_soon();
+  }
+
   std::optional<Status> object_to(const Method* method, const wire::RequestView& request, bool remote_open);
   void spend_on_rules();
   [[gnu::cold]] void note_refusal(const Refusal& refusal);
@@ -132,6 +141,8 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
     return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
   }
   bool fits(std::size_t reply_bytes) const;
+  std::size_t room_for(std::size_t message_bytes) const;
+  wire::SendOutcome wait_for_room(OpenCall& call, std::size_t message_bytes);
   void answer_hello(wire::Stream& stream, std::string_view payload);
   Status object_to_hello(const v1::HelloRequest& request) const;
   void fill_agreement(const wire::Extension& extension, v1::HelloResponse& response) const;
@@ -156,6 +167,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   std::uint64_t calls_ = 0;
   State state_ = State::kNew;
   bool refusal_noted_ = false;  // of the call that starts now
+  bool has_room_again_ = false;
 };
 
 }  // namespace hostcall::daemon

@@ -34,6 +34,22 @@ void Quota::set_limits(const Limits& limits) {
   bounds_ = {limits.connections, limits.streams, limits.memory_bytes, limits.outbound_bytes, limits.store_watches};
 }
 
+void Quota::wait_for_room(RoomWaiter& waiter, std::uint64_t outbound_bytes) {
+  waiter.needed_ = waiter.is_linked() ? std::min(waiter.needed_, outbound_bytes) : outbound_bytes;
+  waiting_.push_back(waiter);
+}
+
+void Quota::wake_waiting() {
+  LinkedList<RoomWaiter> all;
+  all.append(waiting_);
+  while (auto* waiter = all.pop_front()) {
+    if (waiter->needed_ <= left(Resource::kOutbound))
+      waiter->has_room();
+    else
+      waiting_.push_back(*waiter);
+  }
+}
+
 Charge& Charge::operator=(Charge&& other) noexcept {
   if (this == &other) return *this;
   reset();

@@ -10,11 +10,27 @@
 
 #include "daemon/config/limits.h"
 #include "proto/base/clock.h"
+#include "proto/base/linked_list.h"
 
 namespace hostcall::daemon {
 
 enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound, kWatches };
 inline constexpr std::size_t kResources = 5;
+
+// Waits until so many outbound bytes are left. Stops waiting when it dies.
+class RoomWaiter : private Linked {
+ public:
+  virtual ~RoomWaiter() = default;
+
+ protected:
+  // They are left. Called from within whatever has given them back, so the work must come later.
+  virtual void has_room() = 0;
+
+ private:
+  friend class Quota;
+  friend class LinkedList<RoomWaiter>;
+  std::uint64_t needed_ = 0;
+};
 
 // Must outlive its charges, otherwise aborts.
 class Quota {
@@ -30,6 +46,8 @@ class Quota {
   std::uint64_t used(Resource resource) const { return used_[static_cast<std::size_t>(resource)]; }
   std::uint64_t limit(Resource resource) const { return bounds_[static_cast<std::size_t>(resource)]; }
   std::uint64_t left(Resource resource) const { return limit(resource) - std::min(limit(resource), used(resource)); }
+  // Who waits already waits for the lesser of both.
+  void wait_for_room(RoomWaiter& waiter, std::uint64_t outbound_bytes);
 
  private:
   friend class Charge;
@@ -42,12 +60,15 @@ class Quota {
   void give(Resource resource, std::uint64_t amount) {
     if (amount > used(resource)) die("more given back than charged", resource, amount);
     used_[static_cast<std::size_t>(resource)] -= amount;
+    if (resource == Resource::kOutbound && !waiting_.empty()) wake_waiting();
   }
+  [[gnu::cold]] void wake_waiting();
   [[noreturn, gnu::cold]] static void die(const char* what, Resource resource, std::uint64_t amount);
 
   Limits limits_;
   std::array<std::uint64_t, kResources> bounds_{};  // the limits that a Charge can use
   std::array<std::uint64_t, kResources> used_{};
+  LinkedList<RoomWaiter> waiting_;
 };
 
 // Holds an amount of a quota, or nothing. Without a quota it counts for nobody and never refuses: for administrators

@@ -9,6 +9,7 @@
 
 #include "hostcall/v1/session.hostcall.h"
 #include "tests/support/frames.h"
+#include "tests/support/lingering_socket.h"
 #include "tests/support/rig.h"
 #include "tests/support/test_methods.h"
 
@@ -224,6 +225,18 @@ TEST_F(ConnectionTest, AViolationIsToldAndJournalledOnce) {
   expect_end(*peer, GoawayReason::kProtocolError, "unknown frame type");
   EXPECT_EQ(rig_.stats.violations, 1u);
   EXPECT_THAT(rig_.log(), HasSubstr("VM \"web1\" broke the protocol, connection closed: unknown frame type"));
+}
+
+// Closing them could take as long as the peer likes. Newer kernels refuse them for us.
+TEST_F(ConnectionTest, PassedDescriptorsEndTheConnection) {
+  const auto peer = rig_.peer("web1");
+  peer->hello();
+  hostcall::test::LingeringSocket passed(1);
+  const auto code = passed.pass(peer->fd(), '\0');
+  if (code == EPERM) return;
+  ASSERT_EQ(code, 0);
+  expect_end(*peer, GoawayReason::kProtocolError, "the peer passes file descriptors, which hostcall does not take");
+  EXPECT_EQ(rig_.stats.violations, 1u);
 }
 
 TEST_F(ConnectionTest, WhatComesAfterTheEndIsThrownAway) {

@@ -110,6 +110,25 @@ TEST_F(SessionTest, ANewBootEndsTheSessionsOfTheOneBefore) {
   EXPECT_THAT(rig_.lifetimes.log, testing::Contains("web1 booted boot-2"));
 }
 
+// The old session is told of the end of each of its calls before Hello is answered.
+TEST_F(SessionTest, ANewBootIsAgreedOnWhateverTheOldOneIsTold) {
+  auto& quota = rig_.vm("web1").quota;
+  const auto old = rig_.peer("web1");
+  old->hello("boot-1");
+  for (int i = 0; i < 20; ++i) old->start(test::kEchoStream, "", wire::Shape::kBidiStream);
+  rig_.settle();
+  const auto rebooted = rig_.peer("web1");
+  rig_.settle();
+  Charge other_output(quota, Resource::kOutbound);
+  ASSERT_TRUE(other_output.try_grow(quota.limits().outbound_bytes - 300));
+  v1::HelloRequest request;
+  request.set_boot_id("boot-2");
+  request.set_features(wire::kAllFeatures);
+  const auto answer = rebooted->call("hostcall.v1.Session/Hello", request);
+  EXPECT_TRUE(answer.status.ok()) << answer.status.message;
+  EXPECT_TRUE(old->wait_for_close());
+}
+
 // A caller without Hello may be of the new boot: nobody knows.
 TEST_F(SessionTest, ANewBootLeavesSessionsAloneThatToldNone) {
   const auto first = rig_.peer("web1"), base = rig_.peer("web1"), silent = rig_.peer("web1");

@@ -230,6 +230,23 @@ TEST_F(StoreWatchLimitsTest, AGreetingThatWaitsTellsWhereTheWatchBegan) {
   EXPECT_EQ(message.events(0).item().value(), "meanwhile");
 }
 
+// What fills them may be what another VM has written.
+TEST_F(StoreWatchLimitsTest, AMessageWaitsForTheRoomThatOtherConnectionsTake) {
+  const auto caller = guest("web1"), host = admin();
+  const auto stream = watch(*caller, watch_request("/self/"));
+  auto& quota = rig_.vm("web1").quota;
+  Charge others(quota, Resource::kOutbound);
+  ASSERT_TRUE(others.try_grow(quota.limits().outbound_bytes - 1000));
+  put(*host, "/vm/web1/k", std::string(5000, 'v'));
+  EXPECT_TRUE(is_quiet(*caller));
+  others.shrink(2000);
+  EXPECT_TRUE(is_quiet(*caller)) << "not enough";
+  EXPECT_EQ(used("web1", Resource::kWatches), 1u) << "it has not ended";
+  others.reset();
+  settle();
+  EXPECT_EQ(next(*caller, stream).events_size(), 1);
+}
+
 TEST_F(StoreWatchLimitsTest, AReaderThatIsFarBehindGetsTheLatestOfEachKey) {
   const auto caller = guest("web1"), host = admin();
   const auto stream = watch(*caller, watch_request("/self/"));
