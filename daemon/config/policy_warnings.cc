@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "daemon/config/nearest.h"
 
@@ -13,6 +14,9 @@ constexpr std::string_view kDefaultPolicy = "50-default.json:";
 constexpr std::size_t kMaxWarnings = 100;
 // So many warnings say what may have been meant, because each search goes through all names.
 constexpr int kMaxSuggestions = 10;
+// So many rules are looked at for those that cover others: thousands with the same start of their resources would be
+// compared with each other.
+constexpr std::size_t kMostLookedAt = 2'000'000;
 
 std::string_view service_of(std::string_view call) { return call.substr(0, call.find('/')); }
 
@@ -109,6 +113,7 @@ class Linter {
 
   void check_cover(const Rule& rule) {
     if (rule.short_place().starts_with(kDefaultPolicy)) return;
+    if (looked_at_ > kMostLookedAt) return note_unlooked(rule);
     Covers covers;
     for (const auto& vm : rule.vms)
       for (const auto& call : rule.calls) {
@@ -119,6 +124,13 @@ class Linter {
     for (const auto* cover : covers) places += (places.empty() ? "" : " and ") + cover->place();
     warn(rule, "the rule never decides: " + places + (covers.size() == 1 ? " matches" : " match") +
                    " first whatever it matches");
+  }
+
+  void note_unlooked(const Rule& rule) {
+    if (!std::exchange(says_unlooked_, true))
+      warn(rule,
+           "from here on, no rule was checked for earlier ones that leave it nothing to decide: too many have "
+           "resources with the same beginning");
   }
 
   // False: no rule before this one decides all calls of this part of it.
@@ -133,7 +145,7 @@ class Linter {
     for (const auto& wider_call : wider_calls(call))
       for (const std::string_view wider_vm : {kAny, std::string_view(vm)})
         if (const auto* table = found == nullptr ? policy_.table(wider_vm, wider_call) : nullptr)
-          found = table->first_cover(rule, glob);
+          found = table->first_cover(rule, glob, looked_at_);
     if (found != nullptr) covers.insert(found);
     return found != nullptr;
   }
@@ -152,6 +164,8 @@ class Linter {
   std::vector<std::string> warnings_;
   std::size_t more_ = 0;
   int suggestions_ = 0;
+  std::size_t looked_at_ = 0;  // by find_cover()
+  bool says_unlooked_ = false;
 };
 
 }  // namespace

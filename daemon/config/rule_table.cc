@@ -91,7 +91,9 @@ const Rule* RuleTable::first_in(const Node& node, const CallQuery& query, Want w
   for (auto i = node.first; i < node.end && comes_before(*entries_[i].rule, before); ++i) {
     const auto& entry = entries_[i];
     ++looked_at;
-    if (is_wanted(*entry.rule, query, want) && (entry.any || glob_matches(entry.rest, rest))) return entry.rule;
+    // No glob matches a call that is about no resource, not even "**".
+    const bool matches = entry.any || (!query.resource.empty() && glob_matches(entry.rest, rest));
+    if (matches && is_wanted(*entry.rule, query, want)) return entry.rule;
   }
   return before;
 }
@@ -103,13 +105,13 @@ const Rule* RuleTable::first_match(const CallQuery& query, Want want, const Rule
   return before;
 }
 
-const Rule* RuleTable::first_cover(const Rule& rule, std::string_view glob) const {
-  std::size_t ignored = 0;
+const Rule* RuleTable::first_cover(const Rule& rule, std::string_view glob, std::size_t& looked_at) const {
   const Rule* found = nullptr;
-  for (auto at = find(literal_start(glob), ignored); at != kNone; at = nodes_[at].parent) {
+  for (auto at = find(literal_start(glob), looked_at); at != kNone; at = nodes_[at].parent) {
     const auto& node = nodes_[at];
     for (auto i = node.first; i < node.end && entries_[i].rule->index < rule.index; ++i) {
       const auto& entry = entries_[i];
+      ++looked_at;
       if (entry.rule->require_privileged_port && !rule.require_privileged_port) continue;
       if (!comes_before(*entry.rule, found)) break;
       if (!entry.any && (glob.empty() || !covers(entry.rest, glob.substr(node.start.size())))) continue;

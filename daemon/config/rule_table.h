@@ -39,8 +39,9 @@ class RuleTable {
   // `looked_at` the number of entries that it took.
   const Rule* first_match(const CallQuery& query, Want want, const Rule* before, std::size_t& looked_at) const;
   // The first rule before `rule` that decides each call whose resource matches the glob and that meets `rule`'s
-  // `require`. Null: none. An empty glob stands for any resource.
-  const Rule* first_cover(const Rule& rule, std::string_view glob) const;
+  // `require`. Null: none. An empty glob stands for any resource. Adds to `looked_at` the number of entries that it
+  // took.
+  const Rule* first_cover(const Rule& rule, std::string_view glob, std::size_t& looked_at) const;
 
  private:
   // A glob of a rule. Empty: any resource.

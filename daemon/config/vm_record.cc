@@ -73,6 +73,10 @@ Done check_all_but_name(const VmRecord& record) {
     return Error{0,
                  "nothing to recognise it by; give it a cid (AF_VSOCK), a unix_path (a listener of its own), or a "
                  "vmm_uid (hostcalld makes the listener)"};
+  // The mode of a socket file keeps others out; an abstract socket has none.
+  if (record.unix_path.starts_with('@') && !record.vmm_uid)
+    return Error{0, "unix_path " + in_quotes(record.unix_path) +
+                        " is abstract, so every process of this host could connect; give the VM a vmm_uid, or a path"};
   return check_limit_values(record.limits);
 }
 

@@ -18,7 +18,7 @@ struct VmRecord {
   std::string uuid;               // lower case; empty: none
   std::vector<std::string> tags;  // at most kMaxTags, each in the form of a name
   std::uint32_t cid = 0;          // above 2; 0: not recognised by CID
-  std::string unix_path;          // own listener, absolute and without "..", or "@abstract"; empty: none
+  std::string unix_path;          // own listener, absolute and without "..", or "@abstract" (with vmm_uid); empty: none
   std::optional<uid_t> vmm_uid;   // the uid that SO_PEERCRED must report on unix_path; alone: see vms/vm_directory.h
   LimitValues limits;             // by limit name, within its bounds; take precedence over the defaults
 

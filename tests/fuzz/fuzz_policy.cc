@@ -61,7 +61,7 @@ bool names_call(const Rule& rule, std::string_view method) {
 
 bool names_resource(const Rule& rule, std::string_view resource) {
   return rule.resources.empty() || std::ranges::any_of(rule.resources, [&](const std::string& glob) {
-           return daemon::glob_matches(glob, resource);
+           return !resource.empty() && daemon::glob_matches(glob, resource);
          });
 }
 

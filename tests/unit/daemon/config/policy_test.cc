@@ -78,6 +78,15 @@ TEST(Policy, ResourcesRestrictARule) {
   EXPECT_EQ(deciding_line(policy, {.method = "s.Store/Get", .resource = ""}), 0u);
 }
 
+TEST(Policy, NoGlobMatchesACallThatIsAboutNoResource) {
+  for (const auto* glob : {"*", "**"}) {
+    const auto policy = policy_of(
+        {R"("vms": ["*"], "calls": ["*"], "resources": [")" + std::string(glob) + R"("], "action": "allow")"});
+    EXPECT_EQ(deciding_line(policy, {.method = "s.Host/Info", .resource = ""}), 0u) << glob;
+    EXPECT_EQ(deciding_line(policy, {.method = "s.Store/Get", .resource = "a"}), 2u) << glob;
+  }
+}
+
 TEST(Policy, RequireRestrictsARule) {
   const auto policy =
       policy_of({R"("vms": ["*"], "calls": ["a.B/C"], "require": ["privileged-port"], "action": "allow")"});
@@ -200,7 +209,7 @@ const Rule* first_by_walk(const Policy& policy, const VmRecord& vm, const CallQu
              (pattern.ends_with("/*") && query.method.starts_with(pattern.substr(0, pattern.size() - 1)));
     });
     const bool resource_matches = rule.resources.empty() || std::ranges::any_of(rule.resources, [&](const auto& glob) {
-                                    return glob_matches(glob, query.resource);
+                                    return !query.resource.empty() && glob_matches(glob, query.resource);
                                   });
     if (vm_matches && call_matches && resource_matches && (query.privileged_port || !rule.require_privileged_port))
       return &rule;

@@ -144,6 +144,15 @@ TEST(PolicyWarnings, AreBounded) {
   EXPECT_EQ(warnings.back(), "and 1899 more warnings about policy");
 }
 
+// Each would be compared with all before it.
+TEST(PolicyWarnings, LookAtABoundedNumberOfRules) {
+  std::vector<std::string> rules;
+  for (int i = 0; i < 4000; ++i)
+    rules.push_back(
+        rule(R"("*")", R"("hostcall.v1.Store/Get")", R"("resources": ["/self/*/app)" + std::to_string(i) + R"("], )"));
+  EXPECT_THAT(warnings_of(rules), ElementsAre(HasSubstr(": from here on, no rule was checked for earlier ones")));
+}
+
 TEST(Nearest, IsWhatTakesTheFewestChanges) {
   EXPECT_EQ(nearest("web9", {"db1", "web1", "web10"}), "web1");
   EXPECT_EQ(nearest("hostcall.v1.Strore/Get", {"hostcall.v1.Store/Get", "hostcall.v1.Store/Put"}),

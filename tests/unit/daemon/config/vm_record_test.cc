@@ -79,6 +79,12 @@ TEST(Records, PathsAreCanonicalAndFitASocket) {
   EXPECT_EQ(path_problem("/a..b/.c"), "");
 }
 
+TEST(Records, AnAbstractSocketNeedsTheUidOfItsVmm) {
+  EXPECT_THAT(problem_after([](auto& r) { r.unix_path = "@fc1"; }),
+              HasSubstr("\"@fc1\" is abstract, so every process of this host could connect; give the VM a vmm_uid"));
+  EXPECT_EQ(problem_after([](auto& r) { r.unix_path = "@fc1", r.vmm_uid = 1001; }), "");
+}
+
 TEST(Records, LimitsAreCheckedByTheTable) {
   EXPECT_THAT(problem_after([](auto& r) { r.limits["stream"] = 1; }), HasSubstr("there is no limit \"stream\""));
   EXPECT_THAT(problem_after([](auto& r) { r.limits["streams"] = 0; }), HasSubstr("limit streams is 0, but must be"));
