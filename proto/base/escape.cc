@@ -11,16 +11,39 @@ struct Range {
   char32_t first, last;
 };
 
-// Sorted.
+// Sorted: control and format characters, what Unicode calls default ignorable, and what has no ink or no meaning.
 constexpr Range kHidden[] = {
-    {0x00, 0x1F},        // C0
-    {0x7F, 0x9F},        // DEL and C1
-    {0x061C, 0x061C},    // Arabic letter mark, a bidi control
-    {0x200B, 0x200F},    // zero-width space, non-joiner and joiner; left-to-right and right-to-left mark
-    {0x2028, 0x202E},    // line and paragraph separator; bidi embeddings and overrides
-    {0x2060, 0x2069},    // word joiner, invisible operators; bidi isolates
-    {0xFEFF, 0xFEFF},    // zero-width no-break space
-    {0xE0000, 0xE007F},  // tags
+    {0x00, 0x1F},         // C0
+    {0x7F, 0x9F},         // DEL and C1
+    {0xAD, 0xAD},         // soft hyphen
+    {0x034F, 0x034F},     // combining grapheme joiner
+    {0x0600, 0x0605},     // Arabic number signs, which format what follows
+    {0x061C, 0x061C},     // Arabic letter mark, a bidi control
+    {0x06DD, 0x06DD},     // Arabic end of ayah
+    {0x070F, 0x070F},     // Syriac abbreviation mark
+    {0x0890, 0x0891},     // Arabic currency marks
+    {0x08E2, 0x08E2},     // Arabic disputed end of ayah
+    {0x115F, 0x1160},     // Hangul fillers
+    {0x17B4, 0x17B5},     // Khmer inherent vowels
+    {0x180B, 0x180F},     // Mongolian variation selectors and vowel separator
+    {0x200B, 0x200F},     // zero-width space, non-joiner and joiner; left-to-right and right-to-left mark
+    {0x2028, 0x202E},     // line and paragraph separator; bidi embeddings and overrides
+    {0x2060, 0x206F},     // word joiner, invisible operators; bidi isolates; deprecated format characters
+    {0x2800, 0x2800},     // Braille without dots
+    {0x3164, 0x3164},     // Hangul filler
+    {0xE000, 0xF8FF},     // private use
+    {0xFDD0, 0xFDEF},     // noncharacters
+    {0xFE00, 0xFE0F},     // variation selectors
+    {0xFEFF, 0xFEFF},     // zero-width no-break space
+    {0xFFA0, 0xFFA0},     // half-width Hangul filler
+    {0xFFF0, 0xFFFB},     // interlinear annotation
+    {0xFFFE, 0xFFFF},     // noncharacters
+    {0x110BD, 0x110BD},   // Kaithi number sign
+    {0x110CD, 0x110CD},   //
+    {0x13430, 0x1345F},   // Egyptian hieroglyph format controls
+    {0x1BCA0, 0x1BCA3},   // shorthand format controls
+    {0x1D173, 0x1D17A},   // musical format controls
+    {0xE0000, 0x10FFFF},  // tags, variation selectors, private use
 };
 
 bool is_hidden(char32_t point) {

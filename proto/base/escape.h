@@ -11,9 +11,10 @@ namespace hostcall {
 inline constexpr std::size_t kWholeText = std::string_view::npos;
 
 // A value (a key, a name, a path) as it is shown: \xNN for each byte that is not UTF-8 or belongs to a character that
-// drives a terminal or can't be seen: control characters (C0, DEL, C1), bidi controls, zero-width ones, line and
-// paragraph separators, tags. A backslash is \\, so that the result tells the value exactly (bash: printf %b). One
-// longer than `max` bytes is cut and ends with "...", which comes on top.
+// drives a terminal or can't be seen: control and format characters (C0, DEL, C1, bidi controls, zero-width ones,
+// separators, fillers, variation selectors, tags), and those that mean nothing. A backslash is \\, so that the result
+// tells the value exactly (bash: printf %b). One longer than `max` bytes is cut and ends with "...", which comes on
+// top.
 std::string escape(std::string_view text, std::size_t max = 256);
 
 // The same in double quotes, for a value within a message; a quote inside becomes \x22, so that the text can't end its

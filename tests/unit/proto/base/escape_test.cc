@@ -24,8 +24,8 @@ std::string unescape(std::string_view shown) {
 }
 
 TEST(Escape, LeavesPrintableUtf8) {
-  for (const std::string text : {"web1 \"ü\" 漢 \U0001F600 ~", "\u00A0\u061B\u061D\u200A\u2010\u2027\u202F\u205F\u206A",
-                                 "\uFEFE\uFF00\U000DFFFF\U000E0080"})
+  for (const std::string text : {"web1 \"ü\" 漢 \U0001F600 ~", "\u00A0\u061B\u061D\u200A\u2010\u2027\u202F\u205F\u2070",
+                                 "\uFEFE\uFF00\U000DFFFF\u3163\u2801"})
     EXPECT_EQ(escape(text), text);
 }
 
@@ -40,15 +40,19 @@ TEST(Escape, ShowsControlCharacters) {
 
 TEST(Escape, ShowsWhatCanNotBeSeen) {
   for (const std::string hidden : {
-           "\u0080",     "\u009F",                                           // C1
-           "\u061C",                                                         // Arabic letter mark
-           "\u200B",     "\u200C",     "\u200D",     "\u200E",    "\u200F",  // zero-width, marks
-           "\u2028",     "\u2029",                                           // separators
-           "\u202A",     "\u202B",     "\u202C",     "\u202D",    "\u202E",  // embeddings, overrides
-           "\u2060",     "\u2064",                                           // word joiner, invisible plus
-           "\u2066",     "\u2067",     "\u2068",     "\u2069",               // isolates
-           "\uFEFF",                                                         // zero-width no-break space
-           "\U000E0000", "\U000E0001", "\U000E0041", "\U000E007F"            // tags
+           "\u0080",     "\u009F",                                            // C1
+           "\u00AD",     "\u034F",     "\u115F",     "\u3164",     "\uFFA0",  // soft hyphen, joiner, fillers
+           "\u180B",     "\uFE00",     "\uFE0F",     "\U000E01EF",            // variation selectors
+           "\u206A",     "\uFFF9",     "\U000110BD", "\U0001D173",            // format characters
+           "\u2800",     "\uE000",     "\uFFFE",     "\U0010FFFF",            // no ink, private, noncharacters
+           "\u061C",                                                          // Arabic letter mark
+           "\u200B",     "\u200C",     "\u200D",     "\u200E",     "\u200F",  // zero-width, marks
+           "\u2028",     "\u2029",                                            // separators
+           "\u202A",     "\u202B",     "\u202C",     "\u202D",     "\u202E",  // embeddings, overrides
+           "\u2060",     "\u2064",                                            // word joiner, invisible plus
+           "\u2066",     "\u2067",     "\u2068",     "\u2069",                // isolates
+           "\uFEFF",                                                          // zero-width no-break space
+           "\U000E0000", "\U000E0001", "\U000E0041", "\U000E007F"             // tags
        }) {
     const auto shown = escape(hidden);
     EXPECT_EQ(shown.size(), 4 * hidden.size()) << shown;
