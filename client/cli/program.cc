@@ -78,8 +78,10 @@ void CommandLine::add_common() {
   arguments.option("--timeout", common_.timeout,
                    "Give up after this time in all, written 5, 5s, 500ms, 2m or 1h; default 30s. Over a limit of "
                    "the host, wait until then as the host says.");
-  arguments.flag("--wait", common_.wait,
-                 "Until then, keep trying to reach a host that can't be reached yet; without it, 5s at most.");
+  arguments.flag(
+      "--wait", common_.wait,
+      "Until then, keep trying to reach a host that can't be reached yet. Without it, attempts that fail go on for "
+      "5s at most, and a host that takes the connection has 20s to answer.");
   if (program_.takes_privileged_port)
     arguments.flag("--privileged-port", common_.privileged_port,
                    "Call from a source port below 1024: evidence of root in this VM, where the host's policy requires "
