@@ -111,7 +111,7 @@ class Ping : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.option("-c,--count", "N", count_, {1, kMaxCount}, "Number of pings; defaults to 4.");
-    arguments.option("-i,--interval", interval_, "Time between the starts of two pings; defaults to 1s.");
+    arguments.option("-i,--interval", interval_, {}, "Time between the starts of two pings; defaults to 1s.");
   }
   ExitCode run(Invocation& invocation) override {
     end_at_interrupt();

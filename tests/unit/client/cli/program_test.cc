@@ -21,6 +21,7 @@ struct Seen {
   std::vector<std::string> tags, files;
   std::optional<std::string> text, file;
   std::optional<std::uint64_t> count;
+  milliseconds pause{};
   bool flag = false;
 };
 Seen seen;
@@ -35,6 +36,7 @@ class Recorder : public Verb {
     arguments.option("--file", "FILE", seen_.file, "A file.");
     arguments.not_empty();
     arguments.option("-c,--count", "N", seen_.count, {1, 10}, "A count.");
+    arguments.option("--pause", seen_.pause, {milliseconds(100), std::chrono::minutes(10)}, "A pause.");
     arguments.flag("--flag", seen_.flag, "A flag.");
   }
   ExitCode run(Invocation& invocation) override {
@@ -275,7 +277,9 @@ TEST(Program, WrongUsageIsOneLineThatNamesTheHelp) {
       {{"record", "x", "y", "\x1b[2J"}, "unexpected argument: \\x1b[2J; see test record --help"},
       {{"record", "x", "--nothing"}, "unexpected argument: --nothing; see test record --help"},
       {{"record", "x", "y", "z"}, "unexpected argument: z; see test record --help"},
-      {{"record", "x", "--timeout", "soon"}, "\"soon\" is not a time"},
+      {{"record", "x", "--timeout", "soon"}, "\"soon\" is not a time from 1ms to 720h; write 5, 5s,"},
+      {{"record", "x", "--pause", "50ms"}, "--pause: \"50ms\" is not a time from 100ms to 10m; write 5, 5s,"},
+      {{"record", "x", "--pause", "11m"}, "--pause: \"11m\" is not a time from 100ms to 10m; write 5, 5s,"},
       {{"record", "x", "--timeout"}, "test: --timeout needs a value; see test record --help\n"},
       {{"record", "x", "-c", "x\n"}, "--count: \"x\\x0a\" is not a whole number from 1 to 10; see test record --help"},
   };
