@@ -22,7 +22,7 @@ waiting, without the pauses between pings. Ctrl-C ends the run and prints the
 statistics. With -q, prints only the statistics.
 
 Exits with 0 if any reply came, else with the code of the last failure, or with 1
-if Ctrl-C came first.
+if Ctrl-C came first. Before it has connected, Ctrl-C ends it at once (130).
 )";
 
 constexpr char kExamples[] = R"(  hostcall ping

@@ -31,7 +31,7 @@ in a file such as /etc/hostcall/policy.d/10-speedtest.json:
 measuring. Ctrl-C ends the run and prints the summary so far.
 
 Exits with 0 if it measured anything, else with 1 if Ctrl-C came first, else with
-the code of the failure.
+the code of the failure. Before it has connected, Ctrl-C ends it at once (130).
 )";
 
 constexpr char kExamples[] = R"(  hostcall speedtest
