@@ -293,6 +293,7 @@ TEST_F(KvCli, NothingIsWrittenThatWasNotGiven) {
                             {"--file="},
                             {"--file=", "v"},
                             {"-f", "", "v"},
+                            {"--idempotency-key=", "v"},
                             {"--lifetime=", "v"},
                             {"--if-revision=", "v"},
                             {"--timeout=", "v"}}) {
@@ -302,9 +303,9 @@ TEST_F(KvCli, NothingIsWrittenThatWasNotGiven) {
   }
   expect_failure(kv({"put", "/self/x"}, "input"), 2, "VALUE is missing; give it, or - to read standard input");
   expect_failure(kv({"put"}), 2, "KEY is missing");
-  ASSERT_EQ(kv({"put", "/self/x", "--idempotency-key=", "v"}).code, 0);
-  EXPECT_EQ(kv({"get", "/self/x"}).output, "v");
-  ASSERT_EQ(kv({"put", "/self/x", "--idempotency-key", "", ""}).code, 0);
+  for (const auto* verb : {"put", "delete"})
+    expect_failure(kv({verb, "/self/x", "--idempotency-key", ""}), 2, "--idempotency-key: the value is empty");
+  ASSERT_EQ(kv({"put", "/self/x", ""}).code, 0);
   EXPECT_EQ(kv({"get", "/self/x"}).output, "");
   ASSERT_EQ(kv({"put", "/self/x", "-"}).code, 0);
   ASSERT_EQ(kv({"put", "--", "/self/x", "-v"}).code, 0);
