@@ -212,6 +212,7 @@ TEST_F(KvCli, WatchRunsACommandForEachChange) {
   EXPECT_EQ(test::contents_of(out), "one put /self/watched/x\n delete /self/watched/x\n");
   expect_failure(kv({"watch", "/self/elsewhere", "--from-revision", "1", "--exec", "true", "--snapshot"}), 2,
                  "--from-revision");
+  expect_failure(kv({"watch", "/self/watched/", "--exec", "true", "--json"}), 2, "--exec and --json are both given");
   expect_failure(kv({"watch", "/self/watched/", "--from-revision", "1", "--exec", "exit 7"}), 125, "exit code 7");
 }
 
