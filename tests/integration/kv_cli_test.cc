@@ -87,6 +87,8 @@ TEST_F(KvCli, TxnDoesOneOrTheOther) {
   EXPECT_EQ(second.code, 1);
   EXPECT_EQ(json::parse(second.output)["results"][0]["get"]["item"]["value"], "MQ==");
   expect_failure(kv({"txn", "{\"compare\": 1}"}), 2, "hostcall.v1.TxnRequest");
+  expect_failure(kv({"txn", R"({"then": [{"put": {"key": "/self/n", "key": "/self/o"}}]})"}), 2,
+                 "\"key\" is twice in one object");
   EXPECT_EQ(kv({"txn", "-", "-q"}, R"({"then": [{"delete": {"key": "/self/n"}}]})").code, 0);
   EXPECT_EQ(kv({"get", "/self/n"}).code, 1);
 }
