@@ -97,6 +97,16 @@ TEST_F(KvCli, ListShowsPagesSorted) {
   for (const auto* key : {"/self/l/b", "/self/l/a", "/self/other"}) ASSERT_EQ(kv({"put", key, key}).code, 0);
   EXPECT_EQ(kv({"list", "/self/l/", "-q"}).output, "/self/l/a\n/self/l/b\n");
   EXPECT_EQ(kv({"list", "/self/l/", "-q", "--limit", "1"}).output, "/self/l/a\n");
+  EXPECT_EQ(kv({"list", "/self/l/", "-q", "--limit", "1", "--after", "/self/l/a"}).output, "/self/l/b\n");
+  const auto first = kv({"list", "/self/l/", "--limit", "1"});
+  EXPECT_EQ(first.code, 0);
+  EXPECT_EQ(first.errors, "hostcall: note: there are more keys; --after the last one shows them\n");
+  for (const Words& more : {Words{"--limit", "1", "-q"}, {"--limit", "1", "--json"}, {"--limit", "2"}})
+    EXPECT_EQ(kv(joined({"list", "/self/l/"}, more)).errors, "");
+  EXPECT_EQ(answer(kv({"list", "/self/l/", "--limit", "1", "--json"}))["continuation"], "/self/l/a");
+  ASSERT_EQ(host_kv({"put", "/l/a", "v", "--vm", "db1"}).code, 0);
+  EXPECT_EQ(host_kv({"list", "/l/", "--vm", "db1", "-q", "--after", "/l/0"}).output, "/vm/db1/l/a\n");
+  EXPECT_EQ(host_kv({"list", "/l/", "--vm", "db1", "-q", "--after", "/l/a"}).output, "");
   EXPECT_EQ(kv({"list", "/self/none/", "-q"}).output, "");
   const auto text = kv({"list", "/self/"}).output;
   for (const auto* part : {"KEY", "LIFETIME", "/self/other", "persistent"}) EXPECT_TRUE(contains(text, part)) << text;
