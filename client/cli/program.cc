@@ -20,6 +20,9 @@
 namespace hostcall::cli {
 namespace {
 
+// What follows it is no option.
+constexpr std::string_view kSeparator = "--";
+
 // A verb or group of verbs with its place on the command line.
 struct Node {
   std::string name;                  // "vm list"
@@ -47,6 +50,8 @@ class CommandLine {
   // The verb itself; null: help or version was printed.
   Verb* parse_words(const std::vector<std::string>& words);
   Failure failure_of(const CLI::ParseError& error, const std::vector<std::string>& words);
+  // The words that were not expected.
+  std::vector<std::string> extras() const;
   Failure unexpected(const std::vector<std::string>& words);
   std::string program_help() const;
   std::string node_help(const Node& node) const;
@@ -141,7 +146,7 @@ Verb* CommandLine::parse_words(const std::vector<std::string>& words) {
   } catch (const CLI::CallForHelp&) {
     auto* app = chosen();
     // The help of everything is none of a verb that does not exist.
-    if (!is_verb(app) && !root_.remaining(true).empty()) throw unexpected(words);
+    if (!is_verb(app) && !extras().empty()) throw unexpected(words);
     print(app == &root_ ? program_help() : node_help(nodes_.at(app)));
     return nullptr;
   } catch (const CLI::CallForVersion&) {
@@ -175,16 +180,21 @@ Failure CommandLine::failure_of(const CLI::ParseError& error, const std::vector<
   return usage(escape_message(unmarked(error.what())));
 }
 
+std::vector<std::string> CommandLine::extras() const {
+  auto words = root_.remaining(true);
+  std::erase(words, kSeparator);
+  return words;
+}
+
 // CLI11 does not know what the words that it did not expect were meant as. Tells of the first.
 Failure CommandLine::unexpected(const std::vector<std::string>& words) {
-  const std::string separator = "--";  // what follows is no option
-  const auto extras = root_.remaining(true);
-  const auto first = std::ranges::find_if(extras, [&](const auto& word) { return word != separator; });
-  if (first == extras.end()) return usage("a verb is missing");
-  const auto place = std::ranges::find(words, *first);  // the end: a letter of several behind one "-"
-  const auto shown = first->empty() ? in_quotes(*first) : escape_message(unmarked(*first));
-  const bool may_be_option = place == words.end() || place < std::ranges::find(words, separator);
-  if (may_be_option && first->size() > 1 && first->starts_with('-')) return usage("no such option: " + shown);
+  const auto all = extras();
+  if (all.empty()) return usage("a verb is missing");
+  const auto& first = all.front();
+  const auto place = std::ranges::find(words, first);  // the end: a letter of several behind one "-"
+  const auto shown = first.empty() ? in_quotes(first) : escape_message(unmarked(first));
+  const bool may_be_option = place == words.end() || place < std::ranges::find(words, kSeparator);
+  if (may_be_option && first.size() > 1 && first.starts_with('-')) return usage("no such option: " + shown);
   const bool is_argument = is_verb(chosen()) && place > std::ranges::find(words, chosen()->get_name());
   return usage((is_argument ? "unexpected argument: " : "no such verb: ") + shown);
 }

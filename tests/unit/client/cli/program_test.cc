@@ -351,6 +351,7 @@ TEST(Program, HelpAndVersionGoToStandardOutput) {
   EXPECT_EQ(whole.code, 0);
   EXPECT_NE(whole.output.find("group fail"), std::string::npos);
   EXPECT_NE(whole.output.find("126"), std::string::npos);
+  EXPECT_EQ(run({"--help", "--"}).output, whole.output);
   const auto verb = run({"record", "-h"});
   EXPECT_EQ(verb.code, 0);
   EXPECT_NE(verb.output.find("Usage: test record [OPTION]... NAME [JSON]\n"), std::string::npos) << verb.output;
