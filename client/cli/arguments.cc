@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "client/cli/duration.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/text.h"
 #include "proto/base/escape.h"
@@ -30,10 +29,11 @@ std::uint64_t parse_number(const std::string& name, const std::string& text, Ran
   throw cli::usage(name + ": " + in_quotes(text) + " is not a whole number from " + std::to_string(range.min) + upper);
 }
 
-milliseconds parse_time(const std::string& name, const std::string& text) {
-  if (const auto time = parse_duration(text)) return *time;
-  throw cli::usage(name + ": " + in_quotes(text) + " is not a time; write " + kDurationForms + ", from 1ms to " +
-                   format_duration(kMaxDuration));
+milliseconds parse_time(const std::string& name, const std::string& text, TimeRange range) {
+  const auto time = parse_duration(text);
+  if (time && *time >= range.min && *time <= range.max) return *time;
+  throw cli::usage(name + ": " + in_quotes(text) + " is not a time from " + exact_duration(range.min) + " to " +
+                   exact_duration(range.max) + "; write " + kDurationForms);
 }
 
 // No word of a command line has one.
@@ -89,14 +89,15 @@ void Arguments::option(const std::string& names, const std::string& type, std::o
              [name, &value, range](const std::string& text) { value = parse_number(name, text, range); });
 }
 
-void Arguments::option(const std::string& names, milliseconds& value, const std::string& help) {
+void Arguments::option(const std::string& names, milliseconds& value, TimeRange range, const std::string& help) {
   const auto name = long_name(names);
-  add_option(names, "TIME", help, [name, &value](const std::string& text) { value = parse_time(name, text); });
+  add_option(names, "TIME", help,
+             [name, &value, range](const std::string& text) { value = parse_time(name, text, range); });
 }
 
 void Arguments::option(const std::string& names, std::optional<milliseconds>& value, const std::string& help) {
   const auto name = long_name(names);
-  add_option(names, "TIME", help, [name, &value](const std::string& text) { value = parse_time(name, text); });
+  add_option(names, "TIME", help, [name, &value](const std::string& text) { value = parse_time(name, text, {}); });
 }
 
 void Arguments::required() {

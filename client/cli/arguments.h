@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/duration.h"
 #include "proto/base/clock.h"
 
 namespace CLI {
@@ -21,6 +22,12 @@ namespace hostcall::cli {
 struct Range {
   std::uint64_t min = 0;
   std::uint64_t max = UINT64_MAX;
+};
+
+// The same of times.
+struct TimeRange {
+  milliseconds min{1};
+  milliseconds max = kMaxDuration;
 };
 
 class Arguments {
@@ -37,7 +44,7 @@ class Arguments {
               const std::string& help);
   void option(const std::string& names, const std::string& type, std::optional<std::uint64_t>& value, Range range,
               const std::string& help);
-  void option(const std::string& names, milliseconds& value, const std::string& help);
+  void option(const std::string& names, milliseconds& value, TimeRange range, const std::string& help);
   void option(const std::string& names, std::optional<milliseconds>& value, const std::string& help);
   // The option that was declared last must be given.
   void required();

@@ -1,6 +1,7 @@
 // Durations: see duration.h.
 #include "client/cli/duration.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -15,9 +16,9 @@ namespace {
 
 struct Unit {
   std::string_view name;
-  double milliseconds;
+  std::int64_t milliseconds;
 };
-constexpr std::array kUnits{Unit{"", 1e3}, Unit{"ms", 1}, Unit{"s", 1e3}, Unit{"m", 60e3}, Unit{"h", 3600e3}};
+constexpr std::array kUnits{Unit{"", 1000}, Unit{"ms", 1}, Unit{"s", 1000}, Unit{"m", 60'000}, Unit{"h", 3'600'000}};
 
 std::string two_units(std::int64_t value, std::int64_t per_unit, const char* large, const char* small) {
   const auto rest = value % per_unit;
@@ -36,7 +37,7 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {
   const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
   for (const auto& known : kUnits) {
     if (known.name != unit) continue;
-    const double ms = std::round(number * known.milliseconds);
+    const double ms = std::round(number * static_cast<double>(known.milliseconds));
     if (!(ms >= 1 && ms <= static_cast<double>(kMaxDuration.count()))) return std::nullopt;
     return std::chrono::milliseconds(static_cast<std::int64_t>(ms));
   }
@@ -50,6 +51,12 @@ std::string format_duration(std::chrono::nanoseconds time) {
   if (seconds < 3600) return two_units(seconds, 60, "m", "s");
   if (seconds < 86400) return two_units(seconds / 60, 60, "h", "m");
   return two_units(seconds / 3600, 24, "d", "h");
+}
+
+std::string exact_duration(std::chrono::milliseconds time) {
+  const auto divides = [time](const Unit& unit) { return time.count() % unit.milliseconds == 0; };
+  const auto& unit = *std::find_if(kUnits.rbegin(), kUnits.rend(), divides);
+  return std::to_string(time.count() / unit.milliseconds) + std::string(unit.name);
 }
 
 std::string format_ms(std::chrono::nanoseconds time) {

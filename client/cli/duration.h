@@ -19,6 +19,8 @@ inline constexpr char kDurationForms[] = "5, 5s, 500ms, 2m or 1h";
 
 // "340ms", "12.3s", "5m 12s", "3h 4m", "2d 3h".
 std::string format_duration(std::chrono::nanoseconds time);
+// In one unit that loses nothing, as parse_duration() takes it: "1500ms", "90s", "720h".
+std::string exact_duration(std::chrono::milliseconds time);
 // "0.123 ms", for round trips.
 std::string format_ms(std::chrono::nanoseconds time);
 

@@ -43,8 +43,7 @@ void Input::read_some(std::string& text, std::size_t max) {
   if (got == 0) fd_ = -1;
   if (got < 0 && error != EINTR && error != EAGAIN)
     throw Failure{owned_ ? ExitCode::kUsage : ExitCode::kUnreachable, name_ + ": cannot be read" + reason(error)};
-  if (text.size() > max)
-    throw usage(name_ + ": has more than " + std::to_string(max) + " bytes, the most that are taken");
+  if (text.size() > max) throw usage(name_ + " is larger than the maximum of " + std::to_string(max) + " bytes");
 }
 
 std::string Input::all(std::size_t max, TimePoint deadline) {

@@ -87,7 +87,7 @@ void Invocation::confirm(const google::protobuf::MessageLite& message, std::stri
   try {
     show(message, text);
   } catch (const Failure& failure) {
-    throw Failure{failure.code, "done, but this could not be told: " + failure.text};
+    throw Failure{failure.code, "the command succeeded, but its result could not be printed: " + failure.text};
   }
 }
 

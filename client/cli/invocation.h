@@ -16,7 +16,7 @@ namespace hostcall::cli {
 inline constexpr milliseconds kDefaultTimeout = seconds(30);
 
 struct Common {
-  std::string address;                  // as Address::parse() takes it
+  std::string address;                  // as Address::parse_peer() takes it
   std::optional<milliseconds> timeout;  // nothing: kDefaultTimeout, or for ever where a verb is meant to last
   bool json = false;
   bool quiet = false;

@@ -20,6 +20,9 @@
 namespace hostcall::cli {
 namespace {
 
+// What follows it is no option.
+constexpr std::string_view kSeparator = "--";
+
 // A verb or group of verbs with its place on the command line.
 struct Node {
   std::string name;                  // "vm list"
@@ -43,9 +46,13 @@ class CommandLine {
   void add_common();
   void check_endpoint() const;
   CLI::App* chosen();
+  bool is_verb(CLI::App* app) const { return app != &root_ && nodes_.at(app).verb != nullptr; }
   // The verb itself; null: help or version was printed.
-  Verb* parse_words(std::vector<std::string> words);
-  Failure failure_of(const CLI::ParseError& error, const std::string& last_word);
+  Verb* parse_words(const std::vector<std::string>& words);
+  Failure failure_of(const CLI::ParseError& error, const std::vector<std::string>& words);
+  // The words that were not expected.
+  std::vector<std::string> extras() const;
+  Failure unexpected(const std::vector<std::string>& words);
   std::string program_help() const;
   std::string node_help(const Node& node) const;
   std::string verb_list(const std::string& group) const;
@@ -78,8 +85,10 @@ void CommandLine::add_common() {
   arguments.option("--timeout", common_.timeout,
                    "Give up after this time in all, written 5, 5s, 500ms, 2m or 1h; default 30s. Over a limit of "
                    "the host, wait until then as the host says.");
-  arguments.flag("--wait", common_.wait,
-                 "Until then, keep trying to reach a host that can't be reached yet; without it, 5s at most.");
+  arguments.flag(
+      "--wait", common_.wait,
+      "Until then, keep trying to reach a host that can't be reached yet. Without it, attempts that fail go on for "
+      "5s at most, and a host that takes the connection has 20s to answer.");
   if (program_.takes_privileged_port)
     arguments.flag("--privileged-port", common_.privileged_port,
                    "Call from a source port below 1024: evidence of root in this VM, where the host's policy requires "
@@ -124,27 +133,27 @@ Verb* CommandLine::parse(int argc, char** argv) {
   auto words = marked_words(argc, argv);
   if (!words.empty()) words.erase(words.begin());
   try {
-    return parse_words(std::move(words));
+    return parse_words(words);
   } catch (const Failure& failure) {
     if (failure.code != ExitCode::kUsage) throw;
     throw usage(failure.text + "; see " + name_of(chosen()) + " --help");
   }
 }
 
-Verb* CommandLine::parse_words(std::vector<std::string> words) {
-  const auto last_word = words.empty() ? "" : words.back();
+Verb* CommandLine::parse_words(const std::vector<std::string>& words) {
   try {
-    std::ranges::reverse(words);  // as CLI11 takes them
-    root_.parse(std::move(words));
+    root_.parse(std::vector(words.rbegin(), words.rend()));  // as CLI11 takes them
   } catch (const CLI::CallForHelp&) {
     auto* app = chosen();
+    // The help of everything is none of a verb that does not exist.
+    if (!is_verb(app) && !extras().empty()) throw unexpected(words);
     print(app == &root_ ? program_help() : node_help(nodes_.at(app)));
     return nullptr;
   } catch (const CLI::CallForVersion&) {
     print_line(std::string(program_.name) + " " + HOSTCALL_VERSION);
     return nullptr;
   } catch (const CLI::ParseError& error) {
-    throw failure_of(error, last_word);
+    throw failure_of(error, words);
   }
   auto* app = chosen();
   Verb* verb = app == &root_ ? nullptr : nodes_.at(app).verb.get();
@@ -163,16 +172,31 @@ void CommandLine::check_endpoint() const {
     throw usage(std::string(endpoint.option) + " or $" + endpoint.variable + ": " + path.error().message());
 }
 
-// CLI11 does not know that what it did not expect was meant as a verb, and that only the last word can lack a value.
-Failure CommandLine::failure_of(const CLI::ParseError& error, const std::string& last_word) {
-  auto* app = chosen();
-  const bool is_verb = app != &root_ && nodes_.at(app).verb != nullptr;
+// CLI11 does not know that only the last word can lack a value.
+Failure CommandLine::failure_of(const CLI::ParseError& error, const std::vector<std::string>& words) {
   if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr)
-    return usage(escape_message(last_word) + " needs a value");
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr)
-    return usage((is_verb ? "unexpected argument: " : "no such verb: ") +
-                 escape_message(unmarked(CLI::detail::join(root_.remaining(true), " "))));
+    return usage(escape_message(words.back()) + " needs a value");
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) return unexpected(words);
   return usage(escape_message(unmarked(error.what())));
+}
+
+std::vector<std::string> CommandLine::extras() const {
+  auto words = root_.remaining(true);
+  std::erase(words, kSeparator);
+  return words;
+}
+
+// CLI11 does not know what the words that it did not expect were meant as. Tells of the first.
+Failure CommandLine::unexpected(const std::vector<std::string>& words) {
+  const auto all = extras();
+  if (all.empty()) return usage("a verb is missing");
+  const auto& first = all.front();
+  const auto place = std::ranges::find(words, first);  // the end: a letter of several behind one "-"
+  const auto shown = first.empty() ? in_quotes(first) : escape_message(unmarked(first));
+  const bool may_be_option = place == words.end() || place < std::ranges::find(words, kSeparator);
+  if (may_be_option && first.size() > 1 && first.starts_with('-')) return usage("no such option: " + shown);
+  const bool is_argument = is_verb(chosen()) && place > std::ranges::find(words, chosen()->get_name());
+  return usage((is_argument ? "unexpected argument: " : "no such verb: ") + shown);
 }
 
 Common CommandLine::common() const {

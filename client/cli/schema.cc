@@ -6,6 +6,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver_util.h>
 
+#include <set>
 #include <sstream>
 
 #include "proto/base/escape.h"
@@ -30,8 +31,43 @@ std::string reason_of(const std::string& message) {
   std::getline(lines, what), std::getline(lines, piece), std::getline(lines, caret);
   if (what.starts_with(": ")) what.erase(0, 2);
   while (what.ends_with('.')) what.pop_back();
+  if (what.ends_with("for type TYPE_BYTES")) what += "; bytes are written in base64";
   const auto rest = caret.find('^') < piece.size() ? piece.substr(caret.find('^')) : "";
   return escape_message(what) + (rest.empty() ? "" : ", at: " + escape_message(rest));
+}
+
+constexpr std::string_view kBlanks = " \t\r\n";
+
+// A string with its quotes, a mark, or what stands between marks: the first of a text that is not empty.
+std::string_view first_token(std::string_view json) {
+  constexpr std::string_view kMarks = "{}[]:,\"' \t\r\n";
+  const char quote = json.front();
+  if (kMarks.find(quote) == kMarks.npos) return json.substr(0, json.find_first_of(kMarks));
+  if (quote != '"' && quote != '\'') return json.substr(0, 1);
+  std::size_t end = 1;
+  while (end < json.size() && json[end] != quote) end += json[end] == '\\' ? 2 : 1;
+  return json.substr(0, end + 1);
+}
+
+std::string_view without_quotes(std::string_view token) {
+  const bool quoted = token.size() >= 2 && (token.front() == '"' || token.front() == '\'');
+  return quoted ? token.substr(1, token.size() - 2) : token;
+}
+
+// The name of a member that is twice in one object, of JSON that the parser takes: that is also with names in single
+// quotes, or without. Of two such members the parser keeps the last, or of lists both.
+std::optional<std::string_view> find_repeated_member(std::string_view json) {
+  std::vector<std::set<std::string_view>> open;  // the objects and lists around, with the names so far
+  std::string_view last;
+  while (!json.empty()) {
+    const auto token = first_token(json);
+    json.remove_prefix(token.size());
+    if (token == "{" || token == "[") open.emplace_back();
+    if ((token == "}" || token == "]") && !open.empty()) open.pop_back();
+    if (token == ":" && !open.empty() && !open.back().insert(last).second) return last;
+    if (kBlanks.find(token) == kBlanks.npos) last = without_quotes(token);
+  }
+  return std::nullopt;
 }
 
 // Where the first byte is that belongs to no code point.
@@ -114,8 +150,11 @@ Result<std::string> Schema::from_json(std::string_view type, std::string_view js
   const auto status =
       pb::util::JsonToBinaryString(types_.get(), type_url(type), pb::StringPiece(json.data(), json.size()), &bytes);
   if (status.ok() && !canonical(type, bytes)) return Error{0, "a text in it has half of a surrogate pair"};
-  if (status.ok()) return bytes;
-  if (json.find_first_not_of(" \t\r\n") == json.npos) return Error{0, "it is empty"};
+  if (status.ok()) {
+    if (const auto name = find_repeated_member(json)) return Error{0, in_quotes(*name) + " is twice in one object"};
+    return bytes;
+  }
+  if (json.find_first_not_of(kBlanks) == json.npos) return Error{0, "it is empty"};
   return Error{0, reason_of(std::string(status.message()))};
 }
 

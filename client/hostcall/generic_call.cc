@@ -122,7 +122,7 @@ void GenericCall::print_last_reply(std::string_view bytes) const {
   try {
     print_reply(bytes, invocation_.json() ? JsonStyle::kLine : JsonStyle::kPretty);
   } catch (const Failure& failure) {
-    throw Failure{failure.code, "the host has answered, but its reply could not be told: " + failure.text};
+    throw Failure{failure.code, "the host has answered, but its reply could not be printed: " + failure.text};
   }
 }
 

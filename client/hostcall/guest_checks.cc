@@ -122,7 +122,7 @@ std::string advice_for_connection(const Status& status) {
 }
 
 Findings examine_guest(Invocation& invocation, const Machine& machine) {
-  const auto address = net::Address::parse(invocation.common().address);
+  const auto address = net::Address::parse_peer(invocation.common().address);
   if (!address.ok()) return {fail("address", address.error().message(), "check --address and $HOSTCALL_ADDRESS")};
   Findings findings{check_address(address.value())};
   if (address.value().family == net::Address::Family::kVsock) {

@@ -22,7 +22,7 @@ waiting, without the pauses between pings. Ctrl-C ends the run and prints the
 statistics. With -q, prints only the statistics.
 
 Exits with 0 if any reply came, else with the code of the last failure, or with 1
-if Ctrl-C came first.
+if Ctrl-C came first. Before it has connected, Ctrl-C ends it at once (130).
 )";
 
 constexpr char kExamples[] = R"(  hostcall ping
@@ -111,7 +111,7 @@ class Ping : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.option("-c,--count", "N", count_, {1, kMaxCount}, "Number of pings; defaults to 4.");
-    arguments.option("-i,--interval", interval_, "Time between the starts of two pings; defaults to 1s.");
+    arguments.option("-i,--interval", interval_, {}, "Time between the starts of two pings; defaults to 1s.");
   }
   ExitCode run(Invocation& invocation) override {
     end_at_interrupt();

@@ -31,7 +31,7 @@ in a file such as /etc/hostcall/policy.d/10-speedtest.json:
 measuring. Ctrl-C ends the run and prints the summary so far.
 
 Exits with 0 if it measured anything, else with 1 if Ctrl-C came first, else with
-the code of the failure.
+the code of the failure. Before it has connected, Ctrl-C ends it at once (130).
 )";
 
 constexpr char kExamples[] = R"(  hostcall speedtest
@@ -202,13 +202,13 @@ Measured upload(Invocation& invocation, Clockwork& clockwork, std::uint32_t leng
 class SpeedTest : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.option("-t,--time", time_, "How long each part measures; defaults to 3s.");
+    arguments.option("-t,--time", time_, {kMinTime, kMaxTime},
+                     "How long each part measures, from 100ms to 10m; defaults to 3s.");
     arguments.option("-P,--parallel", "N", parallel_, {1, kMaxParallel}, "Calls in flight; defaults to 64.");
     arguments.option("-l,--length", "BYTES", length_, {1, UINT32_MAX},
                      "Size of a stream's messages; defaults to 65536.");
   }
   ExitCode run(Invocation& invocation) override {
-    if (time_ < kMinTime || time_ > kMaxTime) throw usage("--time: expected 100ms to 10m");
     end_at_interrupt();
     invocation.connect();
     invocation.extend(4 * time_);

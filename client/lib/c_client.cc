@@ -46,10 +46,8 @@ std::string address_text(const char* given) {
 }
 
 std::optional<std::string> read_address(const char* given, net::Address& out) {
-  auto address = net::Address::parse(address_text(given));
+  auto address = net::Address::parse_peer(address_text(given));
   if (!address.ok()) return address.error().message();
-  if (address->family == net::Address::Family::kVsock && address->cid == net::kCidAny)
-    return "address \"" + address->to_string() + "\": a client needs a CID; the host's is 2";
   out = std::move(*address);
   return std::nullopt;
 }

@@ -1,5 +1,6 @@
 // hostcall.h: streams.
 #include <algorithm>
+#include <cstdint>
 
 #include "client/lib/c_api.h"
 
@@ -63,9 +64,10 @@ bool are_valid(const iovec* pieces, std::size_t count) {
                      [](const iovec& piece) { return piece.iov_len == 0 || piece.iov_base != nullptr; });
 }
 
+// The sum stops at the largest size: one that wraps would let too large a message pass as a small one.
 wire::Pieces to_wire(const iovec* pieces, std::size_t count) {
   wire::Pieces message{{pieces, count}};
-  for (const auto& piece : message.list) message.size += piece.iov_len;
+  for (const auto& piece : message.list) message.size += std::min(piece.iov_len, SIZE_MAX - message.size);
   return message;
 }
 

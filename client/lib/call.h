@@ -79,7 +79,7 @@ class Call {
 
   bool ended() const { return state == State::kEnded; }
   // Copies what the spec's views show to `memory` and points the views there, for a call that outlives its caller's
-  // memory. Overwrites `memory`, which must outlive the call.
+  // memory. Overwrites `memory`, which must outlive the call. Leaves a payload that no frame holds where it is.
   void keep(Buffer& memory);
   // "package.Service/Method", for error texts.
   std::string name() const;

@@ -18,11 +18,13 @@ std::optional<wire::Status> too_large(const Call& call, std::size_t bytes, std::
   if (bytes <= limit) return std::nullopt;
   return wire::Status{wire::Code::kResourceExhausted,
                       call.name() + ": a message of " + std::to_string(bytes) + " bytes is over the host's limit of " +
-                          std::to_string(limit) + " (max_message_bytes)",
+                          std::to_string(limit) + " (message_bytes)",
                       {}};
 }
 
+// A payload that no frame holds counts alone: with the envelope around it the sum might wrap.
 std::size_t request_bytes(const CallSpec& spec) {
+  if (spec.payload.size() > wire::kMaxDataBytes) return spec.payload.size();
   const wire::RequestFields longest{.service = spec.service, .method = spec.method, .timeout_nano = -1};
   return wire::request_size(longest, spec.payload.size());
 }
@@ -32,6 +34,19 @@ bool surely_fits(const CallSpec& spec, std::uint32_t limit) {
   constexpr std::size_t kMaxOverhead = 64;  // tags and lengths of three fields, and the timeout
   return spec.service.size() + spec.method.size() + kMaxOverhead <= limit &&
          spec.payload.size() <= limit - (spec.service.size() + spec.method.size() + kMaxOverhead);
+}
+
+std::string attempts(unsigned count) { return std::to_string(count) + (count == 1 ? " attempt" : " attempts"); }
+
+// What a call that waits for a link lacked, for error texts.
+std::string missing(const Call& call) {
+  return call.spec.service.empty() ? "no connection" : call.name() + ": not sent";
+}
+
+// What a running call lacked. A stream may have had replies.
+std::string unfinished(const Call& call, const net::Address& address) {
+  if (wire::server_streams(call.spec.shape)) return "the stream from " + address.to_string() + " did not end";
+  return "no reply from " + address.to_string();
 }
 
 bool is_repeatable(const Call& call) { return !call.sent_data && call.repeats < kMaxRepeats; }
@@ -241,15 +256,14 @@ void Channel::expire_call(Call& call, TimePoint now) {
     const bool paused = !call.link->may_read();
     return end_running(call,
                        {wire::Code::kDeadlineExceeded,
-                        call.name() + ": no reply from " + address.to_string() + " before the deadline" +
+                        call.name() + ": " + unfinished(call, address) + " before the deadline" +
                             (paused ? "; reading is paused until the stream messages received so far are taken" : ""),
                         {}});
   }
   const std::string reason = last_failure_.empty() ? address.to_string() + " did not answer" : last_failure_;
   if (now >= call.spec.deadline)
-    return end(call, {wire::Code::kDeadlineExceeded, call.name() + ": not sent before the deadline: " + reason, {}});
-  end(call, {wire::Code::kUnavailable, reason + " (" + std::to_string(backoff_.failures()) + " attempts)",
-             last_retry_after_});
+    return end(call, {wire::Code::kDeadlineExceeded, missing(call) + " before the deadline: " + reason, {}});
+  end(call, {wire::Code::kUnavailable, reason + " (" + attempts(backoff_.failures()) + ")", last_retry_after_});
 }
 
 // ---------------------------------------------------------------- failures

@@ -43,7 +43,7 @@ Result<std::string> read_file(const std::string& path, std::size_t max_bytes, Fi
     if (got < 0) return Error::from_errno(path + ": cannot be read");
     if (got == 0) return text;
     if (text.size() > max_bytes)
-      return Error{0, path + ": has more than " + std::to_string(max_bytes) + " bytes, the most that are read"};
+      return Error{0, path + " is larger than the maximum of " + std::to_string(max_bytes) + " bytes"};
   }
 }
 

@@ -5,10 +5,11 @@
 namespace hostcall::net {
 namespace {
 
-constexpr char kForms[] = "write vsock:CID:PORT, vsock::PORT (any CID), unix:/path or unix:@name";
+constexpr std::string_view kForms = "write vsock:CID:PORT, vsock::PORT (any CID), unix:/path or unix:@name";
+constexpr std::string_view kPeerForms = "write vsock:CID:PORT, unix:/path or unix:@name";
 
 Error bad(std::string_view text, std::string_view reason) {
-  return Error{0, "address \"" + std::string(text) + "\": " + std::string(reason) + "; " + kForms};
+  return Error{0, "address \"" + std::string(text) + "\": " + std::string(reason)};
 }
 
 bool parse_number(std::string_view text, std::uint32_t& out) {
@@ -30,7 +31,8 @@ Result<Address> parse_vsock(std::string_view text, std::string_view rest) {
 // Empty: none.
 std::string fault_of_path(std::string_view path) {
   if (!path.starts_with('/') && !path.starts_with('@')) return "a Unix socket path starts with / or @";
-  if (path.size() < 2) return "the path is empty";
+  if (path == "@") return "the name is empty";
+  if (path == "/") return "the path names no file";
   if (path.size() > kMaxUnixPath)
     return "the path has " + std::to_string(path.size()) + " bytes, a socket path at most " +
            std::to_string(kMaxUnixPath);
@@ -42,14 +44,28 @@ Result<Address> parse_unix(std::string_view text, std::string_view path) {
   return unix_address(path);
 }
 
-}  // namespace
-
-Result<Address> Address::parse(std::string_view text) {
+Result<Address> parse_any(std::string_view text) {
   constexpr std::string_view kVsockPrefix = "vsock:";
   constexpr std::string_view kUnixPrefix = "unix:";
   if (text.starts_with(kVsockPrefix)) return parse_vsock(text, text.substr(kVsockPrefix.size()));
   if (text.starts_with(kUnixPrefix)) return parse_unix(text, text.substr(kUnixPrefix.size()));
   return bad(text, "unknown kind");
+}
+
+Result<Address> with_forms(Result<Address> address, std::string_view forms) {
+  if (address.ok()) return address;
+  return Error{0, address.error().message() + "; " + std::string(forms)};
+}
+
+}  // namespace
+
+Result<Address> Address::parse(std::string_view text) { return with_forms(parse_any(text), kForms); }
+
+Result<Address> Address::parse_peer(std::string_view text) {
+  auto address = parse_any(text);
+  if (address.ok() && address->family == Family::kVsock && address->cid == kCidAny)
+    address = bad(text, "a client needs a CID; the host's is 2");
+  return with_forms(std::move(address), kPeerForms);
 }
 
 Result<Address> Address::at_path(std::string_view path) {

@@ -34,6 +34,8 @@ struct Address {
   // Parses "vsock:CID:PORT", "vsock::PORT", "unix:/path" and "unix:@abstract". The error says what is wrong and shows
   // the valid forms.
   static Result<Address> parse(std::string_view text);
+  // The same of a peer to connect to: "vsock::PORT" is none.
+  static Result<Address> parse_peer(std::string_view text);
 
   // Of a Unix socket's path or abstract name alone.
   static Result<Address> at_path(std::string_view path);

@@ -242,6 +242,15 @@ TEST_F(GuestCli, GuestDoctorIsHealthyWhereItShouldBe) {
   EXPECT_EQ(json::parse(refused.output)["healthy"], false);
 }
 
+TEST_F(GuestCli, GuestDoctorFindsAnAddressThatIsNone) {
+  for (const auto* address : {"nothing", "vsock::18499"}) {
+    const auto run = test::run({program("hostcall"), "doctor", "--json"},
+                               {.environment = {{"HOSTCALL_ADDRESS", address}}, .input = {}});
+    EXPECT_EQ(run.code, 1) << run.errors;
+    EXPECT_EQ(json::parse(run.output)["findings"][0]["check"], "address") << run.output;
+  }
+}
+
 TEST_F(GuestCli, GuestDoctorAdvisesByTheReason) {
   daemon_.directory().write(
       "policy.d/10-no-hello.json",

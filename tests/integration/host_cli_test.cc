@@ -200,7 +200,8 @@ TEST_F(HostCli, WhatIsDoneButCanNotBeToldIsSaidToBeDone) {
                              guest_words({"kv", "put", "/self/x", "v"}),
                              guest_words({"kv", "txn", R"({"then": [{"delete": {"key": "/self/x"}}]})"})};
     for (const auto& words : changes)
-      expect_failure(with_output(redirection, words), 125, "done, but this could not be told: ");
+      expect_failure(with_output(redirection, words), 125,
+                     "the command succeeded, but its result could not be printed: ");
     EXPECT_EQ(host({"vm", "show", name}).code, 1) << "added and removed";
     for (const auto& words :
          {host_words({"vm", "list"}), host_words({"session", "list", "-q"}), host_words({"stats"}),

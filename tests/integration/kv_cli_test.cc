@@ -87,6 +87,8 @@ TEST_F(KvCli, TxnDoesOneOrTheOther) {
   EXPECT_EQ(second.code, 1);
   EXPECT_EQ(json::parse(second.output)["results"][0]["get"]["item"]["value"], "MQ==");
   expect_failure(kv({"txn", "{\"compare\": 1}"}), 2, "hostcall.v1.TxnRequest");
+  expect_failure(kv({"txn", R"({"then": [{"put": {"key": "/self/n", "key": "/self/o"}}]})"}), 2,
+                 "\"key\" is twice in one object");
   EXPECT_EQ(kv({"txn", "-", "-q"}, R"({"then": [{"delete": {"key": "/self/n"}}]})").code, 0);
   EXPECT_EQ(kv({"get", "/self/n"}).code, 1);
 }
@@ -95,6 +97,16 @@ TEST_F(KvCli, ListShowsPagesSorted) {
   for (const auto* key : {"/self/l/b", "/self/l/a", "/self/other"}) ASSERT_EQ(kv({"put", key, key}).code, 0);
   EXPECT_EQ(kv({"list", "/self/l/", "-q"}).output, "/self/l/a\n/self/l/b\n");
   EXPECT_EQ(kv({"list", "/self/l/", "-q", "--limit", "1"}).output, "/self/l/a\n");
+  EXPECT_EQ(kv({"list", "/self/l/", "-q", "--limit", "1", "--after", "/self/l/a"}).output, "/self/l/b\n");
+  const auto first = kv({"list", "/self/l/", "--limit", "1"});
+  EXPECT_EQ(first.code, 0);
+  EXPECT_EQ(first.errors, "hostcall: note: there are more keys; --after the last one shows them\n");
+  for (const Words& more : {Words{"--limit", "1", "-q"}, {"--limit", "1", "--json"}, {"--limit", "2"}})
+    EXPECT_EQ(kv(joined({"list", "/self/l/"}, more)).errors, "");
+  EXPECT_EQ(answer(kv({"list", "/self/l/", "--limit", "1", "--json"}))["continuation"], "/self/l/a");
+  ASSERT_EQ(host_kv({"put", "/l/a", "v", "--vm", "db1"}).code, 0);
+  EXPECT_EQ(host_kv({"list", "/l/", "--vm", "db1", "-q", "--after", "/l/0"}).output, "/vm/db1/l/a\n");
+  EXPECT_EQ(host_kv({"list", "/l/", "--vm", "db1", "-q", "--after", "/l/a"}).output, "");
   EXPECT_EQ(kv({"list", "/self/none/", "-q"}).output, "");
   const auto text = kv({"list", "/self/"}).output;
   for (const auto* part : {"KEY", "LIFETIME", "/self/other", "persistent"}) EXPECT_TRUE(contains(text, part)) << text;
@@ -141,9 +153,9 @@ TEST_F(KvCli, GetWaitsForAKeyThatSomebodyWrites) {
   EXPECT_EQ(waiting.wait(), 0) << waiting.errors();
   EXPECT_EQ(waiting.output(), "yes");
   EXPECT_EQ(kv({"get", "/self/ready", "--wait"}).output, "yes") << "it is there already";
-  for (const auto& late :
-       {kv({"get", "/self/never", "--wait", "--timeout", "300ms"}), kv({"watch", "/self/never", "--timeout", "300ms"})})
-    expect_failure(late, 124, "no change within 300ms (--timeout)");
+  expect_failure(kv({"get", "/self/never", "--wait", "--timeout", "1"}), 124,
+                 "/self/never was not written within 1s (--timeout)");
+  expect_failure(kv({"watch", "/self/never", "--timeout", "300ms"}), 124, "no change within 300ms (--timeout)");
   const auto watch = kv({"watch", "/self/ready", "--snapshot", "--timeout", "300ms"});
   EXPECT_EQ(watch.code, 124);
   EXPECT_TRUE(contains(watch.errors, "no further change within 300ms (--timeout)")) << watch.errors;
@@ -212,6 +224,7 @@ TEST_F(KvCli, WatchRunsACommandForEachChange) {
   EXPECT_EQ(test::contents_of(out), "one put /self/watched/x\n delete /self/watched/x\n");
   expect_failure(kv({"watch", "/self/elsewhere", "--from-revision", "1", "--exec", "true", "--snapshot"}), 2,
                  "--from-revision");
+  expect_failure(kv({"watch", "/self/watched/", "--exec", "true", "--json"}), 2, "--exec and --json are both given");
   expect_failure(kv({"watch", "/self/watched/", "--from-revision", "1", "--exec", "exit 7"}), 125, "exit code 7");
 }
 
@@ -293,6 +306,7 @@ TEST_F(KvCli, NothingIsWrittenThatWasNotGiven) {
                             {"--file="},
                             {"--file=", "v"},
                             {"-f", "", "v"},
+                            {"--idempotency-key=", "v"},
                             {"--lifetime=", "v"},
                             {"--if-revision=", "v"},
                             {"--timeout=", "v"}}) {
@@ -302,9 +316,9 @@ TEST_F(KvCli, NothingIsWrittenThatWasNotGiven) {
   }
   expect_failure(kv({"put", "/self/x"}, "input"), 2, "VALUE is missing; give it, or - to read standard input");
   expect_failure(kv({"put"}), 2, "KEY is missing");
-  ASSERT_EQ(kv({"put", "/self/x", "--idempotency-key=", "v"}).code, 0);
-  EXPECT_EQ(kv({"get", "/self/x"}).output, "v");
-  ASSERT_EQ(kv({"put", "/self/x", "--idempotency-key", "", ""}).code, 0);
+  for (const auto* verb : {"put", "delete"})
+    expect_failure(kv({verb, "/self/x", "--idempotency-key", ""}), 2, "--idempotency-key: the value is empty");
+  ASSERT_EQ(kv({"put", "/self/x", ""}).code, 0);
   EXPECT_EQ(kv({"get", "/self/x"}).output, "");
   ASSERT_EQ(kv({"put", "/self/x", "-"}).code, 0);
   ASSERT_EQ(kv({"put", "--", "/self/x", "-v"}).code, 0);
@@ -319,7 +333,8 @@ TEST_F(KvCli, InputIsReadWithinTheDeadlineAndTheBound) {
   ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
   const Words soon{"--timeout", "300ms"};
   expect_failure(kv(joined({"put", "/self/x", "--file", fifo}, soon)), 124, fifo + " did not end before the deadline");
-  expect_failure(kv({"put", "/self/x", "--file", "/dev/zero"}), 2, "/dev/zero: has more than 4194304 bytes");
+  expect_failure(kv({"put", "/self/x", "--file", "/dev/zero"}), 2,
+                 "/dev/zero is larger than the maximum of 4194304 bytes");
   const auto with_input = [&](const std::string& redirection, const Words& command) {
     Words all{"/bin/sh", "-c", "exec \"$@\" " + redirection, "sh"};
     return test::run(joined(all, command));
@@ -329,17 +344,17 @@ TEST_F(KvCli, InputIsReadWithinTheDeadlineAndTheBound) {
   for (const Words& verb : {Words{"kv", "put", "/self/x", "-"}, {"kv", "txn"}, {"kv", "txn", "-"}}) {
     expect_failure(with_input(open, guest_words(joined(verb, soon))), 124, "standard input did not end");
     expect_failure(with_input(open, host_words(joined(joined(verb, {"--vm", "web1"}), soon))), 124, "standard input");
-    expect_failure(with_input("</dev/zero", guest_words(verb)), 2, "standard input: has more than ");
+    expect_failure(with_input("</dev/zero", guest_words(verb)), 2, "standard input is larger than the maximum of ");
     EXPECT_EQ(with_input("<" + daemon_.directory().path(), guest_words(verb)).code, 125) << "a directory";
     EXPECT_EQ(with_input("<&-", guest_words(verb)).code, 125);
   }
   const Words echo{"call", "hostcall.v1.Diagnostics/Echo", "-"}, sink{"call", "hostcall.v1.Diagnostics/Sink"};
   expect_failure(with_input(open, guest_words(joined(echo, soon))), 124, "standard input did not end");
-  expect_failure(with_input("</dev/zero", guest_words(echo)), 2, "standard input: has more than ");
+  expect_failure(with_input("</dev/zero", guest_words(echo)), 2, "standard input is larger than the maximum of ");
   expect_failure(with_input(open, guest_words(joined(sink, soon))), 124, "DEADLINE_EXCEEDED");
-  expect_failure(with_input("</dev/zero", guest_words(sink)), 2, "standard input: has more than ");
+  expect_failure(with_input("</dev/zero", guest_words(sink)), 2, "standard input is larger than the maximum of ");
   expect_failure(host({"policy", "check", fifo, "--timeout", "300ms"}), 124, fifo + " did not end");
-  expect_failure(host({"policy", "check", "/dev/zero"}), 2, "/dev/zero: has more than ");
+  expect_failure(host({"policy", "check", "/dev/zero"}), 2, "/dev/zero is larger than the maximum of ");
   expect_failure(host({"policy", "check", ""}), 2, "the name of a file is empty");
   EXPECT_EQ(kv({"get", "/self/x"}).code, 1);
 }

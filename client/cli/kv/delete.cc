@@ -17,6 +17,7 @@ class Delete : public Verb {
     arguments.positional("KEY", key_, "Which key.");
     keys_->declare(arguments);
     arguments.option("--idempotency-key", "TEXT", idempotency_key_, "Names this deletion; at most 64 bytes.");
+    arguments.not_empty();
     arguments.flag("--previous", previous_, "With --json: what was deleted, as well.");
   }
   ExitCode run(Invocation& invocation) override {

@@ -95,7 +95,7 @@ void run_event_command(const std::string& command, const v1::Event& event, Follo
   const auto ended = wait_or_end(*pid, child_signal, follower);
   if (!ended)
     throw Failure{ExitCode::kDeadline,
-                  "the command for " + where + "it still ran at the deadline (--timeout), and was ended"};
+                  "the command for " + where + "it was still running at the deadline (--timeout) and was ended"};
   if (!ended->ok()) throw Failure{ExitCode::kUnreachable, "the command failed for " + where + ended->error().message()};
 }
 

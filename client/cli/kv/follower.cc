@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "client/cli/duration.h"
+#include "client/cli/text.h"
 
 namespace hostcall::cli::kv {
 namespace {
@@ -25,8 +26,8 @@ bool ends_a_revision(const v1::WatchRequest& request, const v1::WatchResponse& m
 
 }  // namespace
 
-Follower::Follower(Invocation& invocation, v1::WatchRequest request, bool needs_reader)
-    : invocation_(invocation), request_(std::move(request)), needs_reader_(needs_reader) {}
+Follower::Follower(Invocation& invocation, v1::WatchRequest request, bool needs_reader, bool awaits_key)
+    : invocation_(invocation), request_(std::move(request)), needs_reader_(needs_reader), awaits_key_(awaits_key) {}
 
 const v1::WatchResponse& Follower::next() {
   for (;;) {
@@ -74,8 +75,10 @@ Failure Follower::failure_at_end(const Status& status) {
   const bool watches = request_.from_revision() != 0 && invocation_.client().session();
   if (status.code != Code::kDeadlineExceeded || !watches) return failure_of(status);
   const auto time = invocation_.common().timeout.value_or(kDefaultTimeout);
-  return {ExitCode::kDeadline, std::string("no ") + (has_changes_ ? "further " : "") + "change within " +
-                                   format_duration(time) + " (--timeout)"};
+  const std::string missing = awaits_key_    ? printable(request_.prefix()) + " was not written"
+                              : has_changes_ ? "no further change"
+                                             : "no change";
+  return {ExitCode::kDeadline, missing + " within " + exact_duration(time) + " (--timeout)"};
 }
 
 }  // namespace hostcall::cli::kv

@@ -12,8 +12,8 @@ namespace hostcall::cli::kv {
 class Follower {
  public:
   // Begins with the host's first answer to the request. `needs_reader`: whether the watch is in vain once nobody reads
-  // standard output any more. `invocation` must outlive it.
-  Follower(Invocation& invocation, v1::WatchRequest request, bool needs_reader);
+  // standard output any more. `awaits_key`: it waits for the one key, not for changes. `invocation` must outlive it.
+  Follower(Invocation& invocation, v1::WatchRequest request, bool needs_reader, bool awaits_key = false);
 
   // Waits for the next message; progress comes as one without events. Throws SignalEnd: Ctrl-C, SIGTERM or SIGHUP came,
   // or the reader has gone; Failure: the deadline passed, or the host ended the watch for good.
@@ -35,6 +35,7 @@ class Follower {
   Invocation& invocation_;
   v1::WatchRequest request_;
   const bool needs_reader_;
+  const bool awaits_key_;
   const Interrupt interrupt_{SIGINT, SIGTERM, SIGHUP};
   std::optional<WatchStream> stream_;
   v1::WatchResponse message_;

@@ -43,7 +43,7 @@ class Get : public Verb {
     v1::WatchRequest request;
     request.set_prefix(key);
     request.set_snapshot(true);
-    Follower follower(invocation, request, prints(invocation));
+    Follower follower(invocation, request, prints(invocation), true);
     v1::GetResponse found;
     while (!found.has_item()) {
       const auto& message = follower.next();

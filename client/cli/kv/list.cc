@@ -1,6 +1,7 @@
 // kv list: the keys below a prefix.
 #include "client/cli/kv/store_text.h"
 #include "client/cli/kv/verbs.h"
+#include "client/cli/output.h"
 #include "client/cli/text.h"
 #include "hostcall/v1/store.hostcall.h"
 
@@ -13,7 +14,8 @@ exits with 0.
 
 With -q, prints only the keys, one a line, for other commands: as they are in a pipe
 or a file, escaped on a terminal. With --json, prints one document, with values in
-base64; its "continuation" is not empty if --limit left keys out.
+base64. If --limit leaves keys out, a line on standard error says so, or with --json
+a "continuation" that is not empty; --after the last key goes on.
 )";
 
 namespace {
@@ -25,14 +27,19 @@ class List : public Verb {
     arguments.positional("PREFIX", prefix_, "Below what, with \"/\" at its end; or a key.");
     keys_->declare(arguments);
     arguments.option("-n,--limit", "N", limit_, {1, UINT32_MAX}, "At most so many.");
+    arguments.option("--after", "KEY", after_, "Begin after this key, named as PREFIX is.");
+    arguments.not_empty();
     arguments.flag("--keys-only", keys_only_, "Leave out the values, or without --json their sizes.");
   }
   ExitCode run(Invocation& invocation) override {
     v1::ListRequest request;
     request.set_prefix(keys_->full(prefix_));
     request.set_keys_only(keys_only_ || invocation.quiet());
+    if (after_) request.set_continuation(keys_->full(*after_));
     const auto all = pages(invocation, request);
     invocation.show(all, invocation.quiet() ? keys_of(all) : to_text(all));
+    if (!all.continuation().empty() && !invocation.json() && !invocation.quiet())
+      complain(invocation.program(), "note: there are more keys; --after the last one shows them");
     return ExitCode::kDone;
   }
 
@@ -69,6 +76,7 @@ class List : public Verb {
 
   Keys keys_;
   std::string prefix_;
+  std::optional<std::string> after_;
   std::optional<std::uint64_t> limit_;
   bool keys_only_ = false;
 };

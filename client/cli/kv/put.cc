@@ -34,6 +34,7 @@ class Put : public Verb {
                          "session: when the connection that wrote it ends, at once for a command line.");
     arguments.option("--if-revision", "N", if_revision_, {0, INT64_MAX}, "Only if this was its last change.");
     arguments.option("--idempotency-key", "TEXT", idempotency_key_, "Names this write; at most 64 bytes.");
+    arguments.not_empty();
     arguments.flag("--previous", previous_, "With --json: what was replaced, as well.");
   }
   ExitCode run(Invocation& invocation) override {

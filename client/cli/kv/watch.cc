@@ -13,8 +13,8 @@ connection breaks or the host restarts, the watch goes on where it was, and miss
 
 Each line has revision, put or delete, key and size. With --json, each message of
 the host as one line: all changes of one revision together, values in base64. With
---exec, a command for each change instead: the value is its standard input,
-$HOSTCALL_KIND, $HOSTCALL_KEY and $HOSTCALL_REVISION tell the rest. Ctrl-C,
+--exec, without --json, a command for each change instead: the value is its standard
+input, $HOSTCALL_KIND, $HOSTCALL_KEY and $HOSTCALL_REVISION tell the rest. Ctrl-C,
 SIGTERM, SIGHUP and the deadline end the running command, too, with all of its process group.
 With -q, nothing is printed, which is for --count.
 
@@ -41,6 +41,7 @@ class Watch : public Verb {
   }
   ExitCode run(Invocation& invocation) override {
     if (snapshot_ && from_) throw usage("--snapshot and --from-revision are both given; begin with which?");
+    if (command_ && invocation.json()) throw usage("--exec and --json are both given; a command gets no JSON");
     invocation.last();
     Follower follower(invocation, request(), command_ || invocation.json() || !invocation.quiet());
     while (!enough()) take(invocation, follower, follower.next());
@@ -60,7 +61,7 @@ class Watch : public Verb {
   bool enough() const { return count_ && seen_ >= *count_; }
   void take(const Invocation& invocation, Follower& follower, const v1::WatchResponse& message) {
     const bool progress = message.events().empty() && message.snapshot().empty() && !message.snapshot_complete();
-    if (!command_ && invocation.json()) {
+    if (invocation.json()) {
       if (!progress) invocation.show(message, {});
       seen_ += static_cast<std::uint64_t>(message.events_size() + message.snapshot_size());
       return;

@@ -23,8 +23,9 @@ namespace detail {
 
 class MessagePieces final : private google::protobuf::io::ZeroCopyOutputStream {
  public:
-  // Copying a smaller message costs less than taking it to pieces.
-  static constexpr std::size_t kWorthwhileBytes = 16 * 1024;
+  // Whether to send a message of this size in pieces: copying a smaller one costs less. The library refuses a larger
+  // one by its size, which the pieces might not have: protobuf serialises no message above 2 GiB.
+  static constexpr bool suit(std::size_t size) { return size >= 16 * 1024 && size <= 4 * 1024 * 1024; }
 
   // `size`: message.ByteSizeLong().
   MessagePieces(const google::protobuf::MessageLite& message, std::size_t size) : size_(size) {

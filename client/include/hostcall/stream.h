@@ -102,12 +102,12 @@ class Stream {
   // As ByteStream's.
   [[nodiscard]] bool send(const Request& message) requires Method::kClientStreams {
     const auto payload = detail::payload_of(message);
-    if (payload.size < detail::MessagePieces::kWorthwhileBytes) return stream_.send_payload(payload);
+    if (!detail::MessagePieces::suit(payload.size)) return stream_.send_payload(payload);
     return stream_.send_pieces(detail::MessagePieces(message, payload.size).view());
   }
   [[nodiscard]] Progress try_send(const Request& message) requires Method::kClientStreams {
     const auto payload = detail::payload_of(message);
-    if (payload.size < detail::MessagePieces::kWorthwhileBytes) return stream_.try_send_payload(payload);
+    if (!detail::MessagePieces::suit(payload.size)) return stream_.try_send_payload(payload);
     return stream_.try_send_pieces(detail::MessagePieces(message, payload.size).view());
   }
   void close_send() requires Method::kClientStreams { stream_.close_send(); }

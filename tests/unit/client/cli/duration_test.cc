@@ -42,6 +42,15 @@ TEST(Duration, IsShownInTheTwoLargestUnits) {
   EXPECT_EQ(format_duration(51h), "2d 3h");
 }
 
+TEST(Duration, IsWrittenExactlyAsItIsTaken) {
+  const std::pair<std::chrono::milliseconds, const char*> cases[] = {
+      {1ms, "1ms"}, {1500ms, "1500ms"}, {5s, "5s"}, {90s, "90s"}, {10min, "10m"}, {1h, "1h"}, {kMaxDuration, "720h"}};
+  for (const auto& [time, text] : cases) {
+    EXPECT_EQ(exact_duration(time), text);
+    EXPECT_EQ(parse_duration(text), time);
+  }
+}
+
 TEST(Duration, RoundTripsAreShownInMilliseconds) {
   EXPECT_EQ(format_ms(123456ns), "0.123 ms");
   EXPECT_EQ(format_ms(2s), "2000.000 ms");

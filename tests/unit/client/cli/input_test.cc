@@ -42,14 +42,14 @@ TEST(Input, ReadsOneByteBeyondTheBoundAndNoMore) {
   Pipe pipe;
   pipe.write("1234567");
   const auto failure = failure_of_run([&] { Input(pipe.read_end(), "a pipe").all(4, kNever); });
-  expect_failure(failure, ExitCode::kUsage, "a pipe: has more than 4 bytes");
+  expect_failure(failure, ExitCode::kUsage, "a pipe is larger than the maximum of 4 bytes");
   char rest[16];
   EXPECT_EQ(::read(pipe.read_end(), rest, sizeof rest), 2) << "the rest is left to others";
 }
 
 TEST(Input, AnEndlessFileEndsAtTheBoundOrTheDeadline) {
   expect_failure(failure_of_run([] { Input::file("/dev/zero").all(100'000, kNever); }), ExitCode::kUsage,
-                 "/dev/zero: has more than 100000 bytes");
+                 "/dev/zero is larger than the maximum of 100000 bytes");
   expect_failure(failure_of_run([] { Input::file("/dev/zero").all(SIZE_MAX / 2, Clock::now() + kSoon); }),
                  ExitCode::kDeadline, "/dev/zero did not end before the deadline");
 }

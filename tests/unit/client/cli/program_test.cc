@@ -21,6 +21,7 @@ struct Seen {
   std::vector<std::string> tags, files;
   std::optional<std::string> text, file;
   std::optional<std::uint64_t> count;
+  milliseconds pause{};
   bool flag = false;
 };
 Seen seen;
@@ -35,6 +36,7 @@ class Recorder : public Verb {
     arguments.option("--file", "FILE", seen_.file, "A file.");
     arguments.not_empty();
     arguments.option("-c,--count", "N", seen_.count, {1, 10}, "A count.");
+    arguments.option("--pause", seen_.pause, {milliseconds(100), std::chrono::minutes(10)}, "A pause.");
     arguments.flag("--flag", seen_.flag, "A flag.");
   }
   ExitCode run(Invocation& invocation) override {
@@ -270,12 +272,25 @@ TEST(Program, WrongUsageIsOneLineThatNamesTheHelp) {
       {{"files", "a"}, "test: --vm NAME is missing; see test files --help\n"},
       {{"record", "x", "-c"}, "test: -c needs a value; see test record --help\n"},
       {{"record", "x", "--tag"}, "test: --tag needs a value; see test record --help\n"},
-      {{"record", "x", "--nothing="}, "unexpected argument: --nothing=; see test record --help"},
+      {{"record", "x", "--nothing="}, "no such option: --nothing=; see test record --help"},
       {{"record", "x", "y", "[z]"}, "unexpected argument: [z]; see test record --help"},
       {{"record", "x", "y", "\x1b[2J"}, "unexpected argument: \\x1b[2J; see test record --help"},
-      {{"record", "x", "--nothing"}, "unexpected argument: --nothing; see test record --help"},
+      {{"record", "x", "--nothing"}, "no such option: --nothing; see test record --help"},
+      {{"-V"}, "no such option: -V; see test --help"},
+      {{"record", "x", "-qV"}, "no such option: -V; see test record --help"},
+      {{"record", "--", "--nothing", "y", "z"}, "test: unexpected argument: z; see test record --help\n"},
+      {{"record", "--", "x", "y", "--nothing"}, "unexpected argument: --nothing; see test record --help"},
+      {{"help", "record"}, "no such verb: help; see test record --help"},
+      {{"group", "help", "fail"}, "no such verb: help; see test group fail --help"},
+      {{"--"}, "a verb is missing; see test --help"},
+      {{"nothing", "--help"}, "no such verb: nothing; see test --help"},
+      {{"", "--help"}, "no such verb: \"\"; see test --help"},
+      {{"group", "nothing", "--help"}, "no such verb: nothing; see test group --help"},
+      {{"--nothing", "--help"}, "no such option: --nothing; see test --help"},
       {{"record", "x", "y", "z"}, "unexpected argument: z; see test record --help"},
-      {{"record", "x", "--timeout", "soon"}, "\"soon\" is not a time"},
+      {{"record", "x", "--timeout", "soon"}, "\"soon\" is not a time from 1ms to 720h; write 5, 5s,"},
+      {{"record", "x", "--pause", "50ms"}, "--pause: \"50ms\" is not a time from 100ms to 10m; write 5, 5s,"},
+      {{"record", "x", "--pause", "11m"}, "--pause: \"11m\" is not a time from 100ms to 10m; write 5, 5s,"},
       {{"record", "x", "--timeout"}, "test: --timeout needs a value; see test record --help\n"},
       {{"record", "x", "-c", "x\n"}, "--count: \"x\\x0a\" is not a whole number from 1 to 10; see test record --help"},
   };
@@ -336,6 +351,7 @@ TEST(Program, HelpAndVersionGoToStandardOutput) {
   EXPECT_EQ(whole.code, 0);
   EXPECT_NE(whole.output.find("group fail"), std::string::npos);
   EXPECT_NE(whole.output.find("126"), std::string::npos);
+  EXPECT_EQ(run({"--help", "--"}).output, whole.output);
   const auto verb = run({"record", "-h"});
   EXPECT_EQ(verb.code, 0);
   EXPECT_NE(verb.output.find("Usage: test record [OPTION]... NAME [JSON]\n"), std::string::npos) << verb.output;

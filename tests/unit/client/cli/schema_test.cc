@@ -108,6 +108,26 @@ TEST(Schema, SaysWhereTheJsonIsWrong) {
   EXPECT_TRUE(is_plain(complaint("{\"\xff\": 7}")));
 }
 
+TEST(Schema, SaysThatBytesAreBase64) {
+  const auto refused = Schema::built_in().from_json("hostcall.v1.PingRequest", R"({"payload": "!"})");
+  EXPECT_TRUE(test::refusal_of(refused).ends_with("for type TYPE_BYTES; bytes are written in base64"))
+      << test::refusal_of(refused);
+}
+
+TEST(Schema, AMemberIsGivenOnce) {
+  const std::pair<const char*, const char*> repeated[] = {
+      {R"({"then": [{"put": {"key": "/a", "value": "", "key": "/b"}}]})", "\"key\" is twice in one object"},
+      {R"({"compare": [], "then": [], "compare": []})", "\"compare\" is twice in one object"},
+      {R"({then: [], 'then': []})", "\"then\" is twice in one object"},
+      {R"({"then": [{"get": {"key": "\\\"{"}}], "then":[]})", "\"then\" is twice in one object"}};
+  for (const auto& [json, text] : repeated)
+    EXPECT_EQ(test::refusal_of(Schema::built_in().from_json("hostcall.v1.TxnRequest", json)), text) << json;
+  for (const auto* json :
+       {"{}", R"({"then": [{"get": {"key": "/a"}}, {"get": {"key": "/a"}}], "else": [{"get": {"key": "key"}}]})",
+        R"({"then": [{"get": {"key": ", \"key\": "}}]})", R"({"compare": [{"key": "compare", "version": "1"}]})"})
+    EXPECT_TRUE(Schema::built_in().from_json("hostcall.v1.TxnRequest", json).ok()) << json;
+}
+
 TEST(Schema, JsonHasNothingThatDrivesATerminal) {
   v1::WhoAmIResponse message;
   message.set_vm_name("a\u061C\u2066\u202E\u200B\uFEFF\u009B\U000E0041\x1b\x7f\\");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <hostcall/hostcall.h>
 
+#include <cstdint>
 #include <cstdlib>
 
 #include "proto/wire/status.h"
@@ -269,6 +270,49 @@ TEST_F(CApi, AMessageThatIsTooLargeEndsTheStream) {
   EXPECT_EQ(hostcall_stream_send(sink, text(std::string(300 * 1024, 'x'))), HOSTCALL_STREAM_END);
   EXPECT_EQ(hostcall_stream_finish(sink, result_), HOSTCALL_RESOURCE_EXHAUSTED);
   hostcall_stream_free(sink);
+}
+
+// The result of a failed read(2), taken as a size, is the largest of all.
+TEST_F(CApi, AHugeSizeIsTooLargeAndItsBytesAreNotRead) {
+  start();
+  char byte = 'x';
+  const auto callback = [](void*, const hostcall_result*) { ADD_FAILURE() << "the call was refused"; };
+  for (const bool connected : {false, true}) {
+    if (connected) {
+      ASSERT_EQ(hostcall_connect(client_, nullptr, result_), HOSTCALL_OK) << message();
+    }
+    for (const std::size_t size : {SIZE_MAX, SIZE_MAX - 31, SIZE_MAX - 255, std::size_t{5} << 20}) {
+      const auto huge = hostcall_bytes(&byte, size);
+      EXPECT_EQ(hostcall_call(client_, "t.T/Echo", huge, nullptr, result_), HOSTCALL_RESOURCE_EXHAUSTED) << size;
+      EXPECT_THAT(message(), HasSubstr("bytes is over the host's limit"));
+      EXPECT_EQ(hostcall_start(client_, "t.T/Echo", huge, nullptr, callback, nullptr, nullptr),
+                HOSTCALL_RESOURCE_EXHAUSTED);
+      hostcall_stream* stream = nullptr;
+      EXPECT_EQ(hostcall_stream_open(client_, "t.T/Source", HOSTCALL_SERVER_STREAM, huge, nullptr, &stream, result_),
+                HOSTCALL_RESOURCE_EXHAUSTED);
+      EXPECT_EQ(stream, nullptr);
+      auto* sink = open("t.T/Sink", HOSTCALL_CLIENT_STREAM);
+      EXPECT_EQ(hostcall_stream_send(sink, huge), HOSTCALL_STREAM_END);
+      EXPECT_EQ(hostcall_stream_finish(sink, result_), HOSTCALL_RESOURCE_EXHAUSTED);
+      hostcall_stream_free(sink);
+    }
+  }
+  EXPECT_EQ(call("t.T/Echo", "still well"), HOSTCALL_OK) << message();
+}
+
+TEST_F(CApi, PiecesThatAreHugeTogetherAreTooLarge) {
+  start();
+  char bytes[100];
+  for (const std::size_t size : {SIZE_MAX, SIZE_MAX - 99, SIZE_MAX - 100, SIZE_MAX / 2 + 1}) {
+    const iovec pieces[] = {{bytes, 100}, {bytes, size}, {bytes, size}};
+    for (const auto send : {hostcall_stream_sendv, hostcall_stream_try_sendv}) {
+      ASSERT_EQ(hostcall_connect(client_, nullptr, result_), HOSTCALL_OK) << message();
+      auto* sink = open("t.T/Sink", HOSTCALL_CLIENT_STREAM);
+      EXPECT_EQ(send(sink, pieces, 3), HOSTCALL_STREAM_END) << size;
+      EXPECT_EQ(hostcall_stream_finish(sink, result_), HOSTCALL_RESOURCE_EXHAUSTED);
+      hostcall_stream_free(sink);
+    }
+  }
 }
 
 TEST_F(CApi, CancellingAStreamEndsIt) {

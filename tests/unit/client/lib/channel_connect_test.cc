@@ -223,6 +223,21 @@ TEST(ChannelConnect, PausesGrowToTheCapAndAnAnsweredCallResetsThem) {
   EXPECT_LE(pause_after_failure(rig), milliseconds(50));
 }
 
+TEST(ChannelConnect, ACallThatGivesUpCountsTheAttempts) {
+  auto script = extended_script();
+  script.answer_hello = false;
+  for (const auto& [failures, text] : {std::pair{1, "(1 attempt)"}, {2, "(2 attempts)"}}) {
+    Rig rig(script);
+    TestCall call("a.B/C");
+    rig.begin(call);
+    for (int i = 0; i < failures; ++i) rig.now += pause_after_failure(rig);
+    rig.now += seconds(5);
+    rig.channel->process(rig.now);
+    EXPECT_EQ(call.code(), Code::kUnavailable);
+    EXPECT_THAT(call.text(), HasSubstr(text));
+  }
+}
+
 TEST(ChannelConnect, QueuedCallsAreBounded) {
   auto script = answering_script();
   script.answer_hello = false;

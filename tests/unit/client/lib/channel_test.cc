@@ -13,6 +13,7 @@ namespace {
 using client::Channel;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::StartsWith;
 using wire::Code;
 using wire::SendOutcome;
 using wire::Shape;
@@ -83,7 +84,32 @@ TEST(ChannelCall, ADeadlineBeforeItWasSentIsCertain) {
   rig.advance(seconds(1));
   EXPECT_EQ(call.code(), Code::kDeadlineExceeded);
   EXPECT_FALSE(call.result.outcome_unknown);
-  EXPECT_THAT(call.text(), HasSubstr("not sent before the deadline"));
+  EXPECT_THAT(call.text(), HasSubstr("a.B/C: not sent before the deadline"));
+}
+
+TEST(ChannelCall, ADeadlineTellsWhatIsMissing) {
+  auto script = extended_script();
+  script.on_call = [](HostConnection& connection, SeenCall& call) {
+    if (call.method != "S") return;
+    EXPECT_EQ(connection.send(call, "one"), wire::SendOutcome::kSent);
+  };
+  Rig rig(script);
+  TestCall call("a.B/C"), stream("a.B/S", "", Shape::kServerStream);
+  for (auto* begun : {&call, &stream}) rig.begin(*begun, seconds(1));
+  rig.pump();
+  EXPECT_THAT(take_all(rig, stream), ElementsAre("one"));
+  rig.advance(seconds(1));
+  EXPECT_THAT(call.text(), HasSubstr("a.B/C: no reply from unix:"));
+  EXPECT_THAT(stream.text(), HasSubstr("a.B/S: the stream from unix:"));
+  EXPECT_THAT(stream.text(), HasSubstr(" did not end before the deadline")) << "there was a reply";
+
+  script.answer_hello = false;
+  Rig silent(script);
+  TestCall connection("");
+  connection.call.spec.service = {};
+  silent.begin(connection, seconds(1));
+  silent.advance(seconds(1));
+  EXPECT_THAT(connection.text(), StartsWith("no connection before the deadline: unix:"));
 }
 
 TEST(ChannelCall, ALateReplyAfterTheDeadlineIsIgnored) {
@@ -152,7 +178,7 @@ TEST(ChannelCall, AMessageOverTheHostsLimitIsNotSent) {
   TestCall large("a.B/C", std::string(256 * 1024, 'x'));
   rig.begin(large);
   EXPECT_EQ(large.code(), Code::kResourceExhausted);
-  EXPECT_THAT(large.text(), HasSubstr("limit of 262144 (max_message_bytes)"));
+  EXPECT_THAT(large.text(), HasSubstr("limit of 262144 (message_bytes)"));
   TestCall huge("a.B/C", std::string(wire::kMaxDataBytes, 'x'));
   rig.begin(huge);
   EXPECT_EQ(huge.code(), Code::kResourceExhausted);

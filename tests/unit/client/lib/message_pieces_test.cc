@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <hostcall/message_pieces.h>
 
+#include <cstdint>
 #include <random>
 #include <string>
 
@@ -22,6 +23,15 @@ bool has_piece(const MessagePieces& pieces, const std::string& field) {
   return std::ranges::any_of(pieces.view(), [&](const iovec& piece) {
     return piece.iov_base == field.data() && piece.iov_len == field.size();
   });
+}
+
+TEST(MessagePieces, SuitNeitherSmallMessagesNorWhatNoHostTakes) {
+  EXPECT_FALSE(MessagePieces::suit(0));
+  EXPECT_FALSE(MessagePieces::suit(16 * 1024 - 1));
+  EXPECT_TRUE(MessagePieces::suit(16 * 1024));
+  EXPECT_TRUE(MessagePieces::suit(4 << 20));
+  EXPECT_FALSE(MessagePieces::suit((4 << 20) + 1));
+  EXPECT_FALSE(MessagePieces::suit(SIZE_MAX)) << "protobuf would leave out what is above 2 GiB";
 }
 
 TEST(MessagePieces, LeavesALargeFieldWhereItIs) {

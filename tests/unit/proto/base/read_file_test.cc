@@ -43,7 +43,7 @@ TEST_P(ReadFile, KeepsTheBound) {
 TEST_P(ReadFile, KeepsTheBoundWhereTheKernelTellsNoSize) {
   const std::string path = "/proc/self/status";
   EXPECT_GT(read_file(path, 100'000, GetParam()).value().size(), 100u);
-  EXPECT_EQ(error_of(path, 100, GetParam()), path + ": has more than 100 bytes, the most that are read");
+  EXPECT_EQ(error_of(path, 100, GetParam()), path + " is larger than the maximum of 100 bytes");
 }
 
 TEST_P(ReadFile, NamesTheFileThatIsMissing) {
@@ -60,7 +60,7 @@ TEST(ReadFileKind, RefusesWhatIsNotRegularWithoutWaiting) {
   EXPECT_EQ(error_of(dir.path(), 10, FileKind::kRegular), dir.path() + ": is not a regular file");
   EXPECT_EQ(error_of(dir.path(), 10, FileKind::kAny), dir.path() + ": cannot be read: Is a directory");
   EXPECT_EQ(read_file("/dev/null", 10, FileKind::kAny).value(), "");
-  EXPECT_EQ(error_of("/dev/zero", 10, FileKind::kAny), "/dev/zero: has more than 10 bytes, the most that are read");
+  EXPECT_EQ(error_of("/dev/zero", 10, FileKind::kAny), "/dev/zero is larger than the maximum of 10 bytes");
 }
 
 TEST(ReadFileKind, ReadsAPipeToItsEnd) {

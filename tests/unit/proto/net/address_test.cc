@@ -65,13 +65,29 @@ TEST(Address, SaysWhatIsWrongAndShowsTheForms) {
       {"vsock:2:4294967295", "bad port"},
       {"unix:", "starts with / or @"},
       {"unix:run/x", "starts with / or @"},
-      {"unix:/", "the path is empty"},
-      {"unix:@", "the path is empty"},
+      {"unix:/", "the path names no file"},
+      {"unix:@", "the name is empty"},
   };
   for (const auto& [text, reason] : bad) {
     EXPECT_THAT(refusal(text), HasSubstr(reason)) << text;
     EXPECT_THAT(refusal(text), HasSubstr("write vsock:CID:PORT")) << text;
   }
+}
+
+TEST(Address, OfAPeerHasACid) {
+  for (const char* text : {"vsock:2:18499", "unix:/run/x", "unix:@name"})
+    EXPECT_EQ(Address::parse_peer(text).value(), parsed(text));
+  for (const char* text : {"vsock::18499", "vsock:4294967295:1"}) {
+    const auto address = Address::parse_peer(text);
+    ASSERT_FALSE(address.ok()) << text;
+    EXPECT_EQ(address.error().message(), "address \"" + std::string(text) +
+                                             "\": a client needs a CID; the host's is 2; write vsock:CID:PORT, "
+                                             "unix:/path or unix:@name");
+  }
+  const auto address = Address::parse_peer("nothing");
+  ASSERT_FALSE(address.ok());
+  EXPECT_EQ(address.error().message(),
+            "address \"nothing\": unknown kind; write vsock:CID:PORT, unix:/path or unix:@name");
 }
 
 TEST(Address, BoundsUnixPaths) {
