@@ -298,6 +298,10 @@ TEST_F(HostCli, PolicyCheckAndReloadWarnOfRulesThatCantMeanWhatTheySay) {
       << checked.errors;
   EXPECT_TRUE(contains(checked.errors, "did you mean \"hostcall.v1.Diagnostics/Echo\"?")) << checked.errors;
   EXPECT_TRUE(contains(checked.errors, "did you mean \"web1\"?")) << checked.errors;
+  const auto secret = daemon_.directory().write(
+      "secret.json",
+      R"({"rules": [{"vms": ["*"], "calls": ["*"], "resources": ["/vm/web1/secret/**"], "action": "deny"}]})");
+  EXPECT_TRUE(contains(host({"policy", "check", secret}).errors, "no key of a VM matches \"/vm/web1/secret/**\""));
   daemon_.directory().write("policy.d/60-odd.json",
                             R"({"rules": [{"vms": ["tag:nosuch"], "calls": ["*"], "action": "deny"}]})");
   const auto reloaded = host({"policy", "reload"});
