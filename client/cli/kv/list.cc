@@ -31,6 +31,7 @@ class List : public Verb {
     v1::ListRequest request;
     request.set_prefix(keys_->full(prefix_));
     request.set_keys_only(keys_only_ || invocation.quiet());
+    keys_->check(invocation);
     const auto all = pages(invocation, request);
     invocation.show(all, invocation.quiet() ? keys_of(all) : to_text(all));
     return ExitCode::kDone;

@@ -41,8 +41,10 @@ class Watch : public Verb {
   }
   ExitCode run(Invocation& invocation) override {
     if (snapshot_ && from_) throw usage("--snapshot and --from-revision are both given; begin with which?");
+    const auto watched = request();
+    keys_->check(invocation);
     invocation.last();
-    Follower follower(invocation, request(), command_ || invocation.json() || !invocation.quiet());
+    Follower follower(invocation, watched, command_ || invocation.json() || !invocation.quiet());
     while (!enough()) take(invocation, follower, follower.next());
     return ExitCode::kDone;
   }
