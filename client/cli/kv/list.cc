@@ -8,8 +8,8 @@ namespace hostcall::cli::kv {
 
 const char kListHelp[] = R"(Lists the keys below a prefix that ends in "/", or one key, sorted by name, with
 the sizes of their values, the revisions of their last changes, their versions and
-lifetimes. Keys that policy denies are left out. If there is none, prints none, and
-exits with 0.
+lifetimes. Policy must allow the prefix itself; keys below it that policy denies are
+left out. If there is none, prints none, and exits with 0.
 
 With -q, prints only the keys, one a line, for other commands: as they are in a pipe
 or a file, escaped on a terminal. With --json, prints one document, with values in
