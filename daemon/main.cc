@@ -161,6 +161,7 @@ int run(const Options& options) {
                                   .registry = registry,
                                   .access = access,
                                   .store = store.engine(),
+                                  .store_condition = store.condition(),
                                   .server = server,
                                   .background = store,
                                   .config_file = options.config_file});

@@ -29,7 +29,23 @@ Finding judge_vms(const std::vector<v1::VmState>& vms) {
               "register one: hostcallctl vm add, or a file in vms.d");
 }
 
+std::string store_advice(v1::StoreCondition::State state) {
+  switch (state) {
+    case v1::StoreCondition::STATE_DISK_FULL: return "make room on the disk of hostcalld's state_directory";
+    case v1::StoreCondition::STATE_NO_MEMORY: return "give the host memory";
+    case v1::StoreCondition::STATE_READ_ONLY:
+      return "look for the disk's errors (journalctl -k), then systemctl restart hostcalld.service";
+    default: return "see journalctl -u hostcalld.service -b";
+  }
+}
+
 }  // namespace
+
+Finding check_store(const v1::StoreCondition& store) {
+  constexpr auto kCheck = "store";
+  if (store.state() == v1::StoreCondition::STATE_OK) return ok(kCheck, "the store takes writes");
+  return fail(kCheck, printable(store.text()), store_advice(store.state()));
+}
 
 DaemonAnswer check_daemon(Invocation& invocation) {
   std::vector<v1::VmState> vms;
@@ -41,7 +57,11 @@ DaemonAnswer check_daemon(Invocation& invocation) {
     request.set_after(page->next());
   } while (!request.after().empty());
   const auto session = invocation.client().session();
-  return {{judge_version(session ? session->daemon_version : ""), judge_vms(vms)}, std::move(vms)};
+  Findings findings{judge_version(session ? session->daemon_version : ""), judge_vms(vms)};
+  const auto stats = invocation.reply_of<v1::Admin::Stats>();
+  if (!stats.ok()) return {{unreachable(stats.status(), invocation.common())}, std::nullopt};
+  if (stats->has_store()) findings.push_back(check_store(stats->store()));
+  return {std::move(findings), std::move(vms)};
 }
 
 }  // namespace hostcall::cli::host

@@ -28,6 +28,8 @@ struct DaemonAnswer {
   std::optional<std::vector<v1::VmState>> vms;
 };
 DaemonAnswer check_daemon(Invocation& invocation);
+// Whether the daemon's store takes writes.
+Finding check_store(const v1::StoreCondition& store);
 
 // check_sockets.cc: the Unix listeners of the VMs, and stale socket files.
 Findings check_sockets(const Machine& machine, const std::optional<std::vector<v1::VmState>>& vms);

@@ -8,8 +8,8 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kHelp[] = R"(Checks everything on this host that calls from VMs need: the daemon and its VM
-records, systemd's units, the kernel's version against known faults, the
+constexpr char kHelp[] = R"(Checks everything on this host that calls from VMs need: the daemon, its VM
+records and its store, systemd's units, the kernel's version against known faults, the
 vhost-vsock module and device, the vsock namespace, and the socket files. Changes
 nothing. Each line is ok, warn or fail, and tells you how to fix what is not ok.
 With -q, leaves out what is ok.

@@ -221,6 +221,7 @@ Status AdminService::stats(v1::StatsResponse& response) const {
     counter.set_name(name);
     counter.set_value(value);
   }
+  *response.mutable_store() = parts_.store_condition;
   return {};
 }
 

@@ -357,7 +357,10 @@ TEST_F(HostCli, StatsCount) {
   for (const auto& counter : stats["counters"]) counters[counter["name"]] = counter["value"];
   EXPECT_EQ(counters["calls_denied"], "1");
   EXPECT_EQ(counters["vms"], "3");
-  EXPECT_TRUE(contains(host({"stats"}).output, "calls_denied"));
+  EXPECT_EQ(stats["store"], (json{{"state", "STATE_OK"}, {"text", ""}}));
+  const auto text = host({"stats"}).output;
+  EXPECT_TRUE(contains(text, "calls_denied")) << text;
+  EXPECT_TRUE(text.ends_with("\nthe store takes writes\n")) << text;
 }
 
 TEST_F(HostCli, HostDoctorSeesDaemonAndListeners) {
@@ -368,6 +371,7 @@ TEST_F(HostCli, HostDoctorSeesDaemonAndListeners) {
   const auto report = json::parse(run.output);
   for (const auto& finding : report["findings"]) states[finding["check"]] = finding["state"];
   EXPECT_EQ(states["daemon"], "ok");
+  EXPECT_EQ(states["store"], "ok");
   EXPECT_EQ(states["listener.web1"], "ok");
   EXPECT_EQ(states["listener.db1"], "fail");
   EXPECT_EQ(states.count("kernel") + states.count("kernel.CVE-2024-50264") + states.count("kernel.CVE-2025-21756"), 1U);

@@ -90,6 +90,22 @@ TEST_F(HostChecks, LocalNamespacesAreReported) {
   EXPECT_NE(find(check_vsock(machine(), false), "vsock.namespace").text.find("ns_mode is local"), std::string::npos);
 }
 
+TEST_F(HostChecks, AStoreThatRefusesWritesFails) {
+  v1::StoreCondition store;
+  EXPECT_EQ(check_store(store).state, State::kOk);
+  const auto finding = [&](v1::StoreCondition::State state, const std::string& text) {
+    store.set_state(state);
+    store.set_text(text);
+    return check_store(store);
+  };
+  const auto full = finding(v1::StoreCondition::STATE_DISK_FULL, "the store refuses writes: disk is full");
+  EXPECT_EQ(full.state, State::kFail);
+  EXPECT_EQ(full.text, "the store refuses writes: disk is full");
+  EXPECT_EQ(full.advice, "make room on the disk of hostcalld's state_directory");
+  EXPECT_EQ(finding(v1::StoreCondition::STATE_NO_MEMORY, "x").advice, "give the host memory");
+  EXPECT_NE(finding(v1::StoreCondition::STATE_READ_ONLY, "x").advice.find("systemctl restart"), std::string::npos);
+}
+
 TEST_F(HostChecks, WithoutSystemdThereIsNothingToAsk) {
   const auto findings = check_units(machine(), "/nonexistent", kNever);
   ASSERT_EQ(findings.size(), 1U);
