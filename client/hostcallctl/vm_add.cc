@@ -73,6 +73,8 @@ class VmAdd : public Verb {
     record.set_uuid(uuid_);
     record.set_cid(static_cast<std::uint32_t>(cid_.value_or(0)));
     record.set_unix_path(unix_path_);
+    if (!cid_ && unix_path_.empty() && !vmm_uid_)
+      throw usage("nothing to recognise the VM by; give --cid, --unix or --vmm-uid");
     record.set_has_vmm_uid(vmm_uid_.has_value());
     record.set_vmm_uid(static_cast<std::uint32_t>(vmm_uid_.value_or(0)));
     for (const auto& tag : tags_) record.add_tags(tag);

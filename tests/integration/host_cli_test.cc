@@ -48,7 +48,8 @@ TEST_F(HostCli, WhatTheDaemonRefusesHasItsExitCode) {
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "nothing=1"}), 2, "nothing");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams"}), 2, "NAME=NUMBER");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=1", "--limit", "streams=2"}), 2,
-                 "limit \"streams\" is there twice");
+                 "limit \"streams\" is given twice");
+  expect_failure(host({"vm", "add", "x"}), 2, "nothing to recognise the VM by; give --cid, --unix or --vmm-uid");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--uuid", ""}), 2, "--uuid: the value is empty");
   const auto relative = host({"vm", "add", "x", "--unix", "x.sock"});
   expect_failure(relative, 2, "unix_path: \"x.sock\": a Unix socket path starts with / or @");

@@ -453,7 +453,8 @@ TEST_F(KvCli, ARemovedVmsKeysStayUnlessPurged) {
   ASSERT_EQ(kv_as("tmp1", {"put", "/self/a", "1"}).code, 0);
   ASSERT_EQ(host({"vm", "remove", "tmp1"}).code, 0);
   EXPECT_EQ(host_kv({"get", "/a", "--vm", "tmp1"}).output, "1");
-  EXPECT_EQ(host({"vm", "remove", "tmp1", "--purge"}).output, "no VM is named tmp1; 1 key deleted of an earlier one\n");
+  EXPECT_EQ(host({"vm", "remove", "tmp1", "--purge"}).output,
+            "no VM is named tmp1; deleted 1 key left by an earlier VM of that name\n");
   EXPECT_EQ(host_kv({"get", "/a", "--vm", "tmp1"}).code, 1);
   expect_failure(host({"vm", "remove", "tmp1", "--purge"}), 1, "tmp1");
   ASSERT_EQ(host({"vm", "add", "tmp1", "--cid", "99", "-q"}).code, 0);

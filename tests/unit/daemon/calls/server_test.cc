@@ -65,7 +65,7 @@ TEST(Server, AVmmOfAnotherUserIsToldWhoItShouldBe) {
   const auto peer = rig->peer("fc1");
   const auto answer = peer->call(kPing);
   EXPECT_EQ(answer.status.code, Code::kPermissionDenied);
-  EXPECT_THAT(answer.status.message, HasSubstr("demands uid " + std::to_string(::getuid() + 1)));
+  EXPECT_THAT(answer.status.message, HasSubstr("requires uid " + std::to_string(::getuid() + 1)));
   EXPECT_TRUE(peer->wait_for_close());
   EXPECT_EQ(rig->stats.connections_refused, 1u);
   EXPECT_THAT(rig->log(), HasSubstr("refused a connection from unix:" + rig->path_of("fc1")));

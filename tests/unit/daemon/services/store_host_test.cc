@@ -106,7 +106,7 @@ TEST_F(StoreDiskTest, AFullDiskIsToldOnceAndItsEndToo) {
   rig_.log();
   disk_.fail("full");
   const auto refused = call<Put>(*caller, put_request("/self/k", "2")).status;
-  expect_refused(refused, Code::kResourceExhausted, "nothing was written: the host's disk is full");
+  expect_refused(refused, Code::kResourceExhausted, "nothing was written: the host's disk is full; make room");
   EXPECT_EQ(refused.retry_after, seconds(1));
   EXPECT_THAT(rig_.log(), HasSubstr("the store refuses writes: "));
   EXPECT_EQ(condition().state(), v1::StoreCondition::STATE_DISK_FULL);
