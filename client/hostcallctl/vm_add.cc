@@ -36,6 +36,8 @@ v1::LimitOverride parse_limit(const std::string& text) {
   if (error != std::errc{} || stop != end)
     throw usage("--limit " + in_quotes(text) +
                 " is not NAME=NUMBER, for example streams=64; "
+  if (error == std::errc::result_out_of_range)
+    throw usage("--limit " + in_quotes(text) + ": the number is above the maximum of " + std::to_string(UINT64_MAX));
                 "hostcallctl vm show lists the names");
   v1::LimitOverride limit;
   limit.set_name(text.substr(0, equals));

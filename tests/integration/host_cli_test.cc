@@ -54,6 +54,9 @@ TEST_F(HostCli, WhatTheDaemonRefusesHasItsExitCode) {
   const auto relative = host({"vm", "add", "x", "--unix", "x.sock"});
   expect_failure(relative, 2, "unix_path: \"x.sock\": a Unix socket path starts with / or @");
   EXPECT_FALSE(contains(relative.errors, "vsock:")) << relative.errors;
+  expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=99999999999999999999"}), 2,
+                 "above the maximum of 18446744073709551615");
+  expect_failure(host({"session", "close", "99999999999999999999"}), 2, "from 0 to 18446744073709551615");
   expect_failure(host({"vm", "remove", "web1"}), 1, daemon_.vms_file());
   expect_failure(host({"vm", "remove", "nobody"}), 1, "nobody");
   expect_failure(host({"session", "close", "999999"}), 1, "999999");
