@@ -165,8 +165,10 @@ Handler AdminService::reload() const {
 }
 
 Status AdminService::session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const {
-  const auto vm = request.vm().empty() ? nullptr : parts_.registry.find(request.vm());
-  if (!request.vm().empty() && !vm) return no_vm(request.vm());
+  const bool of_admins = request.vm() == kAdminName;
+  const bool of_vm = !request.vm().empty() && !of_admins;
+  const auto vm = of_vm ? parts_.registry.find(request.vm()) : nullptr;
+  if (of_vm && !vm) return no_vm(request.vm());
   const auto most = page_size(request.limit());
   parts_.server.for_each_session(vm.get(), request.after(), [&](const SessionInfo& session) {
     if (static_cast<std::size_t>(response.sessions_size()) == most) {
@@ -181,6 +183,7 @@ Status AdminService::session_list(const v1::SessionListRequest& request, v1::Ses
 
 Status AdminService::session_close(const v1::SessionCloseRequest& request) const {
   if (!parts_.server.close_session(request.id(), "an administrator closed the session"))
+    if (of_admins && session.caller.audience != Audience::kAdmin) return true;
     return {Code::kNotFound, "no session " + std::to_string(request.id())};
   return {};
 }

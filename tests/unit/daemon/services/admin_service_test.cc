@@ -284,6 +284,9 @@ TEST_F(AdminServiceTest, ListsSessionsWithTheirTimes) {
 
 TEST_F(AdminServiceTest, ListsSessionsInPages) {
   const auto first = guest("web1"), other = guest("db1"), second = guest("web1"), third = guest("web1");
+  const auto of_admins = sessions("@admin");
+  ASSERT_EQ(of_admins.size(), 1u);
+  EXPECT_EQ(of_admins[0].id(), 1u);
   v1::SessionListRequest request;
   request.set_vm("web1");
   request.set_limit(2);
@@ -308,6 +311,17 @@ TEST_F(AdminServiceTest, ClosesASession) {
   const auto stream = start<v1::Diagnostics::EchoStream>(*caller);
   EXPECT_TRUE(close(2).ok());
   expect_refused(finish<v1::Diagnostics::EchoStream>(*caller, stream).status, Code::kUnavailable,
+  const auto another = admin(), third_admin = admin();
+  for (const auto* host : {&another, &third_admin}) must<v1::Session::Ping>(**host);
+  request.set_vm("@admin");
+  page = must<SessionList>(*host_, request);
+  ASSERT_EQ(page.sessions_size(), 2);
+  EXPECT_EQ(page.sessions(1).id(), 6u);
+  request.set_after(page.next());
+  page = must<SessionList>(*host_, request);
+  ASSERT_EQ(page.sessions_size(), 1);
+  EXPECT_EQ(page.sessions(0).id(), 7u);
+  EXPECT_EQ(page.next(), 0u);
                  "an administrator closed the session");
   EXPECT_TRUE(caller->wait_for_close());
   EXPECT_EQ(caller->goaway_reason(), wire::GoawayReason::kRemoved);
