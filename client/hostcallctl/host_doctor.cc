@@ -35,7 +35,7 @@ class HostDoctor : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
     const Machine machine;
-    auto daemon = check_daemon(invocation);
+    auto daemon = check_daemon(machine, invocation);
     auto findings = std::move(daemon.findings);
     append(findings, check_units(machine, "systemctl", std::min(invocation.deadline(), Clock::now() + kUnitsTime)));
     append(findings, check_kernel(machine));

@@ -124,9 +124,9 @@ Status Server::check_admin(int fd, const net::Peer& peer) const {
   if (peer.uid == 0 || peer.uid == ::geteuid() || peer.gid == admin_group_) return {};
   const auto groups = net::peer_groups(fd);
   if (groups.ok() && std::ranges::find(groups.value(), admin_group_) != groups.value().end()) return {};
-  return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) +
-                                       " may not administer hostcalld: become root or join the group " +
-                                       parts_.config.admin_group};
+  const auto& group = parts_.config.admin_group;
+  return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) + " may not administer hostcalld: become root" +
+                                       (group.empty() ? "" : " or join the group " + group)};
 }
 
 Status Server::admit_admin() const {

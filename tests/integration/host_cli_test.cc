@@ -1,5 +1,6 @@
 // hostcallctl as an administrator runs it: the real program against a real daemon, judged by output, error text and
 // exit code.
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -34,6 +35,7 @@ TEST_F(HostCli, VmsAreAddedShownAndRemoved) {
                               "vsock listener; "))
       << mute.errors;
   EXPECT_EQ(host({"vm", "remove", "new2"}).code, 0);
+  EXPECT_TRUE(contains(host({"vm", "list"}).output, "CID 77"));
   EXPECT_EQ(host({"vm", "remove", "new1"}).code, 0);
   expect_failure(host({"vm", "show", "new1"}), 1, "new1");
 }
@@ -52,6 +54,9 @@ TEST_F(HostCli, WhatTheDaemonRefusesHasItsExitCode) {
   expect_failure(host({"vm", "add", "x", "--cid", "2"}), 2, "from 3");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "nothing=1"}), 2, "nothing");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams"}), 2, "NAME=NUMBER");
+  expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=99999999999999999999"}), 2,
+                 "above the maximum of 18446744073709551615");
+  expect_failure(host({"session", "close", "99999999999999999999"}), 2, "from 0 to 18446744073709551615");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=1", "--limit", "streams=2"}), 2,
                  "limit \"streams\" is given twice");
   expect_failure(host({"vm", "add", "x"}), 2, "nothing to recognise the VM by; give --cid, --unix or --vmm-uid");
@@ -59,9 +64,6 @@ TEST_F(HostCli, WhatTheDaemonRefusesHasItsExitCode) {
   const auto relative = host({"vm", "add", "x", "--unix", "x.sock"});
   expect_failure(relative, 2, "unix_path: \"x.sock\": a Unix socket path starts with / or @");
   EXPECT_FALSE(contains(relative.errors, "vsock:")) << relative.errors;
-  expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=99999999999999999999"}), 2,
-                 "above the maximum of 18446744073709551615");
-  expect_failure(host({"session", "close", "99999999999999999999"}), 2, "from 0 to 18446744073709551615");
   expect_failure(host({"vm", "remove", "web1"}), 1, daemon_.vms_file());
   expect_failure(host({"vm", "remove", "nobody"}), 1, "nobody");
   expect_failure(host({"session", "close", "999999"}), 1, "999999");
@@ -354,6 +356,7 @@ TEST_F(HostCli, SessionsAreListedAndClosed) {
   const std::string id = sessions[0]["id"];
   EXPECT_EQ(host({"session", "list", "--vm", "web1", "-q"}).output, id + "\n");
   EXPECT_TRUE(contains(host({"session", "list"}).output, "@admin"));
+  EXPECT_EQ(lines_of(host({"session", "list", "--vm", "@admin", "-q"}).output).size(), 1U) << "the one that asks";
   EXPECT_EQ(host({"session", "close", id}).output, "session " + id + " closed\n");
   EXPECT_EQ(host({"session", "list", "--vm", "web1", "-q"}).output.find(id + "\n"), std::string::npos);
   expect_failure(host({"session", "list", "--vm", "nobody"}), 1, "nobody");
@@ -392,12 +395,49 @@ TEST_F(HostCli, HostDoctorFailsWithoutDaemon) {
   EXPECT_TRUE(contains(run.output, "fail  daemon:")) << run.output;
 }
 
+TEST(HostCliWithoutGroup, OnlyRootMayUseTheSocket) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  const DaemonProcess daemon{{.config_json = R"("admin_group": "")"}};
+  std::filesystem::permissions(daemon.directory().path(), std::filesystem::perms(0755));
+  // Root's group may open the socket, but is not asked for.
+  const auto run = test::run({"/usr/bin/setpriv", "--reuid=65534", "--clear-groups", program("hostcallctl"), "--socket",
+                              daemon.admin_path(), "vm", "list"});
+  EXPECT_EQ(run.code, 126);
+  EXPECT_TRUE(run.errors.ends_with("may not administer hostcalld: become root\n")) << run.errors;
+}
+
+TEST_F(HostCli, AVmsSocketIsNotTheAdminSocket) {
+  const Words place{"--socket", daemon_.vm_path("web1")};
+  const auto text = daemon_.vm_path("web1") + " is not hostcalld's admin socket, or its hostcalld is older than this";
+  expect_failure(test::run(words("hostcallctl", place, {"vm", "list"})), 127, text);
+  expect_failure(test::run(words("hostcallctl", place, {"kv", "list", "/", "--vm", "web1"})), 127, text);
+  const auto report = json::parse(test::run(words("hostcallctl", place, {"doctor", "--json"})).output);
+  EXPECT_TRUE(contains(report["findings"][0]["text"], text)) << report;
+  EXPECT_EQ(report["findings"][0]["advice"], "--socket or $HOSTCALL_ADMIN_SOCKET must name hostcalld's admin_socket");
+}
+
+TEST_F(HostCli, ADaemonThatHangsIsNotToBeStarted) {
+  daemon_.process().signal(SIGSTOP);
+  const auto report = json::parse(host({"doctor", "--json", "--timeout", "300ms"}).output);
+  daemon_.process().signal(SIGCONT);
+  const std::string advice = report["findings"][0]["advice"];
+  EXPECT_TRUE(advice.starts_with("if it hangs: ")) << advice;
+}
+
 TEST_F(HostCli, AnUnprivilegedUserIsToldWhoMayUseTheSocket) {
   if (::getuid() != 0) GTEST_SKIP() << "only root can become somebody else";
   // Readable programs and an unreadable socket directory: mkdtemp made it 0700.
   auto command = host_words({"vm", "list"});
-  command.insert(command.begin(), {"/usr/bin/setpriv", "--reuid=65534", "--clear-groups"});
-  expect_failure(test::run(command), 126, "member of group hostcall");
+  command.insert(command.begin(), {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+  const auto refused = [&](const std::string& text) { expect_failure(test::run(command), 126, text); };
+  refused("be root or a member of the group that hostcalld.json names as admin_group");
+  // The group of the socket is that of the configuration; root's own stands for none.
+  std::filesystem::permissions(daemon_.directory().path(), std::filesystem::perms(0755));
+  refused("admin.sock: be root\n");
+  constexpr gid_t kOther = 1;
+  ASSERT_EQ(::chown(daemon_.admin_path().c_str(), 0, kOther), 0);
+  const std::string name = ::getgrgid(kOther)->gr_name;
+  refused("be root or a member of group " + name + " (usermod -aG " + name + " USER");
 }
 
 TEST_F(HostCli, HelpIsCompleteAndFitsATerminal) {
