@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "daemon/calls/known_names.h"
+#include "proto/base/count.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -61,8 +62,8 @@ void Server::start() {
 
 // "listens on vsock::18499, unix:/run/hostcall/admin.sock and 3 sockets of VMs; 7 VMs, 40 policy rules"
 std::string Server::what_it_starts_with() const {
-  return "listens on " + listeners_.summary() + "; " + std::to_string(parts_.registry.all().size()) + " VMs, " +
-         std::to_string(parts_.access.policy().rules().size()) + " policy rules";
+  return "listens on " + listeners_.summary() + "; " + count(parts_.registry.all().size(), "VM") + ", " +
+         count(parts_.access.policy().rules().size(), "policy rule");
 }
 
 // ---------------------------------------------------------------- a new connection

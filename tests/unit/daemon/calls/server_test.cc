@@ -41,7 +41,7 @@ std::vector<std::string> sessions(const Rig& rig) {
 TEST(Server, SaysWhatItStartsWith) {
   const auto rig = started();
   EXPECT_THAT(rig->log(), HasSubstr("hostcalld " HOSTCALL_VERSION " started: listens on unix:" + rig->path_of("admin") +
-                                    " and 2 sockets of VMs; 2 VMs, 1 policy rules"));
+                                    " and 2 sockets of VMs; 2 VMs, 1 policy rule"));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("web1")));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("admin")));
 }
