@@ -21,6 +21,7 @@
 #include "daemon/services/store_host.h"
 #include "daemon/services/store_service.h"
 #include "proto/base/bounded_text.h"
+#include "proto/base/count.h"
 #include "proto/base/escape.h"
 #include "proto/base/standard_fds.h"
 #include "proto/base/try_write.h"
@@ -119,7 +120,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
 int check(const std::string& config_file) {
   const auto found = check_start(config_file, all_methods());
   for (const auto& warning : found.warnings) try_to_say("hostcalld: warning: " + escape_message(warning) + "\n");
-  std::cout << found.file << ": valid, " << found.vms << " VMs, " << found.rules << " policy rules\n";
+  std::cout << found.file << ": valid, " << count(found.vms, "VM") << ", " << count(found.rules, "policy rule") << "\n";
   require_output();
   return 0;
 }
@@ -161,6 +162,7 @@ int run(const Options& options) {
                                   .registry = registry,
                                   .access = access,
                                   .store = store.engine(),
+                                  .store_condition = store.condition(),
                                   .server = server,
                                   .background = store,
                                   .config_file = options.config_file});

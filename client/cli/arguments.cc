@@ -25,7 +25,8 @@ std::uint64_t parse_number(const std::string& name, const std::string& text, Ran
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool whole = error == std::errc{} && stop == text.data() + text.size();
   if (whole && number >= range.min && number <= range.max) return number;
-  const auto upper = range.max == UINT64_MAX ? std::string(" up") : " to " + std::to_string(range.max);
+  const bool is_open = range.max == UINT64_MAX && error != std::errc::result_out_of_range;
+  const auto upper = is_open ? std::string(" up") : " to " + std::to_string(range.max);
   throw cli::usage(name + ": " + in_quotes(text) + " is not a whole number from " + std::to_string(range.min) + upper);
 }
 

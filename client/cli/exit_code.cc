@@ -16,7 +16,8 @@ const char kExitCodeHelp[] =
     "       waiting does not help, the output could not be written, or the host,\n"
     "       this program or a command of it (kv watch --exec) failed; if the outcome\n"
     "       is unknown, the text says so\n"
-    "  126  denied by policy, with the rule that decided; or this VM is not known\n"
+    "  126  denied by policy, with the rule that decided; this VM is not known; or\n"
+    "       this user may not use hostcalld's admin socket\n"
     "  127  no such service or method\n"
     "  128+N  signal N ended it, as shells report it: 130 Ctrl-C, 141 the reader of\n"
     "       the output has gone\n";

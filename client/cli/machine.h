@@ -19,6 +19,8 @@ class Machine {
 
   // Where a path of the system really is.
   std::string at(const std::string& path) const { return root_ + path; }
+  // Whether systemd is its init; the same test as sd_booted(3).
+  bool has_systemd() const { return exists("/run/systemd/system"); }
   bool exists(const std::string& path) const { return status(path).ok(); }
   // Follows symbolic links.
   Result<struct stat> status(const std::string& path) const;

@@ -37,10 +37,6 @@ std::string format_bytes(std::uint64_t bytes) {
   return fixed(value, whole ? 0 : 1) + " " + kUnits[unit];
 }
 
-std::string count(std::uint64_t number, std::string_view noun) {
-  return std::to_string(number) + " " + std::string(noun) + (number == 1 ? "" : "s");
-}
-
 std::string join(const std::vector<std::string>& parts, std::string_view separator) {
   std::string out;
   for (const auto& part : parts) {

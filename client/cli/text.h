@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/base/count.h"
+
 namespace hostcall::cli {
 
 // A value of others (a key, a name, a path), whole, as escape() writes it.
@@ -19,8 +21,6 @@ std::string shown(std::string_view value);
 std::string fixed(double value, int digits);
 // "512 B", "1.5 KiB", "256 MiB".
 std::string format_bytes(std::uint64_t bytes);
-// "1 key", "2 keys".
-std::string count(std::uint64_t number, std::string_view noun);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 
 // Breaks the text at blanks so that no line has more than `width` code points; every line but the first starts with

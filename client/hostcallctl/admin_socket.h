@@ -7,7 +7,8 @@ namespace hostcall::cli::host {
 
 inline constexpr char kDefaultAdminSocket[] = "/run/hostcall/admin.sock";
 
-// Turns "unreachable" into "denied" if the reason is that this user may not open the socket.
+// Turns "unreachable" into "denied" if the reason is that this user may not open the socket; says so if the socket is
+// another.
 Failure explain_access(Failure failure, const Common& common);
 
 }  // namespace hostcall::cli::host

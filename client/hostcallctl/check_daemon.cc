@@ -9,18 +9,19 @@ namespace {
 
 constexpr char kCheck[] = "daemon";
 
-Finding unreachable(const Status& status, const Common& common) {
-  const auto failure = explain_access(failure_of(status), common);
-  if (failure.code == ExitCode::kDenied) return fail(kCheck, failure.text, "run it as root");
-  return fail(kCheck, failure.text,
-              "systemctl start hostcalld.service; if that fails: journalctl -u hostcalld.service -b");
+std::string how_to_start(const Machine& machine) {
+  return machine.has_systemd() ? "systemctl start hostcalld.service; if that fails: journalctl -u hostcalld.service -b"
+                               : "start hostcalld, which says what it lacks";
+}
+std::string how_to_restart(const Machine& machine) {
+  return machine.has_systemd() ? "systemctl restart hostcalld.service" : "end hostcalld and start it again";
 }
 
-Finding judge_version(const std::string& version) {
+Finding judge_version(const Machine& machine, const std::string& version) {
   const auto text = "hostcalld " + printable(version) + " answers";
   if (version == HOSTCALL_VERSION) return ok(kCheck, text);
   return warn(kCheck, text + ", but this program is version " HOSTCALL_VERSION,
-              "systemctl restart hostcalld.service, if it was updated after it started");
+              how_to_restart(machine) + ", if it was updated after it started");
 }
 
 Finding judge_vms(const std::vector<v1::VmState>& vms) {
@@ -29,19 +30,65 @@ Finding judge_vms(const std::vector<v1::VmState>& vms) {
               "register one: hostcallctl vm add, or a file in vms.d");
 }
 
-}  // namespace
+std::string store_advice(const Machine& machine, v1::StoreCondition::State state) {
+  switch (state) {
+    case v1::StoreCondition::STATE_DISK_FULL: return "make room on the disk of hostcalld's state_directory";
+    case v1::StoreCondition::STATE_NO_MEMORY: return "give the host memory";
+    case v1::StoreCondition::STATE_READ_ONLY:
+      return "look for errors of the disk in the kernel's log, then: " + how_to_restart(machine);
+    default: return "see hostcalld's journal";  // a state that a newer hostcalld knows
+  }
+}
 
-DaemonAnswer check_daemon(Invocation& invocation) {
+// Some calls, together.
+struct Answers {
   std::vector<v1::VmState> vms;
+  v1::StatsResponse stats;
+};
+
+// Throws Failure.
+Answers ask(Invocation& invocation) {
+  Answers answers;
   v1::VmListRequest request;
   do {
-    const auto page = invocation.reply_of<v1::Admin::VmList>(request);
-    if (!page.ok()) return {{unreachable(page.status(), invocation.common())}, std::nullopt};
-    vms.insert(vms.end(), page->vms().begin(), page->vms().end());
-    request.set_after(page->next());
+    const auto page = invocation.read<v1::Admin::VmList>(request);
+    answers.vms.insert(answers.vms.end(), page.vms().begin(), page.vms().end());
+    request.set_after(page.next());
   } while (!request.after().empty());
-  const auto session = invocation.client().session();
-  return {{judge_version(session ? session->daemon_version : ""), judge_vms(vms)}, std::move(vms)};
+  answers.stats = invocation.read<v1::Admin::Stats>();
+  return answers;
+}
+
+}  // namespace
+
+Finding no_answer(const Machine& machine, const Failure& failure) {
+  switch (failure.code) {
+    case ExitCode::kDenied: return fail(kCheck, failure.text, "run it as root");
+    // Starting what runs does nothing.
+    case ExitCode::kDeadline: return fail(kCheck, failure.text, "if it hangs: " + how_to_restart(machine));
+    case ExitCode::kNoSuchMethod:
+      return fail(kCheck, failure.text, "--socket or $HOSTCALL_ADMIN_SOCKET must name hostcalld's admin_socket");
+    default: return fail(kCheck, failure.text, how_to_start(machine));
+  }
+}
+
+Finding check_store(const Machine& machine, const v1::StoreCondition& store) {
+  constexpr auto kCheck = "store";
+  if (store.state() == v1::StoreCondition::STATE_OK) return ok(kCheck, "the store takes writes");
+  return fail(kCheck, printable(store.text()), store_advice(machine, store.state()));
+}
+
+DaemonAnswer check_daemon(const Machine& machine, Invocation& invocation) {
+  try {
+    auto [vms, stats] = ask(invocation);
+    const auto session = invocation.client().session();
+    Findings findings{judge_version(machine, session ? session->daemon_version : ""), judge_vms(vms)};
+    // An older hostcalld does not tell.
+    if (stats.has_store()) findings.push_back(check_store(machine, stats.store()));
+    return {std::move(findings), std::move(vms)};
+  } catch (const Failure& failure) {
+    return {{no_answer(machine, explain_access(failure, invocation.common()))}, std::nullopt};
+  }
 }
 
 }  // namespace hostcall::cli::host

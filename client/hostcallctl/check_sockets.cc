@@ -21,20 +21,6 @@ bool may_write(const struct stat& status, uid_t uid) {
   return others || (status.st_mode & S_IWGRP) != 0 || (status.st_uid == uid && (status.st_mode & S_IWUSR) != 0);
 }
 
-Finding check_listener(const Machine& machine, const v1::VmRecord& record) {
-  const auto check = "listener." + record.name();
-  const auto& path = record.unix_path();
-  const auto status = machine.status(path);
-  if (!status.ok())
-    return fail(check, status.error().message() + "; the VMM of " + record.name() + " can't connect", kAdvice);
-  if (!S_ISSOCK(status->st_mode))
-    return fail(check, path + " is not a socket", "remove the file; " + std::string(kAdvice));
-  if (!record.has_vmm_uid() || may_write(*status, record.vmm_uid())) return ok(check, path);
-  return fail(check,
-              path + " is not writable for uid " + std::to_string(record.vmm_uid()) + ", the VMM of " + record.name(),
-              "let hostcalld make it: hostcallctl vm remove, then vm add with --vmm-uid");
-}
-
 // "what is wrong; what to do"
 std::pair<std::string, std::string> split_at_advice(const std::string& text) {
   const auto at = text.rfind("; ");
@@ -66,7 +52,7 @@ class StaleFiles {
   }
   Finding result() const {
     constexpr auto kCheck = "sockets.stale";
-    if (stale_.empty()) return ok(kCheck, "every socket file has a listener");
+    if (stale_.empty()) return ok(kCheck, "every socket file below " + std::string(kDirectory) + " has a listener");
     return warn(kCheck, "nobody listens on " + join(stale_, ", "),
                 "rm the files, or start the programs that should listen there");
   }
@@ -82,18 +68,45 @@ class StaleFiles {
   std::vector<std::string> stale_;
 };
 
-// What the daemon itself says of its listeners: above all, VMs with a CID share one.
-Finding check_reachable(const std::vector<v1::VmState>& vms) {
-  constexpr auto kCheck = "listeners";
-  std::size_t missing = 0;
-  const v1::VmState* first = nullptr;
-  for (const auto& vm : vms)
-    if (!vm.unreachable().empty() && missing++ == 0) first = &vm;
-  if (first == nullptr) return ok(kCheck, "hostcalld listens for every VM");
-  const auto others = missing == 1 ? "" : " (and " + std::to_string(missing - 1) + " more)";
-  const auto [text, advice] = split_at_advice(printable(first->unreachable()));
-  return fail(kCheck, "hostcalld does not listen for VM " + printable(first->record().name()) + others + ": " + text,
+// Abstract names have no file.
+bool has_file(const v1::VmState& vm) { return vm.record().unix_path().starts_with('/'); }
+
+// What the daemon itself says of its listeners.
+Finding not_listening(const std::string& check, const v1::VmState& vm, const std::string& others = {}) {
+  const auto [text, advice] = split_at_advice(printable(vm.unreachable()));
+  return fail(check, "hostcalld does not listen for VM " + printable(vm.record().name()) + others + ": " + text,
               advice);
+}
+
+Finding check_listener(const Machine& machine, const v1::VmState& vm) {
+  const auto& record = vm.record();
+  const auto check = "listener." + record.name();
+  if (!vm.unreachable().empty()) return not_listening(check, vm);
+  const auto& path = record.unix_path();
+  const auto status = machine.status(path);
+  if (!status.ok())
+    return fail(check, status.error().message() + "; the VMM of " + record.name() + " can't connect", kAdvice);
+  if (!S_ISSOCK(status->st_mode))
+    return fail(check, path + " is not a socket", "remove the file; " + std::string(kAdvice));
+  if (!record.has_vmm_uid() || may_write(*status, record.vmm_uid())) return ok(check, path);
+  return fail(check,
+              path + " is not writable for uid " + std::to_string(record.vmm_uid()) + ", the VMM of " + record.name(),
+              "let hostcalld make it: hostcallctl vm remove, then vm add with --vmm-uid");
+}
+
+// VMs with files of their own have findings of their own. The others share a listener or have nothing to look at.
+void check_others(const std::vector<v1::VmState>& vms, Findings& findings) {
+  constexpr auto kCheck = "listeners";
+  std::vector<const v1::VmState*> missing;
+  for (const auto& vm : vms)
+    if (!vm.unreachable().empty() && !has_file(vm)) missing.push_back(&vm);
+  if (missing.empty()) {
+    if (std::ranges::all_of(vms, [](const v1::VmState& vm) { return vm.unreachable().empty(); }))
+      findings.push_back(ok(kCheck, "hostcalld listens for every VM"));
+    return;
+  }
+  const auto others = missing.size() == 1 ? "" : " (and " + std::to_string(missing.size() - 1) + " more)";
+  findings.push_back(not_listening(kCheck, *missing[0], others));
 }
 
 }  // namespace
@@ -102,9 +115,8 @@ Findings check_sockets(const Machine& machine, const std::optional<std::vector<v
   Findings findings;
   if (vms) {
     for (const auto& vm : *vms)
-      // Abstract names have no file.
-      if (vm.record().unix_path().starts_with('/')) findings.push_back(check_listener(machine, vm.record()));
-    findings.push_back(check_reachable(*vms));
+      if (has_file(vm)) findings.push_back(check_listener(machine, vm));
+    check_others(*vms, findings);
   }
   StaleFiles stale(machine, vms ? &*vms : nullptr);
   stale.look(kDirectory);

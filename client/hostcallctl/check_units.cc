@@ -46,9 +46,7 @@ Finding check_unit(const std::string& unit, const std::string& systemctl, TimePo
 }  // namespace
 
 Findings check_units(const Machine& machine, const std::string& systemctl, TimePoint deadline) {
-  // The same test as sd_booted(3).
-  if (!machine.exists("/run/systemd/system"))
-    return {ok("unit", "systemd is not this machine's init; there are no units to check")};
+  if (!machine.has_systemd()) return {ok("unit", "systemd is not this machine's init; there are no units to check")};
   return {check_unit("hostcalld.socket", systemctl, deadline), check_unit("hostcalld.service", systemctl, deadline)};
 }
 

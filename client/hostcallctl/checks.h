@@ -22,12 +22,17 @@ Findings check_vsock(const Machine& machine, bool needed);
 // check_units.cc: hostcalld's systemd units. `systemctl` is the program to ask.
 Findings check_units(const Machine& machine, const std::string& systemctl, TimePoint deadline);
 
-// check_daemon.cc: whether hostcalld answers, and its version. `vms`: its records; nothing if it does not answer.
+// check_daemon.cc: whether hostcalld answers, its version and its store. `vms`: its records; nothing if it does not
+// answer.
 struct DaemonAnswer {
   Findings findings;
   std::optional<std::vector<v1::VmState>> vms;
 };
-DaemonAnswer check_daemon(Invocation& invocation);
+DaemonAnswer check_daemon(const Machine& machine, Invocation& invocation);
+// What a failed call says of the daemon.
+Finding no_answer(const Machine& machine, const Failure& failure);
+// Whether the daemon's store takes writes.
+Finding check_store(const Machine& machine, const v1::StoreCondition& store);
 
 // check_sockets.cc: the Unix listeners of the VMs, and stale socket files.
 Findings check_sockets(const Machine& machine, const std::optional<std::vector<v1::VmState>>& vms);

@@ -28,8 +28,8 @@ class ConfigCheck : public Verb {
       throw Failure{ExitCode::kNegative, escape_message(reply.status().message)};
     const auto checked = value_of_read(reply);
     show_warnings(invocation, checked.warnings());
-    invocation.confirm(checked, printable(checked.file()) + ": valid, " + std::to_string(checked.vms()) + " VMs, " +
-                                    std::to_string(checked.rules()) + " policy rules\n");
+    invocation.confirm(checked, printable(checked.file()) + ": valid, " + count(checked.vms(), "VM") + ", " +
+                                    count(checked.rules(), "policy rule") + "\n");
     return ExitCode::kDone;
   }
 };

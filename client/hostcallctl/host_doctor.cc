@@ -8,8 +8,8 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kHelp[] = R"(Checks everything on this host that calls from VMs need: the daemon and its VM
-records, systemd's units, the kernel's version against known faults, the
+constexpr char kHelp[] = R"(Checks everything on this host that calls from VMs need: the daemon, its VM
+records and its store, systemd's units, the kernel's version against known faults, the
 vhost-vsock module and device, the vsock namespace, and the socket files. Changes
 nothing. Each line is ok, warn or fail, and tells you how to fix what is not ok.
 With -q, leaves out what is ok.
@@ -35,7 +35,7 @@ class HostDoctor : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
     const Machine machine;
-    auto daemon = check_daemon(invocation);
+    auto daemon = check_daemon(machine, invocation);
     auto findings = std::move(daemon.findings);
     append(findings, check_units(machine, "systemctl", std::min(invocation.deadline(), Clock::now() + kUnitsTime)));
     append(findings, check_kernel(machine));

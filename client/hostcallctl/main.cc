@@ -10,7 +10,7 @@ namespace host = hostcall::cli::host;
 constexpr char kName[] = "hostcallctl";
 
 constexpr char kHelp[] = R"(Administers this machine's hostcalld over its admin socket: VM records, policy,
-sessions, keys. Only root and members of the group hostcall may use the socket.
+sessions, keys. Only root and the group that it names (admin_group) may use the socket.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web

@@ -13,9 +13,9 @@ namespace {
 constexpr char kCheckHelp[] = R"(Asks hostcalld to parse policy files without applying them: the given files in
 that order, or the configured files. If a file is invalid, prints file, line and
 reason, and exits with 1. Warns of rules that can't mean what they say: they name
-a method, VM or tag that does not exist, allow what no rule can allow, or never
-decide, because an earlier rule matches first. Warnings do not change the exit
-code. With -q, prints only errors and warnings.
+a method, VM or tag that does not exist or a resource that no key can match, allow
+what no rule can allow, or have no effect, because an earlier rule matches first.
+Warnings do not change the exit code. With -q, prints only errors and warnings.
 )";
 
 constexpr char kCheckExamples[] = R"(  hostcallctl policy check

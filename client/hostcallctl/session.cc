@@ -48,7 +48,7 @@ std::string ids_of(const v1::SessionListResponse& list) {
 class SessionList : public Verb {
  public:
   void declare(Arguments& arguments) override {
-    arguments.option("--vm", "NAME", vm_, "List only the sessions of this VM.");
+    arguments.option("--vm", "NAME", vm_, "List only the sessions of this VM, or of @admin.");
     arguments.not_empty();
   }
   ExitCode run(Invocation& invocation) override {

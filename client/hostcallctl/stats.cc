@@ -6,7 +6,8 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kHelp[] = R"(Prints hostcalld's counters since it started, and its gauges. -q leaves nothing out.
+constexpr char kHelp[] = R"(Prints hostcalld's counters since it started, and its gauges, and
+whether its store takes writes. -q leaves nothing out.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl stats --json | jq '.counters | map({(.name): .value}) | add'
@@ -15,7 +16,11 @@ constexpr char kExamples[] = R"(  hostcallctl stats --json | jq '.counters | map
 std::string to_text(const v1::StatsResponse& stats) {
   Table table({"COUNTER", ">VALUE"});
   for (const auto& counter : stats.counters()) table.add({counter.name(), std::to_string(counter.value())});
-  return table.to_string();
+  // An older hostcalld does not tell.
+  if (!stats.has_store()) return table.to_string();
+  const auto& store = stats.store();
+  const bool is_ok = store.state() == v1::StoreCondition::STATE_OK;
+  return table.to_string() + "\n" + (is_ok ? "the store takes writes" : printable(store.text())) + "\n";
 }
 
 class Stats : public Verb {

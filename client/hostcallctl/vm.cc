@@ -105,12 +105,12 @@ class VmRemove : public Verb {
 
  private:
   std::string to_text(const v1::VmRemoveResponse& done) const {
-    const auto keys = count(done.keys_deleted(), "key") + " deleted";
+    const auto keys = count(done.keys_deleted(), "key");
     // An older hostcalld does not tell whether it removed a record, and never finds only keys.
     if (!done.removed() && done.keys_deleted() != 0)
-      return "no VM is named " + printable(name_) + "; " + keys + " of an earlier one\n";
+      return "no VM is named " + printable(name_) + "; deleted " + keys + " left by an earlier VM of that name\n";
     return printable(name_) + " removed, " + std::to_string(done.sessions_ended()) + " of its sessions ended" +
-           (purge_ ? ", " + keys : "") + "\n";
+           (purge_ ? ", " + keys + " deleted" : "") + "\n";
   }
 
   std::string name_;

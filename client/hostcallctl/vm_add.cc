@@ -1,9 +1,11 @@
 // hostcallctl vm add: registers a VM at run time.
+#include <array>
 #include <charconv>
 
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
 #include "client/hostcallctl/vm_text.h"
+#include "client/hostcallctl/warnings.h"
 #include "hostcall/v1/admin.hostcall.h"
 #include "proto/base/escape.h"
 
@@ -16,7 +18,8 @@ own Unix listener (Firecracker, Cloud Hypervisor, vhost-device-vsock), which for
 a VMM with uds_path P and port 18499 is P_18499. With --vmm-uid alone, hostcalld
 makes a directory that this user may write to, with the listener inside; give the
 VMM the uds_path that is printed. The record survives restarts of hostcalld, and
-with --persistent also of the host. With -q, prints nothing.
+with --persistent also of the host. Warns if the VM can't call yet, because a
+listener is missing. With -q, prints only errors and warnings.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web --limit streams=64
@@ -33,6 +36,8 @@ v1::LimitOverride parse_limit(const std::string& text) {
   const char* end = text.data() + text.size();
   const char* digits = equals == std::string::npos ? end : text.data() + equals + 1;
   const auto [stop, error] = std::from_chars(digits, end, value);
+  if (error == std::errc::result_out_of_range)
+    throw usage("--limit " + in_quotes(text) + ": the number is above the maximum of " + std::to_string(UINT64_MAX));
   if (error != std::errc{} || stop != end)
     throw usage("--limit " + in_quotes(text) +
                 " is not NAME=NUMBER, for example streams=64; "
@@ -61,11 +66,15 @@ class VmAdd : public Verb {
   ExitCode run(Invocation& invocation) override {
     const auto added = invocation.call<v1::Admin::VmAdd>(request());
     invocation.confirm(added, describe(added.vm()));
+    if (const auto& why = added.vm().unreachable(); !why.empty())
+      show_warnings(invocation, std::array{"VM " + in_quotes(name_) + " can't call: " + why});
     return ExitCode::kDone;
   }
 
  private:
   v1::VmAddRequest request() const {
+    if (!cid_ && unix_path_.empty() && !vmm_uid_)
+      throw usage("nothing to recognise the VM by; give --cid, --unix or --vmm-uid");
     v1::VmAddRequest request;
     request.set_persistent(persistent_);
     auto& record = *request.mutable_record();

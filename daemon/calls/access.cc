@@ -149,7 +149,7 @@ std::string VmAccess::over_burst_text(const Cost& cost, Reader reader) const {
            " allows at a rate, whose burst never holds more than " + plain_count(cost.rule->burst) +
            "; make fewer at once";
   return title() + amount + " writes at once can never be made, because the limit store_write_burst is " +
-         std::to_string(vm_.quota.limits().store_write_burst) + "; write less at once";
+         std::to_string(vm_.quota.limits().store_write_burst) + "; put fewer writes in one transaction";
 }
 
 std::size_t VmAccess::list_allowed(const Router& router, v1::ListServicesResponse& response) const {

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "daemon/vms/vm_directory.h"
+#include "proto/base/count.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -162,7 +163,7 @@ std::string Listeners::summary() const {
     else
       shared.append(shared.empty() ? "" : ", ").append(text);
   }
-  return shared + " and " + std::to_string(of_vms) + " sockets of VMs";
+  return shared + " and " + count(of_vms, "socket") + " of VMs";
 }
 
 }  // namespace hostcall::daemon

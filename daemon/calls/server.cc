@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "daemon/calls/known_names.h"
+#include "proto/base/count.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -61,8 +62,8 @@ void Server::start() {
 
 // "listens on vsock::18499, unix:/run/hostcall/admin.sock and 3 sockets of VMs; 7 VMs, 40 policy rules"
 std::string Server::what_it_starts_with() const {
-  return "listens on " + listeners_.summary() + "; " + std::to_string(parts_.registry.all().size()) + " VMs, " +
-         std::to_string(parts_.access.policy().rules().size()) + " policy rules";
+  return "listens on " + listeners_.summary() + "; " + count(parts_.registry.all().size(), "VM") + ", " +
+         count(parts_.access.policy().rules().size(), "policy rule");
 }
 
 // ---------------------------------------------------------------- a new connection
@@ -124,9 +125,9 @@ Status Server::check_admin(int fd, const net::Peer& peer) const {
   if (peer.uid == 0 || peer.uid == ::geteuid() || peer.gid == admin_group_) return {};
   const auto groups = net::peer_groups(fd);
   if (groups.ok() && std::ranges::find(groups.value(), admin_group_) != groups.value().end()) return {};
-  return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) +
-                                       " may not administer hostcalld: become root or join the group " +
-                                       parts_.config.admin_group};
+  const auto& group = parts_.config.admin_group;
+  return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) + " may not administer hostcalld: become root" +
+                                       (group.empty() ? "" : " or join the group " + group)};
 }
 
 Status Server::admit_admin() const {

@@ -77,7 +77,7 @@ std::vector<net::Address> read_listeners(const JsonValue& list) {
   std::vector<net::Address> addresses;
   for (const auto& value : list.elements()) {
     auto address = read_listener(value);
-    if (std::ranges::find(addresses, address) != addresses.end()) value.fail(address.to_string() + " is there twice");
+    if (std::ranges::find(addresses, address) != addresses.end()) value.fail(address.to_string() + " is given twice");
     addresses.push_back(std::move(address));
   }
   return addresses;

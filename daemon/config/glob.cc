@@ -139,6 +139,17 @@ bool glob_matches(std::string_view glob, std::string_view text) {
   return !positions.none() && positions.at_end();
 }
 
+// Once the whole start is matched, some text always fits the rest of the glob.
+bool glob_matches_below(std::string_view glob, std::string_view start) {
+  Positions positions(start);
+  while (!glob.empty() && !positions.at_end()) {
+    const auto token = take_token(glob);
+    if (token.kind == Token::Kind::kMalformed) return false;
+    positions.advance(token);
+  }
+  return positions.at_end();
+}
+
 std::string_view literal_start(std::string_view glob) {
   const auto end = std::ranges::find_if_not(glob, is_plain);
   return glob.substr(0, static_cast<std::size_t>(end - glob.begin()));

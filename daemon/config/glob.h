@@ -14,6 +14,8 @@ bool glob_matches(std::string_view glob, std::string_view text);
 // The start of the glob that stands for itself, up to the first *, ?, [ or \\: all that the glob matches starts with
 // it.
 std::string_view literal_start(std::string_view glob);
+// Whether the glob matches any text that starts with `start`.
+bool glob_matches_below(std::string_view glob, std::string_view start);
 // Refuses a malformed glob.
 Done check_glob(std::string_view glob);
 

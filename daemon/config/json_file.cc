@@ -82,8 +82,13 @@ void require(const Done& checked, std::string_view file, unsigned line) {
 struct JsonValue::Node {
   using List = std::vector<Node>;
   using Object = std::vector<Member>;
+  // A number with fraction or exponent, or one that is too large for an integer.
+  struct Fraction {
+    double value = 0;
+    std::string text;  // as it is written
+  };
   unsigned line = 0;
-  std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, double, std::string, List, Object> value;
+  std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, Fraction, std::string, List, Object> value;
 
   const char* kind() const {
     constexpr const char* kKinds[] = {"null",     "true or false", "a negative number", "a number", "a number",
@@ -112,7 +117,7 @@ class JsonValue::Builder {
   bool boolean(bool value) { return add(value); }
   bool number_integer(std::int64_t value) { return add(value); }
   bool number_unsigned(std::uint64_t value) { return add(value); }
-  bool number_float(double value, const std::string&) { return add(value); }
+  bool number_float(double value, const std::string& text) { return add(Node::Fraction{value, text}); }
   bool string(std::string& value) { return add(std::move(value)); }
   bool binary(std::vector<std::uint8_t>&) { return false; }  // not in JSON text
   bool start_object(std::size_t) { return open(Node::Object{}); }
@@ -122,7 +127,7 @@ class JsonValue::Builder {
 
   bool key(std::string& name) {
     auto& scope = scopes_.back();
-    if (!scope.keys.insert(name).second) fail("the key " + in_quotes(name) + " is there twice in one object");
+    if (!scope.keys.insert(name).second) fail("the key " + in_quotes(name) + " appears twice in one object");
     auto& members = std::get<Node::Object>(scope.node->value);
     members.push_back(Member{std::move(name), Node{counter_.line, nullptr}});
     slot_ = &members.back().node;
@@ -162,7 +167,7 @@ class JsonValue::Builder {
   template <class T>
   bool open(T container) {
     if (scopes_.size() == kMaxJsonDepth)
-      fail("more than " + std::to_string(kMaxJsonDepth) + " objects and lists inside each other");
+      fail("objects and lists are nested more than " + std::to_string(kMaxJsonDepth) + " deep");
     Node& node = next_slot();
     node.value = std::move(container);
     scopes_.push_back(Scope{&node, {}});
@@ -231,7 +236,9 @@ const JsonValue::Member* JsonValue::find(std::string_view key) const {
 void JsonValue::allow_keys(std::initializer_list<std::string_view> keys) const {
   for (const auto& [key, node] : as<Node::Object>("an object"))
     if (std::ranges::find(keys, key) == keys.end())
-      JsonValue(document_, node).fail("unknown key " + in_quotes(key) + "; known are " + joined(keys));
+      JsonValue(document_, node)
+          .fail("unknown key " + in_quotes(key) + (keys.size() == 1 ? "; the only known key is " : "; known are ") +
+                joined(keys));
 }
 
 bool JsonValue::has(std::string_view key) const {
@@ -264,13 +271,13 @@ bool JsonValue::boolean() const { return as<bool>("true or false"); }
 double JsonValue::number() const {
   if (const auto* value = std::get_if<std::int64_t>(&node_->value)) return static_cast<double>(*value);
   if (const auto* value = std::get_if<std::uint64_t>(&node_->value)) return static_cast<double>(*value);
-  return as<double>("a number");
+  return as<Node::Fraction>("a number").value;
 }
 
 std::uint64_t JsonValue::integer(std::uint64_t min, std::uint64_t max) const {
   const auto expected = "a whole number from " + std::to_string(min) + " to " + std::to_string(max);
-  if (const auto* fraction = std::get_if<double>(&node_->value))
-    fail("expected " + expected + ", written without fraction and exponent, but this is " + std::to_string(*fraction));
+  if (const auto* fraction = std::get_if<Node::Fraction>(&node_->value))
+    fail("expected " + expected + ", written without fraction and exponent, but this is " + fraction->text);
   const auto value = as<std::uint64_t>(expected);
   if (value < min || value > max) fail("expected " + expected + ", but this is " + std::to_string(value));
   return value;

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "daemon/config/glob.h"
 #include "daemon/config/nearest.h"
 
 namespace hostcall::daemon {
@@ -17,6 +18,21 @@ constexpr int kMaxSuggestions = 10;
 // So many rules are looked at for those that cover others: thousands with the same start of their resources would be
 // compared with each other.
 constexpr std::size_t kMostLookedAt = 2'000'000;
+
+// Resources are names of keys, which a VM has in these places.
+constexpr std::string_view kKeyPlaces[] = {"/self/", "/shared/"};
+constexpr std::string_view kBadParts[] = {"//", "/./", "/../"};
+
+// Empty: some key of a VM can match the pattern. Else why none can.
+std::string why_no_key_matches(std::string_view glob) {
+  if (std::ranges::none_of(kKeyPlaces, [&](std::string_view place) { return glob_matches_below(glob, place); }))
+    return "a VM's keys are below /self/ and /shared/";
+  const auto start = literal_start(glob);
+  const auto path = std::string(start) + (start == glob && !start.ends_with('/') ? "/" : "");
+  const bool has_bad_part =
+      std::ranges::any_of(kBadParts, [&](std::string_view part) { return path.find(part) != std::string::npos; });
+  return has_bad_part ? "no part of a key is empty, \".\" or \"..\"" : "";
+}
 
 std::string_view service_of(std::string_view call) { return call.substr(0, call.find('/')); }
 
@@ -97,6 +113,13 @@ class Linter {
     }
     if (any_exists && !any_has_resource && !rule.resources.empty())
       warn(rule, "none of the rule's calls is about a resource, so with \"resources\" it never matches");
+    if (any_has_resource) check_resources(rule);
+  }
+
+  void check_resources(const Rule& rule) {
+    for (const auto& glob : rule.resources)
+      if (const auto why = why_no_key_matches(glob); !why.empty())
+        warn(rule, "no key of a VM matches \"" + glob + "\": " + why);
   }
 
   void check_vms(const Rule& rule) {
@@ -107,7 +130,7 @@ class Linter {
       const auto& names = is_tag ? known_.tags : known_.vms;
       if (names.contains(name)) continue;
       warn(rule, std::string(is_tag ? "no VM has the tag \"" : "no VM is named \"") + std::string(name) +
-                     "\" now, so the rule does not apply to any by it" + suggestion(name, names));
+                     "\" at present, so this entry matches nothing" + suggestion(name, names));
     }
   }
 
@@ -122,8 +145,8 @@ class Linter {
       }
     std::string places;
     for (const auto* cover : covers) places += (places.empty() ? "" : " and ") + cover->place();
-    warn(rule, "the rule never decides: " + places + (covers.size() == 1 ? " matches" : " match") +
-                   " first whatever it matches");
+    warn(rule, "this rule has no effect: " + places + (covers.size() == 1 ? " matches" : " match") +
+                   " every call that it would match");
   }
 
   void note_unlooked(const Rule& rule) {

@@ -1,5 +1,5 @@
-// Warnings about rules that are valid, but can't mean what they say: a name that nothing has, a rule that never
-// decides.
+// Warnings about rules that are valid, but can't mean what they say: a name that nothing has, a rule without
+// effect.
 #pragma once
 
 #include <set>

@@ -110,7 +110,7 @@ Rule read_rule(const JsonValue& object) {
   object.allow_keys({"vms", "calls", "resources", "require", "action", "rate", "burst"});
   Rule rule;
   rule.vms = read_list(object.at("vms"), "a VM's name, tag:NAME or *", is_vm_pattern);
-  rule.calls = read_list(object.at("calls"), "of the form pkg.Service/Method, pkg.Service/* or *", is_call_pattern);
+  rule.calls = read_list(object.at("calls"), "pkg.Service/Method, pkg.Service/* or *", is_call_pattern);
   if (object.has("resources")) rule.resources = read_resources(object.at("resources"));
   if (object.has("require")) read_require(object.at("require"), rule);
   rule.allow = read_action(object.at("action"));

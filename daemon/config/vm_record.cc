@@ -41,7 +41,7 @@ Done check_tags(const std::vector<std::string>& tags) {
   std::set<std::string_view> seen;
   for (const auto& tag : tags) {
     if (!is_name(tag)) return Error{0, "tag " + in_quotes(tag) + " must have the form " + kNameForm};
-    if (!seen.insert(tag).second) return Error{0, "tag " + in_quotes(tag) + " is there twice"};
+    if (!seen.insert(tag).second) return Error{0, "tag " + in_quotes(tag) + " is given twice"};
   }
   return done();
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "daemon/calls/known_names.h"
+#include "daemon/config/nearest.h"
 #include "daemon/config/policy.h"
 #include "daemon/services/vm_admin.h"
 #include "daemon/vms/settings.h"
@@ -63,6 +64,7 @@ class AdminService {
  private:
   template <class Outcome>
   Handler find_aside(std::shared_ptr<Outcome> outcome) const;
+  Status no_method(const std::string& name) const;
   v1::ReloadResponse in_force(const std::vector<std::string>& warnings) const;
 
   const Router& router_;
@@ -111,14 +113,24 @@ Handler AdminService::policy_check(const v1::PolicyCheckRequest& request) const 
                                                       .known = known_names(router_, parts_.registry)}));
 }
 
+Status AdminService::no_method(const std::string& name) const {
+  KnownNames::Names names;
+  for (const auto& method : router_.known_methods())
+    if (method.for_guests) names.insert(method.name);
+  const auto near = nearest(name, names);
+  const auto hint = near.empty() ? "name it as PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"
+                                 : "did you mean " + in_quotes(near) + "?";
+  return {Code::kUnimplemented, "no method is named " + in_quotes(name) + "; " + hint};
+}
+
 Status AdminService::policy_explain(const v1::PolicyExplainRequest& request,
                                     v1::PolicyExplainResponse& response) const {
   const auto vm = parts_.registry.find(request.vm());
   if (!vm) return no_vm(request.vm());
   const auto* method = router_.find(request.method());
-  if (method == nullptr || method->audience == Audience::kAdmin)
-    return {Code::kUnimplemented, "guests can't call " + in_quotes(request.method()) +
-                                      "; name a method as PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"};
+  if (method == nullptr) return no_method(request.method());
+  if (method->audience == Audience::kAdmin)
+    return {Code::kUnimplemented, "guests can't call " + method->name + ": the host serves it to administrators only"};
   if (auto status = object_to(vm, *method, request); !status.ok()) return status;
   const CallQuery query{
       .method = request.method(), .resource = request.resource(), .privileged_port = request.privileged_port()};
@@ -165,10 +177,13 @@ Handler AdminService::reload() const {
 }
 
 Status AdminService::session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const {
-  const auto vm = request.vm().empty() ? nullptr : parts_.registry.find(request.vm());
-  if (!request.vm().empty() && !vm) return no_vm(request.vm());
+  const bool of_admins = request.vm() == kAdminName;
+  const bool of_vm = !request.vm().empty() && !of_admins;
+  const auto vm = of_vm ? parts_.registry.find(request.vm()) : nullptr;
+  if (of_vm && !vm) return no_vm(request.vm());
   const auto most = page_size(request.limit());
   parts_.server.for_each_session(vm.get(), request.after(), [&](const SessionInfo& session) {
+    if (of_admins && session.caller.audience != Audience::kAdmin) return true;
     if (static_cast<std::size_t>(response.sessions_size()) == most) {
       response.set_next(response.sessions().rbegin()->id());
       return false;
@@ -221,6 +236,7 @@ Status AdminService::stats(v1::StatsResponse& response) const {
     counter.set_name(name);
     counter.set_value(value);
   }
+  *response.mutable_store() = parts_.store_condition;
   return {};
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/loop/reactor.h"
 #include "daemon/store/engine.h"
 #include "daemon/vms/registry.h"
+#include "hostcall/v1/admin.pb.h"
 
 namespace hostcall::daemon {
 
@@ -20,6 +21,7 @@ struct AdminParts {
   Registry& registry;
   const Access& access;
   store::Engine& store;
+  const v1::StoreCondition& store_condition;
   ServerControl& server;
   Background& background;
   std::string config_file;

@@ -19,21 +19,29 @@ void StoreHost::run(std::function<void()> job, std::function<void()> done) {
 }
 
 void StoreHost::on_disk_full(const std::string& what) {
-  journal_.write(Level::kError, MessageId::kStoreDiskFull, "the store refuses writes: " + what);
+  trouble(Level::kError, MessageId::kStoreDiskFull, v1::StoreCondition::STATE_DISK_FULL,
+          "the store refuses writes: " + what);
 }
 
 void StoreHost::on_no_memory(const std::string& what) {
-  journal_.write(Level::kError, MessageId::kSystemError,
-                 "the store refuses writes: " + what + "; it tries again with each, so give the host memory");
+  trouble(Level::kError, MessageId::kSystemError, v1::StoreCondition::STATE_NO_MEMORY,
+          "the store refuses writes: " + what + "; it tries again with each, so give the host memory");
 }
 
 void StoreHost::on_disk_recovered() {
+  condition_.Clear();
   journal_.write(Level::kNotice, MessageId::kStoreRecovered, "the store accepts writes again");
 }
 
 void StoreHost::on_disk_failed(const std::string& what) {
-  journal_.write(Level::kAlert, MessageId::kStoreFailed,
-                 "the store is read-only until hostcalld is restarted: " + what);
+  trouble(Level::kAlert, MessageId::kStoreFailed, v1::StoreCondition::STATE_READ_ONLY,
+          "the store is read-only until hostcalld is restarted: " + what);
+}
+
+void StoreHost::trouble(Level level, MessageId id, v1::StoreCondition::State state, const std::string& text) {
+  condition_.set_state(state);
+  condition_.set_text(text);
+  journal_.write(level, id, text);
 }
 
 }  // namespace hostcall::daemon

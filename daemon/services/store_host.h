@@ -1,4 +1,5 @@
-// StoreHost: runs the store's engine on the reactor, journals the state of its disk, and lends its thread to others.
+// StoreHost: runs the store's engine on the reactor, journals and tells the state of its disk, and lends its thread to
+// others.
 #pragma once
 
 #include <string>
@@ -8,6 +9,7 @@
 #include "daemon/loop/journal.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/store/local_engine.h"
+#include "hostcall/v1/admin.pb.h"
 
 namespace hostcall::daemon {
 
@@ -19,6 +21,7 @@ class StoreHost final : public IoHandler, public LifetimeObserver, public Backgr
   ~StoreHost() { reactor_.remove(engine_.fd()); }
 
   store::Engine& engine() { return engine_; }
+  const v1::StoreCondition& condition() const { return condition_; }
 
   // LifetimeObserver: deletes the keys that live as long.
   void session_ended(std::uint64_t session_id) override { engine_.end_session(std::to_string(session_id)); }
@@ -35,10 +38,12 @@ class StoreHost final : public IoHandler, public LifetimeObserver, public Backgr
   void on_no_memory(const std::string& what) override;
   void on_disk_recovered() override;
   void on_disk_failed(const std::string& what) override;
+  void trouble(Level level, MessageId id, v1::StoreCondition::State state, const std::string& text);
 
   Reactor& reactor_;
   Journal& journal_;
   std::size_t jobs_ = 0;
+  v1::StoreCondition condition_;
   store::LocalEngine engine_;
 };
 

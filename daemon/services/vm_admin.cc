@@ -33,7 +33,7 @@ Status check_limits_differ(const v1::VmRecord& message) {
   for (const auto& limit : message.limits())
     if (!names.insert(limit.name()).second)
       return {Code::kInvalidArgument,
-              "VM " + in_quotes(message.name()) + ": limit " + in_quotes(limit.name()) + " is there twice"};
+              "VM " + in_quotes(message.name()) + ": limit " + in_quotes(limit.name()) + " is given twice"};
   return {};
 }
 

@@ -21,14 +21,12 @@ constexpr seconds kRetry{1};
 // The outcome of all that was in a batch that was not committed.
 Outcome outcome_of(WriteResult::Kind kind) {
   switch (kind) {
-    case WriteResult::Kind::kFull:
-      return refused(OutcomeCode::kDiskFull, "the host's disk is full; nothing was written");
-    case WriteResult::Kind::kNoMemory:
-      return refused(OutcomeCode::kNoMemory, "the host's store has no memory for it; nothing was written");
+    case WriteResult::Kind::kFull: return refused(OutcomeCode::kDiskFull, "the host's disk is full");
+    case WriteResult::Kind::kNoMemory: return refused(OutcomeCode::kNoMemory, "the host's store has no memory for it");
     case WriteResult::Kind::kCommitted:
     case WriteResult::Kind::kFailed: break;
   }
-  return refused(OutcomeCode::kDiskFailed, "the host's disk has failed; whether this was written is not known");
+  return refused(OutcomeCode::kDiskFailed, "the host's disk has failed");
 }
 
 // Whether the transaction would have done nothing even if its batch had been committed, whatever else was in it.

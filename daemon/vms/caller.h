@@ -13,6 +13,8 @@ namespace hostcall::daemon {
 // Whom a listener serves.
 enum class Audience : std::uint8_t { kGuest, kAdmin };
 
+inline constexpr char kAdminName[] = "@admin";
+
 struct Caller {
   VmRef vm;  // null for administrators and refused callers
   net::Peer peer;
@@ -25,10 +27,10 @@ struct Caller {
   }
   // An empty charge on the VM.
   Charge charge(Resource resource) const { return vm ? Charge(vm->quota, resource) : Charge(); }
-  // For logs and lists: the VM's name, "@admin", or "@unknown".
+  // For logs and lists: the VM's name, "@admin", or "@unknown", which no VM can have.
   std::string name() const {
     if (vm) return vm->record.name;
-    return audience == Audience::kAdmin ? "@admin" : "@unknown";
+    return audience == Audience::kAdmin ? kAdminName : "@unknown";
   }
   // "VM "web1"", with which messages start.
   std::string title() const { return "VM \"" + name() + "\""; }

@@ -27,7 +27,7 @@ std::string vsock_refusal(const net::Peer& peer) {
 std::string unix_refusal(const net::Peer& peer, const Vm* vm) {
   if (vm != nullptr && vm->record.vmm_uid)
     return "the VMM on this listener runs as uid " + std::to_string(peer.uid) + ", but " + vm_text(vm->record) +
-           " demands uid " + std::to_string(*vm->record.vmm_uid) +
+           " requires uid " + std::to_string(*vm->record.vmm_uid) +
            "; run the VMM as that user or correct vmm_uid in the VM's record";
   return "no VM is registered with this listener; on the host: hostcallctl vm add NAME --unix PATH";
 }

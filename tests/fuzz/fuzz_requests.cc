@@ -142,7 +142,7 @@ class Script {
  public:
   explicit Script(Choices& choices) : choices_(choices), words_(words_for(rig_)) {
     rig_.lifetimes.next = &store_;
-    daemon::test::register_services(rig_, store_.engine());
+    daemon::test::register_services(rig_, store_.engine(), store_.condition());
     rig_.start();
   }
   ~Script() {

@@ -1,5 +1,6 @@
 // hostcallctl as an administrator runs it: the real program against a real daemon, judged by output, error text and
 // exit code.
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -28,6 +29,12 @@ TEST_F(HostCli, VmsAreAddedShownAndRemoved) {
   const auto text = host({"vm", "show", "new1"});
   for (const auto* part : {"CID 77", "streams=9", "run time"}) EXPECT_TRUE(contains(text.output, part)) << text.output;
   EXPECT_EQ(lines_of(host({"vm", "list", "-q"}).output), (Words{"db1", "intruder", "new1", "web1"}));
+  const auto mute = host({"vm", "add", "new2", "--cid", "78", "-q"});
+  EXPECT_TRUE(
+      mute.errors.starts_with("hostcallctl: warning: VM \"new2\" can't call: it has a CID, but hostcalld has no "
+                              "vsock listener; "))
+      << mute.errors;
+  EXPECT_EQ(host({"vm", "remove", "new2"}).code, 0);
   EXPECT_TRUE(contains(host({"vm", "list"}).output, "CID 77"));
   EXPECT_EQ(host({"vm", "remove", "new1"}).code, 0);
   expect_failure(host({"vm", "show", "new1"}), 1, "new1");
@@ -47,8 +54,12 @@ TEST_F(HostCli, WhatTheDaemonRefusesHasItsExitCode) {
   expect_failure(host({"vm", "add", "x", "--cid", "2"}), 2, "from 3");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "nothing=1"}), 2, "nothing");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams"}), 2, "NAME=NUMBER");
+  expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=99999999999999999999"}), 2,
+                 "above the maximum of 18446744073709551615");
+  expect_failure(host({"session", "close", "99999999999999999999"}), 2, "from 0 to 18446744073709551615");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--limit", "streams=1", "--limit", "streams=2"}), 2,
-                 "limit \"streams\" is there twice");
+                 "limit \"streams\" is given twice");
+  expect_failure(host({"vm", "add", "x"}), 2, "nothing to recognise the VM by; give --cid, --unix or --vmm-uid");
   expect_failure(host({"vm", "add", "x", "--cid", "9", "--uuid", ""}), 2, "--uuid: the value is empty");
   const auto relative = host({"vm", "add", "x", "--unix", "x.sock"});
   expect_failure(relative, 2, "unix_path: \"x.sock\": a Unix socket path starts with / or @");
@@ -299,6 +310,10 @@ TEST_F(HostCli, PolicyCheckAndReloadWarnOfRulesThatCantMeanWhatTheySay) {
       << checked.errors;
   EXPECT_TRUE(contains(checked.errors, "did you mean \"hostcall.v1.Diagnostics/Echo\"?")) << checked.errors;
   EXPECT_TRUE(contains(checked.errors, "did you mean \"web1\"?")) << checked.errors;
+  const auto secret = daemon_.directory().write(
+      "secret.json",
+      R"({"rules": [{"vms": ["*"], "calls": ["*"], "resources": ["/vm/web1/secret/**"], "action": "deny"}]})");
+  EXPECT_TRUE(contains(host({"policy", "check", secret}).errors, "no key of a VM matches \"/vm/web1/secret/**\""));
   daemon_.directory().write("policy.d/60-odd.json",
                             R"({"rules": [{"vms": ["tag:nosuch"], "calls": ["*"], "action": "deny"}]})");
   const auto reloaded = host({"policy", "reload"});
@@ -342,6 +357,7 @@ TEST_F(HostCli, SessionsAreListedAndClosed) {
   const std::string id = sessions[0]["id"];
   EXPECT_EQ(host({"session", "list", "--vm", "web1", "-q"}).output, id + "\n");
   EXPECT_TRUE(contains(host({"session", "list"}).output, "@admin"));
+  EXPECT_EQ(lines_of(host({"session", "list", "--vm", "@admin", "-q"}).output).size(), 1U) << "the one that asks";
   EXPECT_EQ(host({"session", "close", id}).output, "session " + id + " closed\n");
   EXPECT_EQ(host({"session", "list", "--vm", "web1", "-q"}).output.find(id + "\n"), std::string::npos);
   expect_failure(host({"session", "list", "--vm", "nobody"}), 1, "nobody");
@@ -354,7 +370,10 @@ TEST_F(HostCli, StatsCount) {
   for (const auto& counter : stats["counters"]) counters[counter["name"]] = counter["value"];
   EXPECT_EQ(counters["calls_denied"], "1");
   EXPECT_EQ(counters["vms"], "3");
-  EXPECT_TRUE(contains(host({"stats"}).output, "calls_denied"));
+  EXPECT_EQ(stats["store"], (json{{"state", "STATE_OK"}, {"text", ""}}));
+  const auto text = host({"stats"}).output;
+  EXPECT_TRUE(contains(text, "calls_denied")) << text;
+  EXPECT_TRUE(text.ends_with("\nthe store takes writes\n")) << text;
 }
 
 TEST_F(HostCli, HostDoctorSeesDaemonAndListeners) {
@@ -365,6 +384,7 @@ TEST_F(HostCli, HostDoctorSeesDaemonAndListeners) {
   const auto report = json::parse(run.output);
   for (const auto& finding : report["findings"]) states[finding["check"]] = finding["state"];
   EXPECT_EQ(states["daemon"], "ok");
+  EXPECT_EQ(states["store"], "ok");
   EXPECT_EQ(states["listener.web1"], "ok");
   EXPECT_EQ(states["listener.db1"], "fail");
   EXPECT_EQ(states.count("kernel") + states.count("kernel.CVE-2024-50264") + states.count("kernel.CVE-2025-21756"), 1U);
@@ -376,12 +396,49 @@ TEST_F(HostCli, HostDoctorFailsWithoutDaemon) {
   EXPECT_TRUE(contains(run.output, "fail  daemon:")) << run.output;
 }
 
+TEST(HostCliWithoutGroup, OnlyRootMayUseTheSocket) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root can become somebody else";
+  const DaemonProcess daemon{{.config_json = R"("admin_group": "")"}};
+  std::filesystem::permissions(daemon.directory().path(), std::filesystem::perms(0755));
+  // Root's group may open the socket, but is not asked for.
+  const auto run = test::run({"/usr/bin/setpriv", "--reuid=65534", "--clear-groups", program("hostcallctl"), "--socket",
+                              daemon.admin_path(), "vm", "list"});
+  EXPECT_EQ(run.code, 126);
+  EXPECT_TRUE(run.errors.ends_with("may not administer hostcalld: become root\n")) << run.errors;
+}
+
+TEST_F(HostCli, AVmsSocketIsNotTheAdminSocket) {
+  const Words place{"--socket", daemon_.vm_path("web1")};
+  const auto text = daemon_.vm_path("web1") + " is not hostcalld's admin socket, or its hostcalld is older than this";
+  expect_failure(test::run(words("hostcallctl", place, {"vm", "list"})), 127, text);
+  expect_failure(test::run(words("hostcallctl", place, {"kv", "list", "/", "--vm", "web1"})), 127, text);
+  const auto report = json::parse(test::run(words("hostcallctl", place, {"doctor", "--json"})).output);
+  EXPECT_TRUE(contains(report["findings"][0]["text"], text)) << report;
+  EXPECT_EQ(report["findings"][0]["advice"], "--socket or $HOSTCALL_ADMIN_SOCKET must name hostcalld's admin_socket");
+}
+
+TEST_F(HostCli, ADaemonThatHangsIsNotToBeStarted) {
+  daemon_.process().signal(SIGSTOP);
+  const auto report = json::parse(host({"doctor", "--json", "--timeout", "300ms"}).output);
+  daemon_.process().signal(SIGCONT);
+  const std::string advice = report["findings"][0]["advice"];
+  EXPECT_TRUE(advice.starts_with("if it hangs: ")) << advice;
+}
+
 TEST_F(HostCli, AnUnprivilegedUserIsToldWhoMayUseTheSocket) {
   if (::getuid() != 0) GTEST_SKIP() << "only root can become somebody else";
   // Readable programs and an unreadable socket directory: mkdtemp made it 0700.
   auto command = host_words({"vm", "list"});
-  command.insert(command.begin(), {"/usr/bin/setpriv", "--reuid=65534", "--clear-groups"});
-  expect_failure(test::run(command), 126, "member of group hostcall");
+  command.insert(command.begin(), {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+  const auto refused = [&](const std::string& text) { expect_failure(test::run(command), 126, text); };
+  refused("be root or a member of the group that hostcalld.json names as admin_group");
+  // The group of the socket is that of the configuration; root's own stands for none.
+  std::filesystem::permissions(daemon_.directory().path(), std::filesystem::perms(0755));
+  refused("admin.sock: be root\n");
+  constexpr gid_t kOther = 1;
+  ASSERT_EQ(::chown(daemon_.admin_path().c_str(), 0, kOther), 0);
+  const std::string name = ::getgrgid(kOther)->gr_name;
+  refused("be root or a member of group " + name + " (usermod -aG " + name + " USER");
 }
 
 TEST_F(HostCli, HelpIsCompleteAndFitsATerminal) {

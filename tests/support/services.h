@@ -16,7 +16,7 @@
 
 namespace hostcall::daemon::test {
 
-inline void register_services(Rig& rig, store::Engine& engine) {
+inline void register_services(Rig& rig, store::Engine& engine, const v1::StoreCondition& condition) {
   register_session_service(rig.router, engine);
   register_host_service(rig.router, {.daemon_started = rig.reactor.now(), .root = rig.directory / "root"});
   register_diagnostics_service(rig.router, rig.reactor);
@@ -27,6 +27,7 @@ inline void register_services(Rig& rig, store::Engine& engine) {
                                       .registry = rig.registry,
                                       .access = rig.access,
                                       .store = engine,
+                                      .store_condition = condition,
                                       .server = rig.server,
                                       .background = rig.background,
                                       .config_file = rig.directory / "hostcalld.json"});

@@ -25,6 +25,7 @@ class Delete : public Verb {
     request.set_key(keys_->full(key_));
     request.set_idempotency_key(idempotency_key_);
     request.set_previous(previous_);
+    keys_->check(invocation);
     const auto done = invocation.call<v1::Store::Delete>(request);
     if (!done.deleted()) throw no_such_key(request.key());
     invocation.confirm(done, "deleted at revision " + std::to_string(done.revision()) + "\n");

@@ -27,6 +27,7 @@ class Get : public Verb {
   ExitCode run(Invocation& invocation) override {
     v1::GetRequest request;
     request.set_key(keys_->full(key_));
+    keys_->check(invocation);
     const auto found =
         invocation.common().wait ? wait_for_key(invocation, request.key()) : invocation.read<v1::Store::Get>(request);
     if (!found.has_item()) throw no_such_key(request.key());

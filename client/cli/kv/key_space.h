@@ -6,6 +6,7 @@
 #include <string>
 
 #include "client/cli/arguments.h"
+#include "client/cli/invocation.h"
 
 namespace hostcall::cli::kv {
 
@@ -16,6 +17,8 @@ class KeySpace {
   virtual void declare(Arguments&) {}
   // The key or prefix as the host takes it. Throws Failure.
   std::string full(const std::string& key) const;
+  // Warns if the options name keys of nobody. Called before the verb's own call. Throws Failure.
+  virtual void check(Invocation&) const {}
   // Whether a key can end with a boot: of a VM that writes it itself.
   virtual bool has_boots() const { return true; }
 

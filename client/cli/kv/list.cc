@@ -9,8 +9,8 @@ namespace hostcall::cli::kv {
 
 const char kListHelp[] = R"(Lists the keys below a prefix that ends in "/", or one key, sorted by name, with
 the sizes of their values, the revisions of their last changes, their versions and
-lifetimes. Keys that policy denies are left out. If there is none, prints none, and
-exits with 0.
+lifetimes. Policy must allow the prefix itself; keys below it that policy denies are
+left out. If there is none, prints none, and exits with 0.
 
 With -q, prints only the keys, one a line, for other commands: as they are in a pipe
 or a file, escaped on a terminal. With --json, prints one document, with values in
@@ -36,6 +36,7 @@ class List : public Verb {
     request.set_prefix(keys_->full(prefix_));
     request.set_keys_only(keys_only_ || invocation.quiet());
     if (after_) request.set_continuation(keys_->full(*after_));
+    keys_->check(invocation);
     const auto all = pages(invocation, request);
     invocation.show(all, invocation.quiet() ? keys_of(all) : to_text(all));
     if (!all.continuation().empty() && !invocation.json() && !invocation.quiet())

@@ -44,6 +44,7 @@ class Put : public Verb {
     if (request.lifetime() == v1::LIFETIME_SESSION) warn_of_session_lifetime(invocation, *keys_);
     request.set_previous(previous_);
     request.set_value(read_value(invocation));
+    keys_->check(invocation);
     if (if_revision_) return put_if(invocation, std::move(request));
     request.set_idempotency_key(idempotency_key_);
     return tell(invocation, invocation.call<v1::Store::Put>(request));

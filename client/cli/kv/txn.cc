@@ -27,6 +27,7 @@ class Txn : public Verb {
   ExitCode run(Invocation& invocation) override {
     auto request = read(invocation);
     name_in_full(request);
+    keys_->check(invocation);
     if (has_session_lifetime(request)) warn_of_session_lifetime(invocation, *keys_);
     const auto done = invocation.call<v1::Store::Txn>(request);
     const auto style = invocation.json() ? JsonStyle::kLine : JsonStyle::kPretty;

@@ -10,6 +10,7 @@ namespace hostcall::cli::kv {
 const char kWatchHelp[] = R"(Prints the changes of the keys below a prefix that ends in "/", or of one key, as
 they come, until Ctrl-C, --count or a --timeout that was given, or until nobody reads the output. When the
 connection breaks or the host restarts, the watch goes on where it was, and misses nothing.
+Policy must allow the prefix itself; keys below it that policy denies are left out.
 
 Each line has revision, put or delete, key and size. With --json, each message of
 the host as one line: all changes of one revision together, values in base64. With
@@ -42,8 +43,10 @@ class Watch : public Verb {
   ExitCode run(Invocation& invocation) override {
     if (snapshot_ && from_) throw usage("--snapshot and --from-revision are both given; begin with which?");
     if (command_ && invocation.json()) throw usage("--exec and --json are both given; a command gets no JSON");
+    const auto watched = request();
+    keys_->check(invocation);
     invocation.last();
-    Follower follower(invocation, request(), command_ || invocation.json() || !invocation.quiet());
+    Follower follower(invocation, watched, command_ || invocation.json() || !invocation.quiet());
     while (!enough()) take(invocation, follower, follower.next());
     return ExitCode::kDone;
   }

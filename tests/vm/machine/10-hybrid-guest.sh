@@ -25,8 +25,8 @@ expect_status 0
 
 in_guest fc2 hostcall whoami
 expect_status 126
-expect_stderr '"fc2" demands uid 4321'
-on_host grep -F '"fc2" demands uid 4321' "$hybrid_dir/journal"
+expect_stderr '"fc2" requires uid 4321'
+on_host grep -F '"fc2" requires uid 4321' "$hybrid_dir/journal"
 expect_status 0
 
 # After a crash, the daemon's socket file is still there. A new daemon takes it over, and the guest does not notice.

@@ -31,8 +31,9 @@ class HostChecks : public testing::Test {
     std::filesystem::permissions(path, std::filesystem::perms::owner_all);
     return path;
   }
+  void with_systemd() { std::filesystem::create_directories(tree_ / "run/systemd/system"); }
   Findings units(const std::string& body) {
-    std::filesystem::create_directories(tree_ / "run/systemd/system");
+    with_systemd();
     return check_units(machine(), script(body), Clock::now() + test::kPatience);
   }
   UniqueFd listen_at(const std::string& file) {
@@ -88,6 +89,37 @@ TEST_F(HostChecks, LocalNamespacesAreReported) {
   EXPECT_EQ(find(check_vsock(machine(), false), "vsock.namespace").state, State::kWarn);
   tree_.write("proc/sys/net/vsock/ns_mode", "local\n");
   EXPECT_NE(find(check_vsock(machine(), false), "vsock.namespace").text.find("ns_mode is local"), std::string::npos);
+}
+
+TEST_F(HostChecks, AStoreThatRefusesWritesFails) {
+  v1::StoreCondition store;
+  EXPECT_EQ(check_store(machine(), store).state, State::kOk);
+  const auto finding = [&](v1::StoreCondition::State state, const std::string& text) {
+    store.set_state(state);
+    store.set_text(text);
+    return check_store(machine(), store);
+  };
+  const auto full = finding(v1::StoreCondition::STATE_DISK_FULL, "the store refuses writes: disk is full");
+  EXPECT_EQ(full.state, State::kFail);
+  EXPECT_EQ(full.text, "the store refuses writes: disk is full");
+  EXPECT_EQ(full.advice, "make room on the disk of hostcalld's state_directory");
+  EXPECT_EQ(finding(v1::StoreCondition::STATE_NO_MEMORY, "x").advice, "give the host memory");
+  EXPECT_EQ(finding(v1::StoreCondition::STATE_READ_ONLY, "x").advice,
+            "look for errors of the disk in the kernel's log, then: end hostcalld and start it again");
+  with_systemd();
+  EXPECT_EQ(finding(v1::StoreCondition::STATE_READ_ONLY, "x").advice,
+            "look for errors of the disk in the kernel's log, then: systemctl restart hostcalld.service");
+}
+
+TEST_F(HostChecks, ADaemonThatDoesNotAnswerIsJudgedByTheReason) {
+  const auto advice = [&](ExitCode code) { return no_answer(machine(), {code, "x"}).advice; };
+  EXPECT_EQ(advice(ExitCode::kDenied), "run it as root");
+  EXPECT_EQ(advice(ExitCode::kUnreachable), "start hostcalld, which says what it lacks");
+  EXPECT_EQ(advice(ExitCode::kDeadline), "if it hangs: end hostcalld and start it again");
+  with_systemd();
+  EXPECT_TRUE(advice(ExitCode::kUnreachable).starts_with("systemctl start "));
+  EXPECT_EQ(advice(ExitCode::kDeadline), "if it hangs: systemctl restart hostcalld.service");
+  EXPECT_NE(advice(ExitCode::kNoSuchMethod).find("admin_socket"), std::string::npos);
 }
 
 TEST_F(HostChecks, WithoutSystemdThereIsNothingToAsk) {
@@ -146,6 +178,18 @@ TEST_F(HostChecks, AMissingListenerFails) {
   EXPECT_NE(finding.text.find("/run/vm/web1.sock"), std::string::npos);
 }
 
+// hostcalld's reason, once.
+TEST_F(HostChecks, AListenerThatCantBeOpenedFailsWithTheReason) {
+  auto record = vm("web1", "/no/web1.sock");
+  record.set_unreachable("can't listen: bind: No such file; make the directory");
+  const auto findings = check_sockets(machine(), std::vector{record, vm("web2", "@web2")});
+  const auto finding = find(findings, "listener.web1");
+  EXPECT_EQ(finding.state, State::kFail);
+  EXPECT_EQ(finding.text, "hostcalld does not listen for VM web1: can't listen: bind: No such file");
+  EXPECT_EQ(finding.advice, "make the directory");
+  EXPECT_EQ(find(findings, "listeners").check, "test") << "it says no more";
+}
+
 TEST_F(HostChecks, AFileInTheListenersPlaceFails) {
   tree_.write("run/vm/web1.sock", "");
   EXPECT_EQ(find(check_sockets(machine(), std::vector{vm("web1", "/run/vm/web1.sock")}), "listener.web1").state,
@@ -202,7 +246,9 @@ TEST_F(HostChecks, SocketsOfAnAnsweringDaemonAreLeftAlone) {
   // Nobody listens, so a check that connected would call it stale.
   listen_at("run/hostcall/web1.sock").reset();
   const std::vector vms{vm("web1", "/run/hostcall/web1.sock")};
-  EXPECT_EQ(find(check_sockets(machine(), vms), "sockets.stale").state, State::kOk);
+  const auto finding = find(check_sockets(machine(), vms), "sockets.stale");
+  EXPECT_EQ(finding.state, State::kOk);
+  EXPECT_EQ(finding.text, "every socket file below /run/hostcall has a listener");
 }
 
 }  // namespace

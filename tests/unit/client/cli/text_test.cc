@@ -80,9 +80,5 @@ TEST(Text, Joins) {
   EXPECT_EQ(join({"a", "b"}, ", "), "a, b");
 }
 
-TEST(Text, CountsAreInTheRightNumber) {
-  EXPECT_EQ(count(0, "key") + ", " + count(1, "key") + ", " + count(2, "key"), "0 keys, 1 key, 2 keys");
-}
-
 }  // namespace
 }  // namespace hostcall::cli

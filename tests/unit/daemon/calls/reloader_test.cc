@@ -93,7 +93,7 @@ TEST_F(ReloadOnItsWay, AnOpenListenerAdmitsNobodyWhenItsUidIsNoLongerDemanded) {
   reload(json_of("a", path_, by_uid(::getuid() + 1)), json_of("a", path_));
   const auto answer = early_->call(kPing);
   EXPECT_EQ(answer.status.code, Code::kPermissionDenied) << "who was refused stays refused";
-  EXPECT_THAT(answer.status.message, HasSubstr("demands uid"));
+  EXPECT_THAT(answer.status.message, HasSubstr("requires uid"));
   EXPECT_EQ(rig_.peer("x")->hello().vm_name(), "a") << "the new listener serves it";
 }
 

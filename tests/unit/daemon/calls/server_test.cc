@@ -41,7 +41,7 @@ std::vector<std::string> sessions(const Rig& rig) {
 TEST(Server, SaysWhatItStartsWith) {
   const auto rig = started();
   EXPECT_THAT(rig->log(), HasSubstr("hostcalld " HOSTCALL_VERSION " started: listens on unix:" + rig->path_of("admin") +
-                                    " and 2 sockets of VMs; 2 VMs, 1 policy rules"));
+                                    " and 2 sockets of VMs; 2 VMs, 1 policy rule"));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("web1")));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("admin")));
 }
@@ -65,7 +65,7 @@ TEST(Server, AVmmOfAnotherUserIsToldWhoItShouldBe) {
   const auto peer = rig->peer("fc1");
   const auto answer = peer->call(kPing);
   EXPECT_EQ(answer.status.code, Code::kPermissionDenied);
-  EXPECT_THAT(answer.status.message, HasSubstr("demands uid " + std::to_string(::getuid() + 1)));
+  EXPECT_THAT(answer.status.message, HasSubstr("requires uid " + std::to_string(::getuid() + 1)));
   EXPECT_TRUE(peer->wait_for_close());
   EXPECT_EQ(rig->stats.connections_refused, 1u);
   EXPECT_THAT(rig->log(), HasSubstr("refused a connection from unix:" + rig->path_of("fc1")));

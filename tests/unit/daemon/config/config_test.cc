@@ -116,7 +116,7 @@ TEST_F(ConfigTest, ListenersAreVsockOfThisHost) {
   EXPECT_THAT(error("{\"listen\": [\n\"unix:/x\"]}"), HasSubstr("c.json:2: listen: a Unix listener belongs to one VM"));
   EXPECT_THAT(error(R"({"listen": ["vsock:7:18499"]})"), HasSubstr("dial CID 2, not CID 7; write vsock::18499"));
   EXPECT_THAT(error(R"({"listen": ["vsock:18499"]})"), HasSubstr("the port is missing"));
-  EXPECT_THAT(error(R"({"listen": ["vsock::1", "vsock::1"]})"), HasSubstr("vsock::1 is there twice"));
+  EXPECT_THAT(error(R"({"listen": ["vsock::1", "vsock::1"]})"), HasSubstr("vsock::1 is given twice"));
 }
 
 TEST_F(ConfigTest, ComplaintsNameLineAndBounds) {

@@ -17,6 +17,14 @@ struct Example {
   bool matches;
 };
 
+TEST(Glob, MatchesBelowAStart) {
+  for (const auto* glob : {"/self/", "/self/a", "/self/*", "/*/a", "**", "**x", "/[s]elf/**", "/self/[!a]"})
+    EXPECT_TRUE(glob_matches_below(glob, "/self/")) << glob;
+  for (const auto* glob : {"", "/self", "*", "/*", "/s*", "/self?", "/shared/a", "self/**", "/[!s]elf/**", "[a"})
+    EXPECT_FALSE(glob_matches_below(glob, "/self/")) << glob;
+  EXPECT_TRUE(glob_matches_below("", ""));
+}
+
 TEST(Glob, Examples) {
   constexpr Example kExamples[] = {
       {"/self/a", "/self/a", true},

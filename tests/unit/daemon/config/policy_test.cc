@@ -347,7 +347,7 @@ TEST(PolicyFile, NamesAreChecked) {
   for (const auto* call :
        {"", "a.B", "a.B/", "/C", "a.B/C/D", "a./C", ".B/C", "a.B/C*", "*/C", "a.*/C", "a b/C", "1a/C"})
     EXPECT_THAT(refusal(R"("vms": ["*"], "action": "deny", "calls": [")" + std::string(call) + "\"]"),
-                HasSubstr("is not of the form pkg.Service/Method, pkg.Service/* or *"))
+                HasSubstr("is not pkg.Service/Method, pkg.Service/* or *"))
         << call;
   EXPECT_EQ(refusal(R"("vms": ["*"], "action": "deny", "calls": ["Service/Method", "a.b.c_1.S/*"])"), "no error");
 }

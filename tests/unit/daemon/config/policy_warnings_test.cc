@@ -57,15 +57,14 @@ TEST(PolicyWarnings, CallsThatDoNotExist) {
 }
 
 TEST(PolicyWarnings, VmsAndTagsThatNoRecordHas) {
-  EXPECT_THAT(
-      warnings_of({rule(R"("web9", "web1", "tag:nosuchtag", "tag:wep", "tag:web1")", R"("*")")}),
-      ElementsAre("p.json:2: no VM is named \"web9\" now, so the rule does not apply to any by it; did you mean "
-                  "\"web1\"?",
-                  "p.json:2: no VM has the tag \"nosuchtag\" now, so the rule does not apply to any by it",
-                  "p.json:2: no VM has the tag \"wep\" now, so the rule does not apply to any by it; did you "
-                  "mean \"web\"?",
-                  "p.json:2: no VM has the tag \"web1\" now, so the rule does not apply to any by it; did you "
-                  "mean \"web\"?"));
+  EXPECT_THAT(warnings_of({rule(R"("web9", "web1", "tag:nosuchtag", "tag:wep", "tag:web1")", R"("*")")}),
+              ElementsAre("p.json:2: no VM is named \"web9\" at present, so this entry matches nothing; did you mean "
+                          "\"web1\"?",
+                          "p.json:2: no VM has the tag \"nosuchtag\" at present, so this entry matches nothing",
+                          "p.json:2: no VM has the tag \"wep\" at present, so this entry matches nothing; did you "
+                          "mean \"web\"?",
+                          "p.json:2: no VM has the tag \"web1\" at present, so this entry matches nothing; did you "
+                          "mean \"web\"?"));
 }
 
 TEST(PolicyWarnings, NothingCanAllowTheAdministratorsService) {
@@ -81,10 +80,28 @@ TEST(PolicyWarnings, ResourcesOfCallsThatHaveNone) {
                           "matches"));
 }
 
-// Whether the second rule never decides.
+TEST(PolicyWarnings, ResourcesThatNoKeyOfAVmCanMatch) {
+  const auto warnings = [](const std::string& glob) {
+    return warnings_of({rule(R"("*")", R"("hostcall.v1.Store/*")", "\"resources\": [\"" + glob + "\"], ", "deny")});
+  };
+  const auto place = [](const std::string& glob) {
+    return "p.json:2: no key of a VM matches \"" + glob + "\": a VM's keys are below /self/ and /shared/";
+  };
+  for (const auto* glob : {"shared/secret/**", "/vm/web1/secret/**", "/sahred/**", "/self", "/shared", "/*", "*",
+                           "/self*", "/self?x", "?self/x", "/[a-r]elf/x", "/", "/selfish/**"})
+    EXPECT_THAT(warnings(glob), ElementsAre(place(glob)));
+  for (const auto* glob : {"/shared/../x", "/shared/./x", "/shared//x", "/self/..", "/self/.", "/self/a/../*"})
+    EXPECT_THAT(warnings(glob), ElementsAre("p.json:2: no key of a VM matches \"" + std::string(glob) +
+                                            "\": no part of a key is empty, \".\" or \"..\""));
+  for (const auto* glob : {"/self/", "/self/x", "/shared/**", "**", "/**", "/**/x", "/*/x", "/s*/x", "/[!x]elf/x",
+                           "/sel\\\\f/x", "/self/...", "/self/.a", "/self/.*", "/?h*d/a", "/shared/a/"})
+    EXPECT_THAT(warnings(glob), IsEmpty()) << glob;
+}
+
+// Whether the second rule has no effect.
 void expect_shadowed(const std::string& earlier, const std::string& later) {
   EXPECT_THAT(warnings_of({earlier, later}),
-              ElementsAre("p.json:3: the rule never decides: p.json:2 matches first whatever it matches"))
+              ElementsAre("p.json:3: this rule has no effect: p.json:2 matches every call that it would match"))
       << earlier << "\n"
       << later;
 }
@@ -120,9 +137,10 @@ TEST(PolicyWarnings, RulesThatDecideSometimes) {
 }
 
 TEST(PolicyWarnings, SeveralRulesShadowOneTogether) {
-  EXPECT_THAT(warnings_of({rule(R"("web1")", R"("*")"), rule(R"("db1")", R"("*")"),
-                           rule(R"("web1", "db1")", R"("hostcall.v1.Host/Info")")}),
-              ElementsAre("p.json:4: the rule never decides: p.json:2 and p.json:3 match first whatever it matches"));
+  EXPECT_THAT(
+      warnings_of({rule(R"("web1")", R"("*")"), rule(R"("db1")", R"("*")"),
+                   rule(R"("web1", "db1")", R"("hostcall.v1.Host/Info")")}),
+      ElementsAre("p.json:4: this rule has no effect: p.json:2 and p.json:3 match every call that it would match"));
 }
 
 TEST(PolicyWarnings, TheDefaultPolicyIsThereToBeOverridden) {
@@ -132,13 +150,13 @@ TEST(PolicyWarnings, TheDefaultPolicyIsThereToBeOverridden) {
   };
   EXPECT_THAT(warnings("/p/50-default.json"), IsEmpty());
   EXPECT_THAT(warnings("/p/50-other.json"),
-              ElementsAre("/p/50-other.json:1: the rule never decides: /p/10-local.json:1 matches first whatever it "
-                          "matches"));
+              ElementsAre("/p/50-other.json:1: this rule has no effect: /p/10-local.json:1 matches every call that it "
+                          "would match"));
 }
 
 TEST(PolicyWarnings, AreBounded) {
-  const std::vector<std::string> rules(1000,
-                                       rule(R"("web9")", R"("hostcall.v1.Store/Get")", R"("resources": ["/a"], )"));
+  const std::vector<std::string> rules(
+      1000, rule(R"("web9")", R"("hostcall.v1.Store/Get")", R"("resources": ["/self/a"], )"));
   const auto warnings = warnings_of(rules);
   EXPECT_THAT(warnings, SizeIs(101));
   EXPECT_EQ(warnings.back(), "and 1899 more warnings about policy");

@@ -49,7 +49,7 @@ TEST(Records, TheComplaintNamesTheVmAndTheForm) {
 
 TEST(Records, TagsAreFewNamesOnceEach) {
   EXPECT_THAT(problem_after([](auto& r) { r.tags = {"a b"}; }), HasSubstr("tag \"a b\" must have the form"));
-  EXPECT_THAT(problem_after([](auto& r) { r.tags = {"a", "b", "a"}; }), HasSubstr("tag \"a\" is there twice"));
+  EXPECT_THAT(problem_after([](auto& r) { r.tags = {"a", "b", "a"}; }), HasSubstr("tag \"a\" is given twice"));
   EXPECT_THAT(problem_after([](auto& r) {
                 r.tags.clear();
                 for (std::size_t i = 0; i <= kMaxTags; ++i) r.tags.push_back("t" + std::to_string(i));

@@ -9,6 +9,7 @@
 #include "hostcall/v1/diagnostics.hostcall.h"
 #include "hostcall/v1/host.hostcall.h"
 #include "hostcall/v1/session.hostcall.h"
+#include "proto/base/escape.h"
 #include "tests/unit/daemon/services/scripted_engine.h"
 #include "tests/unit/daemon/services/store_fixture.h"
 
@@ -165,10 +166,16 @@ TEST_F(AdminServiceTest, ExplainsOnlyWhatThereIs) {
   request.set_method("hostcall.v1.Host/Info");
   expect_refused(call<PolicyExplain>(*host_, request).status, Code::kNotFound, "no VM is named \"nobody\"");
   request.set_vm("web1");
-  for (const auto* method : {"hostcall.v1.Host/Nope", "", "hostcall.v1.Admin/Reload", "Host\n"}) {
+  const auto refused = [&](const std::string& method, const std::string& text) {
     request.set_method(method);
-    expect_refused(call<PolicyExplain>(*host_, request).status, Code::kUnimplemented, "guests can't call \"");
-  }
+    expect_refused(call<PolicyExplain>(*host_, request).status, Code::kUnimplemented, text);
+  };
+  for (const auto* method : {"hostcall.v2.Nothing/Nope", "", "Host\n"})
+    refused(method, "no method is named " + in_quotes(method) + "; name it as PACKAGE.SERVICE/METHOD, for example ");
+  refused("hostcall.v1.Host/Infx",
+          "no method is named \"hostcall.v1.Host/Infx\"; did you mean \"hostcall.v1.Host/Info\"?");
+  refused("hostcall.v1.Admin/Reload",
+          "guests can't call hostcall.v1.Admin/Reload: the host serves it to administrators only");
 }
 
 // ---------------------------------------------------------------- reload
@@ -277,6 +284,9 @@ TEST_F(AdminServiceTest, ListsSessionsWithTheirTimes) {
   const auto of_db = sessions("db1");
   ASSERT_EQ(of_db.size(), 1u);
   EXPECT_EQ(of_db[0].id(), 3u);
+  const auto of_admins = sessions("@admin");
+  ASSERT_EQ(of_admins.size(), 1u);
+  EXPECT_EQ(of_admins[0].id(), 1u);
   v1::SessionListRequest request;
   request.set_vm("nobody");
   expect_refused(call<SessionList>(*host_, request).status, Code::kNotFound, "no VM is named \"nobody\"");
@@ -301,6 +311,17 @@ TEST_F(AdminServiceTest, ListsSessionsInPages) {
   page = must<SessionList>(*host_, request);
   EXPECT_EQ(page.sessions(1).vm(), "web1");
   EXPECT_EQ(page.next(), 2u);
+  const auto another = admin(), third_admin = admin();
+  for (const auto* host : {&another, &third_admin}) must<v1::Session::Ping>(**host);
+  request.set_vm("@admin");
+  page = must<SessionList>(*host_, request);
+  ASSERT_EQ(page.sessions_size(), 2);
+  EXPECT_EQ(page.sessions(1).id(), 6u);
+  request.set_after(page.next());
+  page = must<SessionList>(*host_, request);
+  ASSERT_EQ(page.sessions_size(), 1);
+  EXPECT_EQ(page.sessions(0).id(), 7u);
+  EXPECT_EQ(page.next(), 0u);
 }
 
 TEST_F(AdminServiceTest, ClosesASession) {

@@ -26,10 +26,11 @@ class ServicesFixture : public testing::Test {
  protected:
   explicit ServicesFixture(const RigOptions& options = {}) : rig_(options) {}
 
-  void serve(store::Engine& engine) {
-    register_services(rig_, engine);
+  void serve(store::Engine& engine, const v1::StoreCondition& condition = v1::StoreCondition::default_instance()) {
+    register_services(rig_, engine, condition);
     rig_.start();
   }
+  void serve(StoreHost& store) { serve(store.engine(), store.condition()); }
 
   void TearDown() override {
     rig_.stop();
@@ -136,7 +137,7 @@ class ServicesTest : public ServicesFixture {
  protected:
   explicit ServicesTest(const RigOptions& options = {}) : ServicesFixture(options) {
     rig_.lifetimes.next = &store_;
-    serve(store_.engine());
+    serve(store_);
   }
   ~ServicesTest() override {
     rig_.stop();

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "hostcall/v1/admin.hostcall.h"
 #include "tests/unit/daemon/services/store_fixture.h"
 
 namespace hostcall::daemon {
@@ -12,6 +13,7 @@ namespace {
 
 using test::put_request;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 using v1::Store::Put;
 
 class StoreHostTest : public test::StoreServiceFixture {};
@@ -87,11 +89,12 @@ class FaultyDisk {
 class StoreDiskTest : public test::ServicesFixture {
  protected:
   StoreDiskTest() : disk_(rig_.directory.path()), store_(rig_.reactor, rig_.journal, rig_.directory.path()) {
-    serve(store_.engine());
+    serve(store_);
     rig_.log();
   }
   ~StoreDiskTest() override { rig_.stop(); }
   void settle() override { settle_with(rig_, store_); }
+  v1::StoreCondition condition() { return must<v1::Admin::Stats>(*admin()).store(); }
 
   FaultyDisk disk_;
   StoreHost store_;
@@ -103,15 +106,20 @@ TEST_F(StoreDiskTest, AFullDiskIsToldOnceAndItsEndToo) {
   rig_.log();
   disk_.fail("full");
   const auto refused = call<Put>(*caller, put_request("/self/k", "2")).status;
-  expect_refused(refused, Code::kResourceExhausted, "nothing was written: the host's disk is full");
+  expect_refused(refused, Code::kResourceExhausted, "nothing was written: the host's disk is full; make room");
   EXPECT_EQ(refused.retry_after, seconds(1));
   EXPECT_THAT(rig_.log(), HasSubstr("the store refuses writes: "));
+  EXPECT_EQ(condition().state(), v1::StoreCondition::STATE_DISK_FULL);
+  EXPECT_THAT(condition().text(), StartsWith("the store refuses writes: "));
+  rig_.log();
   EXPECT_FALSE(call<Put>(*caller, put_request("/self/k", "3")).status.ok());
   EXPECT_THAT(rig_.log(), Not(HasSubstr("the store refuses writes"))) << "it is known";
   EXPECT_EQ(must<v1::Store::Get>(*caller, test::get_request("/self/k")).item().value(), "1");
   disk_.fail("nothing");
   EXPECT_TRUE(call<Put>(*caller, put_request("/self/k", "4")).status.ok());
   EXPECT_THAT(rig_.log(), HasSubstr("the store accepts writes again"));
+  EXPECT_EQ(condition().state(), v1::StoreCondition::STATE_OK);
+  EXPECT_EQ(condition().text(), "");
 }
 
 // What an earlier attempt has done is done, whatever the disk says to those with whom the repetition comes.
@@ -136,6 +144,8 @@ TEST_F(StoreDiskTest, AFailedSyncMakesTheStoreReadOnly) {
   disk_.fail("sync");
   expect_refused(call<Put>(*caller, put_request("/self/k", "2")).status, Code::kUnavailable, "the outcome is unknown");
   EXPECT_THAT(rig_.log(), HasSubstr("the store is read-only until hostcalld is restarted: "));
+  EXPECT_EQ(condition().state(), v1::StoreCondition::STATE_READ_ONLY);
+  EXPECT_THAT(condition().text(), StartsWith("the store is read-only until hostcalld is restarted: "));
   disk_.fail("nothing");
   expect_refused(call<Put>(*caller, put_request("/self/k", "3")).status, Code::kUnavailable,
                  "nothing was written: the store is read-only since its disk failed");

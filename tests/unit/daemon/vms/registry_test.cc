@@ -168,7 +168,7 @@ TEST(RefusalText, OfUnixPeersNamesNoPath) {
   record.vmm_uid = 993;
   const Vm vm(record, "run time", 1, {});
   EXPECT_EQ(Registry::refusal_text(peer, &vm),
-            "the VMM on this listener runs as uid 1000, but VM \"fc1\" demands uid 993; run the VMM as that user or "
+            "the VMM on this listener runs as uid 1000, but VM \"fc1\" requires uid 993; run the VMM as that user or "
             "correct vmm_uid in the VM's record");
 }
 

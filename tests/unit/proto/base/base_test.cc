@@ -5,6 +5,7 @@
 #include "proto/base/buffer.h"
 #include "proto/base/bytes.h"
 #include "proto/base/clock.h"
+#include "proto/base/count.h"
 #include "proto/base/result.h"
 #include "proto/base/unique_fd.h"
 
@@ -18,6 +19,10 @@ TEST(Bytes, AreBigEndian) {
   EXPECT_EQ(load_be32(out.data()), 0x01020304u);
   store_be32(out.data(), 0xFFFFFFFE);
   EXPECT_EQ(load_be32(out.data()), 0xFFFFFFFEu);
+}
+
+TEST(Count, HasTheRightNumber) {
+  EXPECT_EQ(count(0, "key") + ", " + count(1, "key") + ", " + count(2, "key"), "0 keys, 1 key, 2 keys");
 }
 
 TEST(Buffer, GrowsKeepsAndGivesBack) {
