@@ -1,11 +1,22 @@
 #include "daemon/services/store_host.h"
 
 #include <stdexcept>
+#include <utility>
 
 namespace hostcall::daemon {
 
+namespace {
+
+// After a recovery. A disk that is nearly full refuses some writes and takes others all the time.
+constexpr Duration kPause = seconds(60);
+
+}  // namespace
+
 StoreHost::StoreHost(Reactor& reactor, Journal& journal, const std::string& directory)
-    : reactor_(reactor), journal_(journal), engine_({.path = directory + "/store.db"}, *this) {
+    : reactor_(reactor),
+      journal_(journal),
+      pause_(reactor, Callback::to<&StoreHost::tell_rest>(this)),
+      engine_({.path = directory + "/store.db"}, *this) {
   if (const auto added = reactor.add(engine_.fd(), kReadable, *this); !added.ok())
     throw std::runtime_error(added.error().message());
 }
@@ -30,7 +41,7 @@ void StoreHost::on_no_memory(const std::string& what) {
 
 void StoreHost::on_disk_recovered() {
   condition_.Clear();
-  journal_.write(Level::kNotice, MessageId::kStoreRecovered, "the store accepts writes again");
+  tell({Level::kNotice, MessageId::kStoreRecovered, "the store accepts writes again"});
 }
 
 void StoreHost::on_disk_failed(const std::string& what) {
@@ -41,7 +52,22 @@ void StoreHost::on_disk_failed(const std::string& what) {
 void StoreHost::trouble(Level level, MessageId id, v1::StoreCondition::State state, const std::string& text) {
   condition_.set_state(state);
   condition_.set_text(text);
-  journal_.write(level, id, text);
+  tell({level, id, text});
+}
+
+void StoreHost::tell(Record record) {
+  const bool is_paused = pause_.deadline() != kNever;
+  if (is_paused && record.level != Level::kAlert) {
+    untold_ = std::move(record);
+    return;
+  }
+  journal_.write(record.level, record.id, record.text);
+  untold_.reset();
+  if (record.id == MessageId::kStoreRecovered) pause_.set(reactor_.now() + kPause);
+}
+
+void StoreHost::tell_rest() {
+  if (auto record = std::exchange(untold_, std::nullopt)) tell(*std::move(record));
 }
 
 }  // namespace hostcall::daemon

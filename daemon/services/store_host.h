@@ -2,6 +2,7 @@
 // others.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "daemon/calls/lifetimes.h"
@@ -38,12 +39,21 @@ class StoreHost final : public IoHandler, public LifetimeObserver, public Backgr
   void on_no_memory(const std::string& what) override;
   void on_disk_recovered() override;
   void on_disk_failed(const std::string& what) override;
+  struct Record {
+    Level level;
+    MessageId id;
+    std::string text;
+  };
+  void tell(Record record);
+  void tell_rest();
   void trouble(Level level, MessageId id, v1::StoreCondition::State state, const std::string& text);
 
   Reactor& reactor_;
   Journal& journal_;
   std::size_t jobs_ = 0;
   v1::StoreCondition condition_;
+  std::optional<Record> untold_;  // the latest, while pause_ lasts
+  Timer pause_;
   store::LocalEngine engine_;
 };
 

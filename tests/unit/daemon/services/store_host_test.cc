@@ -12,7 +12,9 @@ namespace hostcall::daemon {
 namespace {
 
 using test::put_request;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 using v1::Store::Put;
 
@@ -99,6 +101,24 @@ class StoreDiskTest : public test::ServicesFixture {
   FaultyDisk disk_;
   StoreHost store_;
 };
+
+// It refuses some writes and takes others, all the time.
+TEST_F(StoreDiskTest, ADiskThatIsNearlyFullIsToldOnceAMinute) {
+  const auto put = [&](const char* fault) {
+    disk_.fail(fault);
+    (void)call<Put>(*guest("web1"), put_request("/self/k", "1"));
+  };
+  put("full");
+  put("nothing");
+  EXPECT_THAT(rig_.log(), AllOf(HasSubstr("the store refuses writes: "), HasSubstr("accepts writes again")));
+  for (const auto* fault : {"full", "nothing", "full", "nothing", "full"}) put(fault);
+  EXPECT_THAT(rig_.log(), Not(HasSubstr("the store ")));
+  EXPECT_EQ(condition().state(), v1::StoreCondition::STATE_DISK_FULL);
+  rig_.advance(seconds(60));
+  EXPECT_THAT(rig_.log(), HasSubstr("the store refuses writes: ")) << "what is so then";
+  put("nothing");
+  EXPECT_THAT(rig_.log(), HasSubstr("accepts writes again"));
+}
 
 TEST_F(StoreDiskTest, AFullDiskIsToldOnceAndItsEndToo) {
   const auto caller = guest("web1");
