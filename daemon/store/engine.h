@@ -80,8 +80,7 @@ class Engine {
   // Evaluates a transaction for which may_write() is false, at once. Ignores idempotency.
   [[nodiscard]] virtual Outcome read(const Transaction& transaction) const = 0;
 
-  // A writer's transactions run in the order of submission; writers take turns. The callback is called once, unless the
-  // ticket is gone.
+  // Transactions run in the order of submission. The callback is called once, unless the ticket is gone.
   [[nodiscard]] virtual std::unique_ptr<Ticket> submit(Transaction transaction, OnOutcome on_outcome) = 0;
 
   // Null: from_revision is in the future, above revision() + 1.

@@ -97,20 +97,20 @@ std::unique_ptr<Watch> LocalEngine::watch(const WatchOptions& options, Watcher& 
 }
 
 std::unique_ptr<Ticket> LocalEngine::submit(Transaction transaction, OnOutcome on_outcome) {
-  if (may_put_for_session(transaction)) holding_sessions_.emplace(transaction.session_holder, transaction.writer);
+  if (may_put_for_session(transaction)) holding_sessions_.insert(transaction.session_holder);
   auto waiting = std::make_shared<Waiting>();
   waiting->transaction = std::move(transaction);
   waiting->on_outcome = std::move(on_outcome);
-  enqueue(waiting->transaction.writer, waiting);
+  enqueue(waiting);
   return std::make_unique<LocalTicket>(std::move(waiting));
 }
 
 // Most sessions hold nothing, scripts open one for each call, and a commit may take long: what waits for it must not
 // pile up. But a pending write may still create a key.
 void LocalEngine::end_session(const std::string& session_holder) {
-  const auto session = holding_sessions_.extract(session_holder);
-  if (session.empty() || (!holds_keys(session_holder) && !in_flight_ && queue_.empty())) return;
-  enqueue_sweep({.kind = Sweep::Kind::kSession, .text = session_holder, .writer = session.mapped()});
+  if (holding_sessions_.erase(session_holder) == 0) return;
+  if (!holds_keys(session_holder) && !in_flight_ && queue_.empty()) return;
+  enqueue_sweep({.kind = Sweep::Kind::kSession, .text = session_holder});
 }
 
 bool LocalEngine::holds_keys(const std::string& session_holder) const {
@@ -118,11 +118,11 @@ bool LocalEngine::holds_keys(const std::string& session_holder) const {
 }
 
 void LocalEngine::end_boots(const std::string& vm, const std::string& current_boot_id) {
-  enqueue_sweep({.kind = Sweep::Kind::kBoots, .text = vm, .except = boot_holder(vm, current_boot_id), .writer = vm});
+  enqueue_sweep({.kind = Sweep::Kind::kBoots, .text = vm, .except = boot_holder(vm, current_boot_id)});
 }
 
 void LocalEngine::purge(const std::string& vm, std::function<void(OutcomeCode)> done) {
-  enqueue_sweep({.kind = Sweep::Kind::kVm, .text = vm, .writer = vm, .done = std::move(done)});
+  enqueue_sweep({.kind = Sweep::Kind::kVm, .text = vm, .done = std::move(done)});
 }
 
 void LocalEngine::enqueue_sweep(Sweep sweep) {
@@ -131,11 +131,11 @@ void LocalEngine::enqueue_sweep(Sweep sweep) {
     if (done) done(outcome.code);
   };
   waiting->sweep = std::move(sweep);
-  enqueue(waiting->sweep->writer, waiting);
+  enqueue(std::move(waiting));
 }
 
-void LocalEngine::enqueue(const std::string& writer, std::shared_ptr<Waiting> waiting) {
-  queue_.push(writer, std::move(waiting));
+void LocalEngine::enqueue(std::shared_ptr<Waiting> waiting) {
+  queue_.push_back(std::move(waiting));
   wake();
 }
 
@@ -180,7 +180,8 @@ std::vector<LocalEngine::Settled> LocalEngine::begin_batch() {
 LocalEngine::InFlight LocalEngine::evaluate_queue(BatchMaker& maker, std::vector<Settled>& settled) {
   InFlight batch;
   while (!queue_.empty() && !maker.full()) {
-    auto waiting = queue_.pop();
+    auto waiting = std::move(queue_.front());
+    queue_.pop_front();
     if (waiting->dropped) continue;
     waiting->evaluated = true;
     if (waiting->sweep && read_only_) {
@@ -204,7 +205,7 @@ LocalEngine::InFlight LocalEngine::evaluate_queue(BatchMaker& maker, std::vector
 void LocalEngine::go_on(const std::vector<std::shared_ptr<Waiting>>& unfinished) {
   for (const auto& waiting : unfinished) {
     sweep_on(*waiting->sweep);
-    queue_.push(waiting->sweep->writer, waiting);
+    queue_.push_back(waiting);
   }
 }
 
@@ -284,7 +285,7 @@ void LocalEngine::drop_covered_boots() {
 }
 
 void LocalEngine::retry_deferred() {
-  for (const auto& sweep : std::exchange(deferred_, {})) queue_.push(sweep->sweep->writer, sweep);
+  for (auto& sweep : std::exchange(deferred_, {})) queue_.push_back(std::move(sweep));
   retry_at_ = kNever;
 }
 

@@ -6,15 +6,15 @@
 // flight, reads see only what is on disk, and writes that arrive together share a commit.
 #pragma once
 
-#include <map>
+#include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "daemon/store/batch_maker.h"
 #include "daemon/store/engine.h"
-#include "daemon/store/fair_queue.h"
 #include "daemon/store/model.h"
 #include "daemon/store/sweep.h"
 #include "daemon/store/watch_hub.h"
@@ -72,7 +72,7 @@ class LocalEngine final : public Engine {
     std::vector<std::shared_ptr<Waiting>> unfinished;  // sweeps with more steps to come
   };
 
-  void enqueue(const std::string& writer, std::shared_ptr<Waiting> waiting);
+  void enqueue(std::shared_ptr<Waiting> waiting);
   void enqueue_sweep(Sweep sweep);
   void go_on(const std::vector<std::shared_ptr<Waiting>>& unfinished);
   void wake();
@@ -95,9 +95,8 @@ class LocalEngine final : public Engine {
   Model model_;
   WatchHub hub_{model_};
   Writer writer_;
-  FairQueue<std::shared_ptr<Waiting>> queue_;
-  // Sessions that have asked for a key with their lifetime and are not over, and their writers.
-  std::map<std::string, std::string> holding_sessions_;
+  std::deque<std::shared_ptr<Waiting>> queue_;
+  std::set<std::string> holding_sessions_;  // that have asked for a key with their lifetime, and are not over
   std::optional<InFlight> in_flight_;
   std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk or for memory
   TimePoint retry_at_ = kNever;                     // when to retry them

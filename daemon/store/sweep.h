@@ -24,8 +24,6 @@ struct Sweep {
   Kind kind = Kind::kVm;
   std::string text;
   std::string except;
-  // Whose writes it waits behind: the VM's, or the host's if empty.
-  std::string writer = {};
   // Called at the end with kDone, kDiskFailed or kReadOnly. May be empty.
   std::function<void(OutcomeCode)> done;
   // The revision at its first step, which everything before it in the queue has then. Records above it stay.

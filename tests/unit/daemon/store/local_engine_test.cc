@@ -95,34 +95,6 @@ TEST_F(LocalEngineTest, ABatchIsBounded) {
 }
 
 // Comparisons cost time, too, and all of them are made in the turn that begins the batch.
-TEST_F(LocalEngineTest, WritersTakeTurns) {
-  std::vector<std::unique_ptr<Ticket>> tickets;
-  std::vector<std::string> order;
-  const auto submit = [&](const std::string& writer, const std::string& key) {
-    auto transaction = of_vm_a({put_of(key, "")});
-    transaction.writer = writer;
-    tickets.push_back(engine->submit(std::move(transaction), [&order, key](const Outcome&) { order.push_back(key); }));
-  };
-  for (int i = 0; i < 3; ++i) submit("a", "/shared/a" + std::to_string(i));
-  for (int i = 0; i < 2; ++i) submit("b", "/shared/b" + std::to_string(i));
-  submit("", "/shared/host");
-  ASSERT_TRUE(run_until(*engine, [&] { return order.size() == tickets.size(); }));
-  EXPECT_EQ(order, (std::vector<std::string>{"/shared/a0", "/shared/b0", "/shared/host", "/shared/a1", "/shared/b1",
-                                             "/shared/a2"}));
-}
-
-// A batch has room for 512 transactions.
-TEST_F(LocalEngineTest, NobodyWaitsBehindTheBurstOfAnother) {
-  std::vector<std::unique_ptr<Ticket>> tickets;
-  for (int i = 0; i < 2000; ++i) tickets.push_back(engine->submit(of_vm_a({put_of("/vm/a/x", "")}), {}));
-  auto neighbours = of_vm_a({put_of("/shared/b", "")});
-  neighbours.writer = "b";
-  std::uint64_t commits = 0;
-  tickets.push_back(engine->submit(neighbours, [&](const Outcome&) { commits = engine->stats().commits; }));
-  settle(*engine);
-  EXPECT_EQ(commits, 1u);
-}
-
 TEST_F(LocalEngineTest, ABatchIsBoundedInSteps) {
   put("/vm/a/x", "");
   auto transaction = of_vm_a({put_of("/vm/a/x", "")});
