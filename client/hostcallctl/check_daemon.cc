@@ -73,9 +73,9 @@ Finding no_answer(const Machine& machine, const Failure& failure) {
 }
 
 Finding check_store(const Machine& machine, const v1::StoreCondition& store) {
-  constexpr auto kCheck = "store";
-  if (store.state() == v1::StoreCondition::STATE_OK) return ok(kCheck, "the store takes writes");
-  return fail(kCheck, printable(store.text()), store_advice(machine, store.state()));
+  constexpr auto kStore = "store";
+  if (store.state() == v1::StoreCondition::STATE_OK) return ok(kStore, "the store takes writes");
+  return fail(kStore, printable(store.text()), store_advice(machine, store.state()));
 }
 
 DaemonAnswer check_daemon(const Machine& machine, Invocation& invocation) {

@@ -81,7 +81,7 @@ Session::Session(CallEnvironment& environment, const Caller& caller, std::uint64
   refusal_ = std::make_unique<Status>(std::move(refusal));
 }
 
-Session::~Session() = default;
+Session::~Session() { stop_waiting_for_room(); }
 
 // ---------------------------------------------------------------- a call begins
 
@@ -390,6 +390,7 @@ void Session::drain_calls() {
 }
 
 void Session::drop_calls() {
+  stop_waiting_for_room();
   while (!open_.empty()) {
     auto& call = *open_.back();
     auto& stream = call.stream();

@@ -17,7 +17,7 @@ namespace hostcall::daemon {
 enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound, kWatches };
 inline constexpr std::size_t kResources = 5;
 
-// Waits until so many outbound bytes are left. Stops waiting when it dies.
+// Waits until so many outbound bytes are left.
 class RoomWaiter : private Linked {
  public:
   virtual ~RoomWaiter() = default;
@@ -25,6 +25,8 @@ class RoomWaiter : private Linked {
  protected:
   // They are left. Called from within whatever has given them back, so the work must come later.
   virtual void has_room() = 0;
+  // Required before what has_room() needs dies: its own charges may be what it waits for.
+  void stop_waiting_for_room() { unlink(); }
 
  private:
   friend class Quota;

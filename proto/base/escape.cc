@@ -39,7 +39,7 @@ constexpr Range kHidden[] = {
     {0xFFF0, 0xFFFB},     // interlinear annotation
     {0xFFFE, 0xFFFF},     // noncharacters
     {0x110BD, 0x110BD},   // Kaithi number sign
-    {0x110CD, 0x110CD},   //
+    {0x110CD, 0x110CD},   // the same, above
     {0x13430, 0x1345F},   // Egyptian hieroglyph format controls
     {0x1BCA0, 0x1BCA3},   // shorthand format controls
     {0x1D173, 0x1D17A},   // musical format controls

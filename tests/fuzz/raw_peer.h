@@ -42,7 +42,8 @@ class RawPeer {
   template <class Visit>
   void read(Visit visit) {
     flush();
-    std::array<char, 64 * 1024> buffer;
+    // Not on the stack: the reader keeps a view of it, which gcc 14 warns of.
+    static std::array<char, 64 * 1024> buffer;
     while (open()) {
       const auto received = net::receive(fd_.get(), buffer);
       if (!received.ok() || received.value().end) return close();

@@ -27,7 +27,8 @@ void RawPeer::flush() {
 }
 
 void RawPeer::receive(const OnFrame& on_frame) {
-  std::array<char, 65536> buffer;
+  // Not on the stack: the reader keeps a view of it, which gcc 14 warns of.
+  static thread_local std::array<char, 65536> buffer;
   const auto received = net::receive(fd_.get(), buffer);
   if (!received.ok() || received.value().end) return hang_up();
   reader_.feed({buffer.data(), received.value().bytes});
