@@ -193,7 +193,7 @@ void Connection::go_on() {
 void Connection::discard_input() {
   if (!may_work()) return;
   const auto received = net::receive(fd_.get(), calls_.reactor.buffer());
-  if (!received.ok() || received.value().end) return close();
+  if (!received.ok() || received.value().end || received.value().descriptors) return close();
   spend(1 + received.value().bytes / kDiscardedBytesPerUnit);
 }
 

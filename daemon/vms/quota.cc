@@ -32,6 +32,10 @@ void Quota::die(const char* what, Resource resource, std::uint64_t amount) {
 void Quota::set_limits(const Limits& limits) {
   limits_ = limits;
   bounds_ = {limits.connections, limits.streams, limits.memory_bytes, limits.outbound_bytes, limits.store_watches};
+  // What they wait for comes from the old limits. They ask again.
+  LinkedList<RoomWaiter> all;
+  all.append(waiting_);
+  while (auto* waiter = all.pop_front()) waiter->has_room();
 }
 
 void Quota::wait_for_room(RoomWaiter& waiter, std::uint64_t outbound_bytes) {

@@ -1,6 +1,9 @@
 // Diagnostics: echoes that wait for a time that the test moves, and streams in all shapes, with their limits.
 #include "daemon/services/diagnostics_service.h"
 
+#include <deque>
+#include <memory>
+
 #include "hostcall/v1/diagnostics.hostcall.h"
 #include "hostcall/v1/session.hostcall.h"
 #include "tests/support/frames.h"
@@ -192,6 +195,23 @@ TEST_F(DiagnosticsTest, AMessageThatIsNoneEndsItsStreamOnly) {
 }
 
 // ---------------------------------------------------------------- Source
+
+// What one of them gives back by its end may be what it has waited for itself.
+TEST_F(DiagnosticsTest, ConnectionsThatWaitForRoomMayEndInAnyOrder) {
+  for (const bool last_first : {true, false}) {
+    std::deque<std::unique_ptr<WireClient>> peers;
+    for (int i = 0; i < 9; ++i) {
+      peers.push_back(rig_.peer("web1"));  // without Hello, so nothing but the limit of its output stops it
+      start<Source>(*peers.back(), source_request(1 << 26, 16 * kKiB));
+    }
+    EXPECT_GT(used("web1", Resource::kOutbound), rig_.vm("web1").quota.limits().outbound_bytes / 2);
+    while (!peers.empty()) {
+      last_first ? peers.pop_back() : peers.pop_front();
+      settle();
+    }
+    EXPECT_EQ(used("web1", Resource::kOutbound), 0u);
+  }
+}
 
 TEST_F(DiagnosticsTest, AChunkIsChargedAsLongAsItsCall) {
   small_memory("web1");

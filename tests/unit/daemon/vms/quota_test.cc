@@ -27,6 +27,43 @@ TEST(Quota, EachResourceHasItsOwnLimit) {
   EXPECT_EQ(quota.limit(Resource::kOutbound), 4u);
 }
 
+class Waiter final : public RoomWaiter {
+ public:
+  int told = 0;
+
+ private:
+  void has_room() override { ++told; }
+};
+
+TEST(Quota, WhoWaitsForRoomIsToldOnceThereIsEnough) {
+  Quota quota({.outbound_bytes = 100});
+  Charge charge(quota, Resource::kOutbound);
+  charge.set(100);
+  Waiter small, large;
+  quota.wait_for_room(small, 10);
+  quota.wait_for_room(large, 50);
+  charge.shrink(9);
+  EXPECT_EQ(small.told + large.told, 0);
+  charge.shrink(1);
+  EXPECT_EQ(small.told, 1);
+  charge.shrink(30);
+  EXPECT_EQ(large.told, 0);
+  charge.reset();
+  EXPECT_EQ(large.told, 1);
+  EXPECT_EQ(small.told, 1) << "once";
+}
+
+// Of the old limit, more may have been asked than the new one ever has.
+TEST(Quota, WhoWaitsForRoomAsksAgainWhenTheLimitsChange) {
+  Quota quota({.outbound_bytes = 100});
+  Charge charge(quota, Resource::kOutbound);
+  charge.set(100);
+  Waiter waiter;
+  quota.wait_for_room(waiter, 50);
+  quota.set_limits({.outbound_bytes = 40});
+  EXPECT_EQ(waiter.told, 1);
+}
+
 TEST(Quota, ChargesOfOneVmAddUp) {
   Quota quota({.memory_bytes = 10});
   Charge a(quota, Resource::kMemory);
