@@ -89,7 +89,9 @@ class Positions {
 
   bool none() const { return first_ > last_; }
   bool at_end() const { return reached_.back() != 0; }
-  void advance(const Token& token) { token.is_run() ? extend(token) : step(token); }
+  void advance(const Token& token) {
+    if (!none()) token.is_run() ? extend(token) : step(token);
+  }
 
  private:
   // Moves each position on by one byte if the token matches it, or drops the position.
