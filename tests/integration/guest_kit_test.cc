@@ -12,7 +12,8 @@ namespace hostcall::test {
 namespace {
 
 // What a guest image can be asked to carry.
-constexpr std::uintmax_t kMaxBytes = 4 * 1024 * 1024;
+// As Debian 12 builds it; the libraries of Debian 13 are larger.
+constexpr std::uintmax_t kMaxBytes = (__GNUC__ < 14 ? 4 : 5) * 1024 * 1024;
 
 TEST(GuestKit, HostcallNeedsNoLibrary) {
   const auto readelf = test::run({"/usr/bin/readelf", "--wide", "--program-headers", "--dynamic", program("hostcall")});
