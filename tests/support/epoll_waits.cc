@@ -20,5 +20,5 @@ std::size_t epoll_waits() { return waits; }
 extern "C" [[gnu::visibility("default")]] int epoll_pwait(int epoll, epoll_event* events, int count, int timeout,
                                                           const sigset_t* mask) {
   ++waits;
-  return static_cast<int>(::syscall(SYS_epoll_pwait, epoll, events, count, timeout, mask, _NSIG / 8));
+  return static_cast<int>(::syscall(SYS_epoll_pwait, epoll, events, count, timeout, mask, std::size_t{_NSIG / 8}));
 }

@@ -352,7 +352,8 @@ EXPORTED int epoll_ctl(int epoll, int operation, int fd, struct epoll_event* eve
   FAIL_OR(kind, -1, (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event));
 }
 EXPORTED int epoll_pwait(int epoll, struct epoll_event* events, int count, int timeout, const sigset_t* mask) {
-  FAIL_OR(FAULT_EPOLL_WAIT, -1, (int)syscall(SYS_epoll_pwait, epoll, events, count, timeout, mask, _NSIG / 8));
+  FAIL_OR(FAULT_EPOLL_WAIT, -1,
+          (int)syscall(SYS_epoll_pwait, epoll, events, count, timeout, mask, (size_t)(_NSIG / 8)));
 }
 EXPORTED int timerfd_create(int clock, int flags) {
   FAIL_OR(FAULT_TIMERFD, -1, (int)syscall(SYS_timerfd_create, clock, flags));
