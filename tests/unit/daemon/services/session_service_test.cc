@@ -7,6 +7,7 @@
 #include "hostcall/v1/session.hostcall.h"
 #include "hostcall/v1/store.hostcall.h"
 #include "tests/unit/daemon/services/fixture.h"
+#include "tests/unit/daemon/services/one_session.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -56,27 +57,13 @@ TEST_F(SessionServiceTest, AnAdministratorIsNoVm) {
 }
 
 // A caller by vsock, which no test opens.
-class FarCaller final : public SessionFacts {
- public:
-  std::uint64_t session_id() const override { return 9; }
-  const std::string& boot_id() const override { return boot_id_; }
-  std::size_t list_allowed(v1::ListServicesResponse&) const override { return 0; }
-  Status authorize(std::span<const Ask>, std::size_t) override { return {}; }
-  bool may(const Ask&, std::size_t&) const override { return true; }
-  std::size_t max_reply_bytes() const override { return 4096; }
-  void spend(Units) override {}
-
- private:
-  const std::string boot_id_;
-};
-
 TEST_F(SessionServiceTest, AVmIsKnownByItsCid) {
   Caller caller;
   caller.vm = rig_.registry.find("web1");
   caller.peer.family = net::Address::Family::kVsock;
   caller.peer.cid = 42;
   caller.peer.port = 1023;
-  FarCaller session;
+  test::OneSession session(9);
   Handler handler;
   const CallContext context{caller, session, rig_.reactor.now(), kNever, 4096};
   const auto answer = rig_.router.find(Session::WhoAmI::kFullName)->start(context, {}, handler);

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "daemon/store/evaluate.h"
+#include "tests/unit/daemon/services/one_session.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -42,22 +43,6 @@ store::Ref record(const std::string& key, const std::string& value) {
                              .lifetime = store::Lifetime::kBoot});
 }
 
-// A session that has told its boot id, or none.
-class OneSession final : public SessionFacts {
- public:
-  explicit OneSession(std::string boot_id) : boot_id_(std::move(boot_id)) {}
-  std::uint64_t session_id() const override { return 1; }
-  const std::string& boot_id() const override { return boot_id_; }
-  std::size_t list_allowed(v1::ListServicesResponse&) const override { return 0; }
-  Status authorize(std::span<const Ask>, std::size_t) override { return {}; }
-  bool may(const Ask&, std::size_t&) const override { return true; }
-  std::size_t max_reply_bytes() const override { return 4096; }
-  void spend(Units) override {}
-
- private:
-  const std::string boot_id_;
-};
-
 void expect_refused(const Status& status, Code code, const std::string& text) {
   EXPECT_EQ(status.code, code);
   EXPECT_THAT(status.message, HasSubstr(text));
@@ -67,7 +52,7 @@ class StoreMessages : public testing::Test {
  protected:
   Status put(const Caller& caller, const v1::PutRequest& request, const std::string& boot_id = "boot-1") {
     operation = {};
-    OneSession session(caller.vm ? boot_id : "");
+    test::OneSession session(1, caller.vm ? boot_id : "");
     return read_put(StoreNames(caller), {caller, session, {}, kNever, 4096}, request, operation);
   }
   const Caller web = caller_of();
