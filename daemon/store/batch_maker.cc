@@ -90,7 +90,9 @@ bool BatchMaker::add(Sweep& sweep) {
   for (std::size_t step = 0; step < kMaxSweepSteps && !full(); ++step) {
     ++added_;
     const auto first = draft_.events().size();
+    const auto looked_at = sweep.progress.looked_at;
     const bool more = sweep_step(sweep, model_, draft_);
+    steps_ += sweep.progress.looked_at - looked_at;
     count_bytes(first);
     if (more) continue;
     if (sweep.kind == Sweep::Kind::kVm) end_purge(sweep.text);

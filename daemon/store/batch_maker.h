@@ -20,7 +20,7 @@ class BatchMaker {
   // Limits of one commit, so that it does not delay the others for long, in its turns and on the disk. The last item
   // added may exceed them.
   static constexpr std::size_t kMaxTransactions = 512;
-  // Comparisons and operations of all transactions.
+  // Comparisons and operations of all transactions, and records that sweeps look at.
   static constexpr std::size_t kMaxBatchSteps = 4096;
   static constexpr std::size_t kMaxEvents = 1024;
   // Events times watches, because each watch may have to be told of each event in the turn of the commit; but so many

@@ -47,16 +47,19 @@ struct LocalEngine::Waiting {
 
 class LocalEngine::LocalTicket final : public Ticket {
  public:
-  explicit LocalTicket(std::shared_ptr<Waiting> waiting) : waiting_(std::move(waiting)) {}
+  LocalTicket(std::shared_ptr<Waiting> waiting, std::shared_ptr<std::size_t> dropped)
+      : waiting_(std::move(waiting)), dropped_(std::move(dropped)) {}
   ~LocalTicket() override {
     waiting_->on_outcome = nullptr;
     if (waiting_->evaluated) return;
     waiting_->dropped = true;
     waiting_->transaction = {};
+    ++*dropped_;
   }
 
  private:
   const std::shared_ptr<Waiting> waiting_;
+  const std::shared_ptr<std::size_t> dropped_;
 };
 
 LocalEngine::LocalEngine(const StoreOptions& options, EngineOwner& owner)
@@ -101,8 +104,16 @@ std::unique_ptr<Ticket> LocalEngine::submit(Transaction transaction, OnOutcome o
   auto waiting = std::make_shared<Waiting>();
   waiting->transaction = std::move(transaction);
   waiting->on_outcome = std::move(on_outcome);
+  forget_dropped();
   enqueue(waiting);
-  return std::make_unique<LocalTicket>(std::move(waiting));
+  return std::make_unique<LocalTicket>(std::move(waiting), dropped_);
+}
+
+// A commit may take long, and nobody is charged for what was dropped meanwhile: never more than half of the queue.
+void LocalEngine::forget_dropped() {
+  if (*dropped_ <= queue_.size() / 2) return;
+  std::erase_if(queue_, [](const auto& waiting) { return waiting->dropped; });
+  *dropped_ = 0;
 }
 
 // Most sessions hold nothing, scripts open one for each call, and a commit may take long: what waits for it must not
@@ -119,6 +130,22 @@ bool LocalEngine::holds_keys(const std::string& session_holder) const {
 
 void LocalEngine::end_boots(const std::string& vm, const std::string& current_boot_id) {
   enqueue_sweep({.kind = Sweep::Kind::kBoots, .text = vm, .except = boot_holder(vm, current_boot_id)});
+  drop_covered_boot(vm);
+}
+
+// A guest may say again and again that it boots, while a commit takes long. The last sweep covers an earlier one of the
+// same boot, and together with the latest of another boot, which takes the keys that it excepts, it covers all the
+// others; but not beyond a transaction, which would still see their keys. At most one is covered by a new one.
+void LocalEngine::drop_covered_boot(std::string_view vm) {
+  std::set<std::string_view> excepted;
+  for (auto at = queue_.end(); at != queue_.begin() && (*--at)->sweep;) {
+    const auto& sweep = *(*at)->sweep;
+    if (sweep.kind != Sweep::Kind::kBoots || sweep.text != vm || sweep.until) continue;
+    if (excepted.size() == 2 || !excepted.insert(sweep.except).second) {
+      queue_.erase(at);
+      return;
+    }
+  }
 }
 
 void LocalEngine::purge(const std::string& vm, std::function<void(OutcomeCode)> done) {
@@ -182,7 +209,10 @@ LocalEngine::InFlight LocalEngine::evaluate_queue(BatchMaker& maker, std::vector
   while (!queue_.empty() && !maker.full()) {
     auto waiting = std::move(queue_.front());
     queue_.pop_front();
-    if (waiting->dropped) continue;
+    if (waiting->dropped) {
+      --*dropped_;
+      continue;
+    }
     waiting->evaluated = true;
     if (waiting->sweep && read_only_) {
       settled.push_back({std::move(waiting), {.code = OutcomeCode::kReadOnly}});

@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "daemon/store/batch_maker.h"
@@ -73,6 +74,7 @@ class LocalEngine final : public Engine {
   };
 
   void enqueue(std::shared_ptr<Waiting> waiting);
+  void forget_dropped();
   void enqueue_sweep(Sweep sweep);
   void go_on(const std::vector<std::shared_ptr<Waiting>>& unfinished);
   void wake();
@@ -85,6 +87,7 @@ class LocalEngine final : public Engine {
   void note_disk(const WriteResult& result);
   bool holds_keys(const std::string& session_holder) const;
   void defer(const std::vector<std::shared_ptr<Waiting>>& sweeps);
+  void drop_covered_boot(std::string_view vm);
   void drop_covered_boots();
   void retry_deferred();
   static void answer(const std::vector<Settled>& settled);
@@ -96,6 +99,7 @@ class LocalEngine final : public Engine {
   WatchHub hub_{model_};
   Writer writer_;
   std::deque<std::shared_ptr<Waiting>> queue_;
+  const std::shared_ptr<std::size_t> dropped_ = std::make_shared<std::size_t>(0);  // of the queue
   std::set<std::string> holding_sessions_;  // that have asked for a key with their lifetime, and are not over
   std::optional<InFlight> in_flight_;
   std::vector<std::shared_ptr<Waiting>> deferred_;  // sweeps that wait for room on the disk or for memory

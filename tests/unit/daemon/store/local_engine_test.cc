@@ -107,6 +107,24 @@ TEST_F(LocalEngineTest, ABatchIsBoundedInSteps) {
   EXPECT_EQ(engine->stats().commits - before, 2u);
 }
 
+// Nobody is charged for them any more.
+TEST_F(LocalEngineTest, WritesThatAreDroppedMeanwhileLeaveTheQueue) {
+  const auto in_flight = engine->submit(of_vm_a({put_of("/vm/a/first", "")}), {});
+  engine->process();
+  std::vector<std::unique_ptr<Ticket>> kept;
+  for (int i = 0; i < 10; ++i) kept.push_back(engine->submit(of_vm_a({put_of("/vm/a/x", std::to_string(i))}), {}));
+  std::size_t most = 0;
+  for (int i = 0; i < 1000; ++i) {
+    (void)engine->submit(of_vm_a({put_of("/vm/a/x", "dropped")}), {});
+    most = std::max<std::size_t>(most, engine->stats().queue);
+  }
+  EXPECT_LE(most, 2u * 11 + 2);
+  settle(*engine);
+  EXPECT_EQ(value_of(*engine, "/vm/a/x"), "9");
+  for (int i = 0; i < 3; ++i) (void)engine->submit(of_vm_a({put_of("/vm/a/x", "dropped")}), {});
+  EXPECT_EQ(put("/vm/a/x", "last").code, OutcomeCode::kDone) << "and are counted right";
+}
+
 // Each watch is told of each event when the batch is committed.
 TEST_F(LocalEngineTest, ABatchIsSmallerBesideManyWatches) {
   struct Deaf final : Watcher {

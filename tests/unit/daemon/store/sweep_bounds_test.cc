@@ -53,6 +53,45 @@ TEST_F(SweepBoundsTest, TwoBootsInARow) {
   expect_only_later_write_stays(put_by("b3", "s2", "/vm/a/z", Lifetime::kBoot));
 }
 
+// A guest may say so as often as it likes while a commit takes its time.
+TEST_F(SweepBoundsTest, ManyBootsInARowAreNoMoreThanTwo) {
+  put_many(Lifetime::kBoot);
+  const auto in_flight = engine->submit(put_by("b1", "s1", "/vm/a/first", Lifetime::kBoot), {});
+  engine->process();
+  for (int boot = 0; boot < 50; ++boot) {
+    engine->end_boots("a", "b" + std::to_string(boot % 7));
+    engine->end_boots("other", "b");
+  }
+  EXPECT_EQ(engine->stats().queue, 1u + 2 + 1);
+  expect_only_later_write_stays(put_by("b0", "s2", "/vm/a/z", Lifetime::kBoot));
+}
+
+TEST_F(SweepBoundsTest, TheSameBootAgainAndAgainIsOne) {
+  put_many(Lifetime::kBoot);
+  const auto in_flight = engine->submit(put_by("b1", "s1", "/vm/a/first", Lifetime::kBoot), {});
+  engine->process();
+  for (int i = 0; i < 50; ++i) engine->end_boots("a", "b2");
+  EXPECT_EQ(engine->stats().queue, 1u + 1);
+  settle(*engine);
+  EXPECT_EQ(engine->stats().keys, 0u);
+}
+
+// What one boot leaves to the next is decided at the place of its end in the queue.
+TEST_F(SweepBoundsTest, AWriteBetweenTwoBootsSeesTheFirst) {
+  put_many(Lifetime::kBoot);
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  int created = 0;
+  for (const auto* boot : {"b2", "b3", "b4"}) {
+    engine->end_boots("a", boot);
+    auto create = put_by(boot, "s1", "/vm/a/k0", Lifetime::kBoot);
+    create.compare = {{.key = "/vm/a/k0", .relation = Relation::kEqual}};
+    tickets.push_back(engine->submit(create, [&](const Outcome& outcome) { created += outcome.succeeded; }));
+  }
+  settle(*engine);
+  EXPECT_EQ(created, 3);
+  EXPECT_EQ(engine->stats().keys, 1u);
+}
+
 TEST_F(SweepBoundsTest, APurgedVmThatIsAddedAgain) {
   put_many(Lifetime::kPersistent);
   engine->purge("a", nullptr);

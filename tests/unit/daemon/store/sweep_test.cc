@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "daemon/store/batch_maker.h"
 #include "tests/unit/daemon/store/records.h"
 
 namespace hostcall::daemon::store {
@@ -198,6 +199,22 @@ TEST(SweepCost, AStepLooksAtSoManyRecordsAtMost) {
   EXPECT_TRUE(sweep_step(session, model, batch));
   EXPECT_EQ(session.progress.looked_at, kMaxSweepLook);
   EXPECT_EQ(batch.events().size(), before) << "none of them is the session's";
+}
+
+// Even at keys that an earlier sweep of the batch has deleted, and at those that stay.
+TEST(SweepCost, RecordsThatAreLookedAtFillABatch) {
+  Model model{HistoryLimits{}};
+  for (std::size_t i = 0; i < 500; ++i) put(model, "/vm/a/" + std::to_string(i), Lifetime::kBoot, "a/1", "s1");
+  BatchMaker batch(model, false);
+  std::size_t looked_at = 0;
+  for (int boot = 0; boot < 100 && !batch.full(); ++boot) {
+    Sweep sweep{.kind = Sweep::Kind::kBoots, .text = "a", .except = "a/new" + std::to_string(boot)};
+    EXPECT_TRUE(batch.add(sweep) || batch.full());
+    looked_at += sweep.progress.looked_at;
+  }
+  EXPECT_TRUE(batch.full());
+  EXPECT_GE(looked_at, BatchMaker::kMaxBatchSteps);
+  EXPECT_LE(looked_at, BatchMaker::kMaxBatchSteps + kMaxSweepLook) << "the last step may exceed it";
 }
 
 }  // namespace
