@@ -110,17 +110,25 @@ std::string read_log_level(const JsonValue& value) {
   return name;
 }
 
+Config::Runner read_runner(const JsonValue& value) {
+  const auto name = value.string();
+  if (name == "auto") return Config::Runner::kAuto;
+  if (name == "systemd") return Config::Runner::kSystemd;
+  if (name == "direct") return Config::Runner::kDirect;
+  value.fail("unknown runner " + in_quotes(name) + "; known are auto, systemd and direct");
+}
+
 bool is_same_place(const std::string& path, const std::string& other) {
   return (std::filesystem::path(path) / "").lexically_normal() ==
          (std::filesystem::path(other) / "").lexically_normal();
 }
 
-// Our rules belong to the default directory: whoever names another one wants only what is there.
-void read_policy_directory(const JsonValue& value, Config& config) {
+// Ours belong to the default directory: whoever names another one wants only what is there.
+void read_directory(const JsonValue& value, std::string& directory, std::string& vendor_directory) {
   const auto path = read_path(value);
-  if (is_same_place(path, config.policy_directory)) return;
-  config.policy_directory = path;
-  config.vendor_policy_directory.clear();
+  if (is_same_place(path, directory)) return;
+  directory = path;
+  vendor_directory.clear();
 }
 
 void read_places(const JsonValue& root, Config& config) {
@@ -129,7 +137,10 @@ void read_places(const JsonValue& root, Config& config) {
   if (root.has("runtime_directory")) config.runtime_directory = read_path(root.at("runtime_directory"));
   if (root.has("state_directory")) config.state_directory = read_path(root.at("state_directory"));
   if (root.has("vms_directory")) config.vms_directory = read_path(root.at("vms_directory"));
-  if (root.has("policy_directory")) read_policy_directory(root.at("policy_directory"), config);
+  if (root.has("policy_directory"))
+    read_directory(root.at("policy_directory"), config.policy_directory, config.vendor_policy_directory);
+  if (root.has("services_directory"))
+    read_directory(root.at("services_directory"), config.services_directory, config.vendor_services_directory);
 }
 
 // --- what only a restart changes ---
@@ -144,6 +155,7 @@ constexpr FixedText kFixedTexts[] = {
     {"admin_group", &Config::admin_group},
     {"runtime_directory", &Config::runtime_directory},
     {"state_directory", &Config::state_directory},
+    {"services_directory", &Config::services_directory},
 };
 
 std::string text_of(const std::vector<net::Address>& listeners) {
@@ -171,6 +183,7 @@ constexpr PlaceInfo kPlaces[] = {
     {"state_directory", &Config::state_directory, true, false},
     {"vms_directory", &Config::vms_directory, false, true},
     {"policy_directory", &Config::policy_directory, false, true},
+    {"services_directory", &Config::services_directory, false, true},
 };
 
 Done check_directory(const std::string& path, bool is_written) {
@@ -226,9 +239,26 @@ std::string config_file_in_force(const std::string& named) {
   return file;
 }
 
-std::vector<std::string> Config::policy_directories() const {
-  if (vendor_policy_directory.empty()) return {policy_directory};
-  return {policy_directory, vendor_policy_directory};
+namespace {
+
+// An empty one is left out.
+std::vector<std::string> both(const std::string& directory, const std::string& vendor) {
+  return vendor.empty() ? std::vector{directory} : std::vector{directory, vendor};
+}
+
+}  // namespace
+
+std::vector<std::string> Config::policy_directories() const { return both(policy_directory, vendor_policy_directory); }
+
+std::vector<std::string> Config::services_directories() const {
+  return both(services_directory, vendor_services_directory);
+}
+
+// As sd_booted(3).
+std::string Config::runner_directory() const {
+  const bool by_systemd =
+      runner == Runner::kSystemd || (runner == Runner::kAuto && ::access("/run/systemd/system", F_OK) == 0);
+  return by_systemd ? "/run/hostcall-runner" : "";
 }
 
 std::vector<std::string> Config::keep_until_restart(const Config& in_force) {
@@ -241,6 +271,9 @@ std::vector<std::string> Config::keep_until_restart(const Config& in_force) {
     if (value != old) warnings.push_back(kept_text(key, in_quotes(old), in_quotes(value)));
     value = old;
   }
+  if (runner != in_force.runner) warnings.push_back("runner stays as it was until hostcalld is restarted");
+  runner = in_force.runner;
+  vendor_services_directory = in_force.vendor_services_directory;
   return warnings;
 }
 
@@ -255,10 +288,12 @@ Config Config::read_and_check(const std::string& path) {
 
 Config Config::from(const JsonValue& root) {
   root.allow_keys({"listen", "admin_socket", "admin_group", "runtime_directory", "state_directory", "vms_directory",
-                   "policy_directory", "log_level", "max_connections", "busy_poll_usec", "limits", "timeouts"});
+                   "policy_directory", "services_directory", "runner", "log_level", "max_connections", "busy_poll_usec",
+                   "limits", "timeouts"});
   Config config;
   if (root.has("listen")) config.listen = read_listeners(root.at("listen"));
   read_places(root, config);
+  if (root.has("runner")) config.runner = read_runner(root.at("runner"));
   if (root.has("log_level")) config.log_level = read_log_level(root.at("log_level"));
   if (root.has("max_connections"))
     config.max_connections = static_cast<std::uint32_t>(root.at("max_connections").integer(1, kMaxConnections));

@@ -41,16 +41,25 @@ struct Config {
   std::string vms_directory = config_directory() + "/vms.d";
   std::string policy_directory = config_directory() + "/policy.d";
   std::string vendor_policy_directory = vendor_directory() + "/policy.d";  // empty if the file names another one
-  std::string log_level = "info";                                          // error, warning, notice, info, debug
-  std::uint32_t max_connections = 16384;                                   // of all VMs together
-  Duration busy_poll{};  // how long to poll for input before sleeping; 0: off
+  std::string services_directory = config_directory() + "/services.d";
+  std::string vendor_services_directory = vendor_directory() + "/services.d";  // empty if the file names another one
+  // Who starts programs: hostcall-runner as a service of systemd, by its socket, or as hostcalld's own child.
+  enum class Runner : std::uint8_t { kAuto, kSystemd, kDirect };
+  Runner runner = Runner::kAuto;          // kAuto: systemd where it runs the host
+  std::string log_level = "info";         // error, warning, notice, info, debug
+  std::uint32_t max_connections = 16384;  // of all VMs together
+  Duration busy_poll{};                   // how long to poll for input before sleeping; 0: off
   Limits limits;
   Timeouts timeouts;
 
+  // Where systemd listens for the runner, as its units say; empty for kDirect.
+  std::string runner_directory() const;
   // The sockets that hostcalld opens for itself, without the guests' listeners.
   std::vector<OwnSocket> own_sockets() const { return {{"the admin socket", admin_socket}}; }
   // Where rules are, in their order.
   std::vector<std::string> policy_directories() const;
+  // Where services are; an earlier one takes precedence.
+  std::vector<std::string> services_directories() const;
   // Takes from `in_force` what a reload can't change: listeners, the admin socket with its group, and the directories
   // that hostcalld writes. Returns a warning for each setting that differs.
   std::vector<std::string> keep_until_restart(const Config& in_force);

@@ -90,6 +90,7 @@ struct JsonValue::Node {
   unsigned line = 0;
   std::variant<std::nullptr_t, bool, std::int64_t, std::uint64_t, Fraction, std::string, List, Object> value;
 
+  nlohmann::json to_json() const;
   const char* kind() const {
     constexpr const char* kKinds[] = {"null",     "true or false", "a negative number", "a number", "a number",
                                       "a string", "a list",        "an object"};
@@ -101,6 +102,26 @@ struct JsonValue::Member {
   std::string key;
   Node node;
 };
+
+// The library's objects are sorted by key.
+nlohmann::json JsonValue::Node::to_json() const {
+  if (const auto* object = std::get_if<Object>(&value)) {
+    auto json = nlohmann::json::object();
+    for (const auto& member : *object) json[member.key] = member.node.to_json();
+    return json;
+  }
+  if (const auto* list = std::get_if<List>(&value)) {
+    auto json = nlohmann::json::array();
+    for (const auto& node : *list) json.push_back(node.to_json());
+    return json;
+  }
+  if (const auto* fraction = std::get_if<Fraction>(&value)) return fraction->text;
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* flag = std::get_if<bool>(&value)) return *flag;
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return *number;
+  if (const auto* number = std::get_if<std::uint64_t>(&value)) return *number;
+  return nullptr;
+}
 
 struct JsonValue::Document {
   std::string file;
@@ -289,6 +310,16 @@ std::vector<std::string> JsonValue::strings() const {
     all.push_back(JsonValue(document_, node, key_).as<std::string>("a string"));
   return all;
 }
+
+std::string JsonValue::scalar_text() const {
+  if (const auto* text = std::get_if<std::string>(&node_->value)) return *text;
+  if (const auto* value = std::get_if<bool>(&node_->value)) return *value ? "yes" : "no";
+  if (const auto* value = std::get_if<std::int64_t>(&node_->value)) return std::to_string(*value);
+  if (const auto* value = std::get_if<std::uint64_t>(&node_->value)) return std::to_string(*value);
+  return as<Node::Fraction>("a string, a number, true or false").text;
+}
+
+std::string JsonValue::canonical_text() const { return node_->to_json().dump(); }
 
 std::vector<std::string> json_files(const std::string& directory) {
   std::vector<std::string> paths;

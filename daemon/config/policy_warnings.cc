@@ -19,7 +19,10 @@ constexpr int kMaxSuggestions = 10;
 // compared with each other.
 constexpr std::size_t kMostLookedAt = 2'000'000;
 
-// Resources are names of keys, which a VM has in these places.
+// What these calls are about is a service of services.d; what all others are about is a key.
+constexpr std::string_view kCallsOfServices[] = {"hostcall.v1.Relay", "hostcall.v1.Run"};
+
+// A VM has keys in these places.
 constexpr std::string_view kKeyPlaces[] = {"/self/", "/shared/"};
 constexpr std::string_view kBadParts[] = {"//", "/./", "/../"};
 
@@ -35,6 +38,10 @@ std::string why_no_key_matches(std::string_view glob) {
 }
 
 std::string_view service_of(std::string_view call) { return call.substr(0, call.find('/')); }
+
+bool is_of_services(std::string_view method) {
+  return std::ranges::find(kCallsOfServices, service_of(method)) != std::end(kCallsOfServices);
+}
 
 bool matches(std::string_view call_pattern, std::string_view method) {
   if (call_pattern == kAny || call_pattern == method) return true;
@@ -83,7 +90,8 @@ class Linter {
   struct CallFacts {
     bool exists = false;
     bool for_guests = false;
-    bool has_resource = false;
+    bool has_key = false;      // is about a key
+    bool has_service = false;  // is about a service of services.d
   };
   const CallFacts& facts_of(const std::string& call) {
     const auto [at, is_new] = facts_.try_emplace(call);
@@ -93,17 +101,19 @@ class Linter {
       if (!matches(call, method.name)) continue;
       facts.exists = true;
       facts.for_guests = facts.for_guests || method.for_guests;
-      facts.has_resource = facts.has_resource || method.has_resource;
+      if (!method.has_resource) continue;
+      (is_of_services(method.name) ? facts.has_service : facts.has_key) = true;
     }
     return facts;
   }
 
   void check_calls(const Rule& rule) {
-    bool any_exists = false, any_has_resource = false;
+    CallFacts any;
     for (const auto& call : rule.calls) {
       const auto& facts = facts_of(call);
-      any_exists = any_exists || facts.exists;
-      any_has_resource = any_has_resource || facts.has_resource;
+      any.exists |= facts.exists;
+      any.has_key |= facts.has_key;
+      any.has_service |= facts.has_service;
       if (!facts.exists)
         warn(rule, std::string(call.ends_with("/*") ? "no service is" : "no method is") + " named \"" + call +
                        "\", so the rule never matches it" + suggestion(call, calls_));
@@ -111,15 +121,24 @@ class Linter {
         warn(rule, "no rule can allow \"" + call +
                        "\" to a VM: the host serves it to administrators only, on a socket of its own");
     }
-    if (any_exists && !any_has_resource && !rule.resources.empty())
+    if (any.has_key || any.has_service) {
+      for (const auto& glob : rule.resources) check_resource(rule, glob, any);
+    } else if (any.exists && !rule.resources.empty()) {
       warn(rule, "none of the rule's calls is about a resource, so with \"resources\" it never matches");
-    if (any_has_resource) check_resources(rule);
+    }
   }
 
-  void check_resources(const Rule& rule) {
-    for (const auto& glob : rule.resources)
-      if (const auto why = why_no_key_matches(glob); !why.empty())
-        warn(rule, "no key of a VM matches \"" + glob + "\": " + why);
+  // One that nothing can match which the calls are about. Patterns may be for services to come.
+  void check_resource(const Rule& rule, const std::string& glob, const CallFacts& calls) {
+    const auto why = why_no_key_matches(glob);
+    if (calls.has_key && why.empty()) return;
+    const bool is_path = glob.find('/') != std::string::npos && glob.find('[') == std::string::npos;
+    if (calls.has_key && (is_path || !calls.has_service))
+      return warn(rule, "no key of a VM matches \"" + glob + "\": " + why);
+    if (is_path) return warn(rule, "no service matches \"" + glob + "\": the name of a service has no \"/\"");
+    if (literal_start(glob) != glob || known_.services.contains(glob)) return;
+    warn(rule, "services.d has no service \"" + glob + "\", so this entry matches nothing" +
+                   suggestion(glob, known_.services));
   }
 
   void check_vms(const Rule& rule) {
@@ -196,6 +215,13 @@ class Linter {
 void KnownNames::add(const VmRecord& vm) {
   vms.insert(vm.name);
   tags.insert(vm.tags.begin(), vm.tags.end());
+}
+
+// A service that is disabled has a warning of its own.
+void KnownNames::add(const Services& of_files) {
+  for (const auto& service : of_files.all()) services.insert(service->name);
+  for (const auto& disabled : of_files.disabled())
+    if (!disabled.name.empty()) services.insert(disabled.name);
 }
 
 std::vector<std::string> policy_warnings(const Policy& policy, const KnownNames& known) {

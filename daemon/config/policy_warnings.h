@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "daemon/config/policy.h"
+#include "daemon/config/service_file.h"
 
 namespace hostcall::daemon {
 
@@ -20,9 +21,10 @@ struct KnownNames {
   using Names = std::set<std::string, std::less<>>;
 
   void add(const VmRecord& vm);
+  void add(const Services& of_files);
 
   std::vector<Method> methods;
-  Names vms, tags;
+  Names vms, tags, services;
 };
 
 // One line each, "FILE:LINE: …", in the order of the rules. At most a hundred; then the last one says how many more.

@@ -92,6 +92,11 @@ void read_limit(const JsonValue& object, Rule& rule) {
   rule.burst = object.has("burst") ? read_rate(object.at("burst"), 1) : std::max(1.0, rule.rate);
 }
 
+bool read_audit(const JsonValue& value, const Rule& rule) {
+  if (!rule.allow) value.fail("what a rule denies is always recorded; leave it out");
+  return value.boolean();
+}
+
 // Two rules that say the same have the same fingerprint.
 std::uint64_t fingerprint_of(const Rule& rule) {
   std::string text;
@@ -107,7 +112,7 @@ std::uint64_t fingerprint_of(const Rule& rule) {
 }  // namespace
 
 Rule read_rule(const JsonValue& object) {
-  object.allow_keys({"vms", "calls", "resources", "require", "action", "rate", "burst"});
+  object.allow_keys({"vms", "calls", "resources", "require", "action", "rate", "burst", "audit"});
   Rule rule;
   rule.vms = read_list(object.at("vms"), "a VM's name, tag:NAME or *", is_vm_pattern);
   rule.calls = read_list(object.at("calls"), "pkg.Service/Method, pkg.Service/* or *", is_call_pattern);
@@ -115,6 +120,7 @@ Rule read_rule(const JsonValue& object) {
   if (object.has("require")) read_require(object.at("require"), rule);
   rule.allow = read_action(object.at("action"));
   read_limit(object, rule);
+  if (object.has("audit")) rule.audit = read_audit(object.at("audit"), rule);
   if (rule.rate > 0) rule.fingerprint = fingerprint_of(rule);
   rule.file = object.file();
   rule.line = object.line();

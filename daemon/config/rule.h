@@ -1,10 +1,12 @@
 // Rule: one entry of a policy file, and the call that rules decide.
 //
 // A file of policy.d: {"rules": [{"vms": ["web1", "tag:web", "*"], "calls": ["hostcall.v1.Host/Info"],
-//   "resources": ["/self/*"], "require": ["privileged-port"], "action": "allow", "rate": 10, "burst": 20}]}
+//   "resources": ["/self/*"], "require": ["privileged-port"], "action": "allow", "rate": 10, "burst": 20, "audit":
+//   true}]}
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,9 +25,10 @@ struct Rule {
   std::vector<std::string> resources;  // globs; empty: any resource
   bool require_privileged_port = false;
   bool allow = false;
-  double rate = 0;   // calls per second for each VM; 0: not limited
-  double burst = 0;  // at least 1 if rate is set
-  std::string file;  // the rule's place
+  double rate = 0;            // calls per second for each VM; 0: not limited
+  double burst = 0;           // at least 1 if rate is set
+  std::optional<bool> audit;  // whether to record the calls that it allows; nothing: as the method has it
+  std::string file;           // the rule's place
   unsigned line = 0;
   std::uint32_t index = 0;        // position among all rules, from 0
   std::uint64_t fingerprint = 0;  // of all that the rule says, without its place; only if rate is set

@@ -36,7 +36,7 @@ class RuleTable {
   // that allow some resources, at most kMostListed, and then the first for any resource.
   const std::vector<const Rule*>& listed(bool privileged_port) const { return listed_[privileged_port]; }
   // The first rule that matches and is wanted, if it comes before `before` (null: any), otherwise `before`. Adds to
-  // `looked_at` the number of entries that it took.
+  // `looked_at` the number of entries that it took; a long pattern that meets a long resource counts as several.
   const Rule* first_match(const CallQuery& query, Want want, const Rule* before, std::size_t& looked_at) const;
   // The first rule before `rule` that decides each call whose resource matches the glob and that meets `rule`'s
   // `require`. Null: none. An empty glob stands for any resource. Adds to `looked_at` the number of entries that it

@@ -28,7 +28,15 @@ std::string octal(mode_t mode) {
   return text;
 }
 
-bool is_trusted(uid_t owner) { return owner == 0 || owner == ::geteuid(); }
+bool is_trusted(uid_t owner, const Trust& trust) { return owner == 0 || owner == ::geteuid() || owner == trust.also; }
+
+// "root or uid 998"
+std::string users_text(const Trust& trust) {
+  std::string users = "root";
+  if (::geteuid() != 0) users += " or uid " + std::to_string(::geteuid());
+  if (trust.also != 0 && trust.also != ::geteuid()) users += " or uid " + std::to_string(trust.also);
+  return users;
+}
 
 // A link has no mode of its own.
 bool others_may_write(const struct stat& status) {
@@ -36,23 +44,22 @@ bool others_may_write(const struct stat& status) {
   return !S_ISLNK(status.st_mode) && !sticky && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
-Error distrust(const fs::path& place, const struct stat& status) {
+Error distrust(const fs::path& place, const struct stat& status, const Trust& trust) {
   const auto name = escape(place.string());
   // Nobody should change the mode of /dev/null.
   if (!S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode) && !S_ISLNK(status.st_mode))
     return {0, name + " is not a regular file" + (place == kMask ? kMaskAdvice : "")};
-  const auto user = ::geteuid() == 0 ? std::string("root") : "root or uid " + std::to_string(::geteuid());
-  const auto remedy = is_trusted(status.st_uid)
+  const auto remedy = is_trusted(status.st_uid, trust)
                           ? "chmod go-w " + name
                           : "chown -h root " + name + (others_may_write(status) ? ", then chmod go-w " + name : "");
   return {0, name + " belongs to uid " + std::to_string(status.st_uid) + " and has mode " + octal(status.st_mode) +
-                 ", so others than " + user + " could change what hostcalld reads; " + remedy};
+                 ", so others than " + users_text(trust) + " could change " + std::string(trust.what) + "; " + remedy};
 }
 
 // Follows a path as the kernel does, one name at a time.
 class Walk {
  public:
-  explicit Walk(const fs::path& path) { push(path); }
+  Walk(const fs::path& path, const Trust& trust) : trust_(trust) { push(path); }
 
   Done run() {
     HOSTCALL_TRY(check("/", false));
@@ -80,13 +87,14 @@ class Walk {
   Done check(const fs::path& place, bool follow) {
     struct stat status {};
     if (::lstat(place.c_str(), &status) != 0) return go(place);
-    if (!is_trusted(status.st_uid) || others_may_write(status)) return distrust(place, status);
+    if (!is_trusted(status.st_uid, trust_) || others_may_write(status)) return distrust(place, status, trust_);
     if (!follow || !S_ISLNK(status.st_mode)) return go(place);
     std::error_code error;
     if (++links_ <= kMaxLinks) push(fs::read_symlink(place, error));
     return done();
   }
 
+  const Trust& trust_;
   fs::path at_ = "/";
   std::vector<fs::path> names_;  // still to enter, the next one last
   int links_ = 0;
@@ -94,11 +102,11 @@ class Walk {
 
 }  // namespace
 
-Done check_trusted(const std::string& path) {
+Done check_trusted(const std::string& path, const Trust& trust) {
   std::error_code error;
   const auto absolute = fs::absolute(path, error);
   if (error) return done();
-  return Walk(absolute).run();
+  return Walk(absolute, trust).run();
 }
 
 }  // namespace hostcall::daemon

@@ -17,11 +17,6 @@ constexpr std::string_view kUuidForm = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool is_lower_hex(char c) { return (c >= 'a' && c <= 'f') || (c >= '0' && c <= '9'); }
 
-bool is_uuid(std::string_view text) {
-  return std::ranges::equal(text, kUuidForm,
-                            [](char c, char form) { return form == 'x' ? is_lower_hex(c) : c == form; });
-}
-
 // Requires one spelling per socket. Otherwise two records could name the same socket without a clash.
 bool is_canonical(std::string_view path) {
   if (path.ends_with('/')) return false;
@@ -85,6 +80,11 @@ Done check_all_but_name(const VmRecord& record) {
 bool is_name(std::string_view text) {
   return !text.empty() && text.size() <= kMaxName && is_lower_or_digit(text.front()) &&
          std::ranges::all_of(text, [](char c) { return is_lower_or_digit(c) || c == '_' || c == '.' || c == '-'; });
+}
+
+bool is_uuid(std::string_view text) {
+  return std::ranges::equal(text, kUuidForm,
+                            [](char c, char form) { return form == 'x' ? is_lower_hex(c) : c == form; });
 }
 
 Done check_record(const VmRecord& record) {

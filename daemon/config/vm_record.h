@@ -29,6 +29,8 @@ inline constexpr std::size_t kMaxTags = 32;
 
 // Whether the text is [a-z0-9][a-z0-9_.-]{0,63}, the form of VM names and tags.
 bool is_name(std::string_view text);
+// Whether the text is a UUID in lower-case hexadecimal.
+bool is_uuid(std::string_view text);
 // The error says what is wrong with the record and what is expected.
 Done check_record(const VmRecord& record);
 // The configured limits, over which the record's own take precedence.

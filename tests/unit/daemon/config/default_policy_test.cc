@@ -53,17 +53,16 @@ TEST(DefaultPolicy, HasOneExplicitLineForEveryMethod) {
 }
 
 TEST(DefaultPolicy, LetsAVmSpeakOfItselfAndReadTheHostAndNothingElse) {
-  const std::map<std::string, bool> allowed = {{"hostcall.v1.Session", true},
-                                               {"hostcall.v1.Host", true},
-                                               {"hostcall.v1.Store", true},
-                                               {"hostcall.v1.Diagnostics", false},
+  const std::map<std::string, bool> allowed = {{"hostcall.v1.Session", true}, {"hostcall.v1.Host", true},
+                                               {"hostcall.v1.Store", true},   {"hostcall.v1.Run", false},
+                                               {"hostcall.v1.Relay", false},  {"hostcall.v1.Diagnostics", false},
                                                {"hostcall.v1.Admin", false}};
   const auto policy = default_policy();
   const VmRecord vm{.name = "any", .uuid = {}, .tags = {}, .cid = 42, .unix_path = {}, .limits = {}};
   for (const auto& method : all_methods()) {
     const auto expected = allowed.find(service_of(method));
     ASSERT_NE(expected, allowed.end()) << "decide here what the default for " << service_of(method) << " is";
-    const auto resource = service_of(method) == "hostcall.v1.Store" ? "/self/a/b" : "";
+    const auto resource = service_of(method) == "hostcall.v1.Store" ? "/self/a/b" : "backup";
     const CallQuery query{.method = method, .resource = resource, .privileged_port = true};
     EXPECT_EQ(policy.decide(vm, query).allowed, expected->second) << method;
   }

@@ -263,6 +263,18 @@ TEST(PolicyTables, MoreRulesForOtherResourcesAreNotLookedAt) {
     EXPECT_LE(looked_at(10'000, resource), looked_at(10, resource) + 8) << resource;
 }
 
+// Matching takes the product of both lengths at worst.
+TEST(PolicyTables, LongPatternsAndLongResourcesCountAsMoreRules) {
+  const auto policy = policy_of({R"("vms": ["*"], "calls": ["s.Store/List"], "resources": ["/a/*)" +
+                                 std::string(127, 'x') + R"("], "action": "allow")"});
+  const auto cost_of = [&](std::size_t bytes) {
+    const auto resource = "/a/" + std::string(bytes, 'y');
+    return policy.decide(web1(), {.method = "s.Store/List", .resource = resource}).looked_at;
+  };
+  EXPECT_GE(cost_of(512), 128u * 512 / 256);
+  EXPECT_LE(cost_of(1), 4u) << "few count as before";
+}
+
 // --- texts ---
 
 TEST(VerdictText, NamesFileAndLine) {
@@ -334,7 +346,7 @@ TEST(PolicyFile, ComplaintsNameLineAndReason) {
   EXPECT_EQ(refusal(R"("vms": ["*"], "calls": ["*"], "action": "permit")"),
             "p.json:3: action: \"permit\" is not an action; write allow or deny");
   EXPECT_EQ(refusal(R"("vms": ["*"], "calls": ["*"], "alow": 1)"),
-            "p.json:3: unknown key \"alow\"; known are vms, calls, resources, require, action, rate, burst");
+            "p.json:3: unknown key \"alow\"; known are vms, calls, resources, require, action, rate, burst, audit");
   EXPECT_EQ(refusal(R"("vms": [], "calls": ["*"], "action": "deny")"),
             "p.json:3: vms: the list is empty, so the rule could never match; expected a VM's name, tag:NAME or *");
 }
@@ -365,6 +377,9 @@ TEST(PolicyFile, ResourcesRequirementsAndRatesAreChecked) {
   EXPECT_THAT(with(R"("burst": 5)"), HasSubstr("a burst needs a rate"));
   EXPECT_THAT(refusal(R"("vms": ["*"], "calls": ["*"], "action": "deny", "rate": 1)"),
               HasSubstr("a rule that denies has no rate"));
+  EXPECT_THAT(with(R"("audit": "yes")"), HasSubstr("expected true or false"));
+  EXPECT_THAT(refusal(R"("vms": ["*"], "calls": ["*"], "action": "deny", "audit": false)"),
+              HasSubstr("what a rule denies is always recorded"));
 }
 
 TEST(PolicyFile, MustHaveRulesAndNothingElse) {

@@ -18,7 +18,9 @@ KnownNames known() {
   KnownNames known;
   known.methods = {{"hostcall.v1.Host/Info", true, false},        {"hostcall.v1.Diagnostics/Echo", true, false},
                    {"hostcall.v1.Diagnostics/Sink", true, false}, {"hostcall.v1.Store/Get", true, true},
-                   {"hostcall.v1.Store/Txn", true, false},        {"hostcall.v1.Admin/VmAdd", false, false}};
+                   {"hostcall.v1.Store/Txn", true, false},        {"hostcall.v1.Admin/VmAdd", false, false},
+                   {"hostcall.v1.Run/Start", true, true},         {"hostcall.v1.Relay/Open", true, true}};
+  known.services = {"backup", "ssh-agent"};
   known.add({.name = "web1", .uuid = {}, .tags = {"web", "prod"}, .cid = 42, .unix_path = {}, .limits = {}});
   known.add({.name = "db1", .uuid = {}, .tags = {}, .cid = 43, .unix_path = {}, .limits = {}});
   return known;
@@ -96,6 +98,32 @@ TEST(PolicyWarnings, ResourcesThatNoKeyOfAVmCanMatch) {
   for (const auto* glob : {"/self/", "/self/x", "/shared/**", "**", "/**", "/**/x", "/*/x", "/s*/x", "/[!x]elf/x",
                            "/sel\\\\f/x", "/self/...", "/self/.a", "/self/.*", "/?h*d/a", "/shared/a/"})
     EXPECT_THAT(warnings(glob), IsEmpty()) << glob;
+}
+
+TEST(PolicyWarnings, ServicesThatAreNotThere) {
+  const auto warnings = [](const std::string& calls, const std::string& glob) {
+    return warnings_of({rule(R"("*")", calls, "\"resources\": [\"" + glob + "\"], ")});
+  };
+  const auto run = R"("hostcall.v1.Run/Start")", relay = R"("hostcall.v1.Relay/*")", all = R"("*")",
+             both = R"("hostcall.v1.Store/Get", "hostcall.v1.Run/*")", get = R"("hostcall.v1.Store/Get")";
+  for (const auto* calls : {run, relay, all, both}) {
+    EXPECT_THAT(warnings(calls, "bakcup"),
+                ElementsAre("p.json:2: services.d has no service \"bakcup\", so this entry matches nothing; did you "
+                            "mean \"backup\"?"));
+    EXPECT_THAT(warnings(calls, "printer"),
+                ElementsAre("p.json:2: services.d has no service \"printer\", so this entry matches nothing"));
+    for (const auto* glob : {"backup", "ssh-agent", "back*", "later-*", "*", "[a/]*"})
+      EXPECT_THAT(warnings(calls, glob), IsEmpty()) << calls << glob;
+  }
+  for (const auto* calls : {run, relay})
+    for (const auto* glob : {"/self/x", "/self/**", "a/*"})
+      EXPECT_THAT(warnings(calls, glob), ElementsAre("p.json:2: no service matches \"" + std::string(glob) +
+                                                     "\": the name of a service has no \"/\""));
+  for (const auto* calls : {all, both}) {
+    EXPECT_THAT(warnings(calls, "/self/**"), IsEmpty());
+    EXPECT_THAT(warnings(calls, "/vm/x"), ElementsAre(HasSubstr("no key of a VM matches \"/vm/x\"")));
+  }
+  EXPECT_THAT(warnings(get, "backup"), ElementsAre(HasSubstr("no key of a VM matches \"backup\"")));
 }
 
 // Whether the second rule has no effect.

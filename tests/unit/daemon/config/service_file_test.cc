@@ -1,0 +1,280 @@
+// services.d: what an entry may say, what is refused with its line, and that an error disables only its own service.
+#include "daemon/config/service_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "tests/support/temp_dir.h"
+
+namespace hostcall::daemon {
+namespace {
+
+using hostcall::test::TempDir;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+ServiceRecord read(const std::string& entry) { return read_service(JsonValue::parse("s.json", entry)); }
+
+std::string error_of(const std::string& entry) {
+  try {
+    read(entry);
+    return "";
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+}
+std::string program_error(const std::string& members) {
+  return error_of("{\"name\": \"x\", \"run\": [\"/bin/x\"]," + members + "}");
+}
+std::string socket_error(const std::string& socket, const std::string& members = "") {
+  return error_of("{\"name\": \"x\", \"socket\": \"" + socket + "\"" + members + "}");
+}
+
+// ---------------------------------------------------------------- programs
+
+TEST(ServiceFile, ReadsAProgram) {
+  const auto service =
+      read(R"({"name": "backup", "run": ["/usr/lib/backup/receive", "--from", "{vm}"], "user": "backup",
+      "arguments": ["[a-z0-9][a-z0-9_-]{0,31}", "rest"], "environment": {"LANG": "C.UTF-8", "WHO": "{vm}/{uuid}"},
+      "directory": "/srv", "timeout": "1h", "concurrent": 8, "concurrent_per_vm": 1, "start_rate": 5, "start_burst": 7,
+      "properties": {"MemoryMax": "512M", "CPUQuota": "50%", "TasksMax": 32, "PrivateTmp": true}})");
+  EXPECT_EQ(service.name, "backup");
+  EXPECT_EQ(service.user, "backup");
+  EXPECT_EQ(service.concurrent, 8u);
+  EXPECT_EQ(service.concurrent_per_vm, 1u);
+  EXPECT_EQ(service.place(), "s.json:1");
+  EXPECT_EQ(service.socket(), nullptr);
+  const auto& program = *service.program();
+  EXPECT_THAT(program.command, ElementsAre("/usr/lib/backup/receive", "--from", "{vm}"));
+  EXPECT_EQ(program.arguments.size(), 1u);
+  EXPECT_TRUE(program.rest);
+  EXPECT_FALSE(program.dashes);
+  EXPECT_EQ(program.environment.at("WHO"), "{vm}/{uuid}");
+  EXPECT_EQ(program.directory, "/srv");
+  EXPECT_EQ(program.timeout, std::chrono::hours(1));
+  EXPECT_EQ(program.start_rate, 5);
+  EXPECT_EQ(program.start_burst, 7);
+  EXPECT_EQ(program.properties.at("MemoryMax"), "512M");
+  EXPECT_EQ(program.properties.at("TasksMax"), "32");
+  EXPECT_EQ(program.properties.at("PrivateTmp"), "yes");
+}
+
+TEST(ServiceFile, HasDefaults) {
+  const auto service = read(R"({"name": "x", "run": ["/bin/x"]})");
+  EXPECT_EQ(service.user, "");
+  EXPECT_EQ(service.concurrent, 64u);
+  EXPECT_EQ(service.concurrent_per_vm, 8u);
+  EXPECT_EQ(service.program()->timeout, Duration::zero());
+  EXPECT_EQ(service.program()->start_rate, 10);
+  EXPECT_EQ(service.program()->start_burst, 20);
+  EXPECT_EQ(read(R"({"name": "x", "run": ["/bin/x"], "concurrent": 2})").concurrent_per_vm, 2u);
+}
+
+TEST(ServiceFile, RefusesProgramsThatCantBeMeant) {
+  EXPECT_THAT(error_of(R"({"name": "x", "run": []})"), HasSubstr("the list is empty"));
+  EXPECT_THAT(error_of(R"({"name": "x", "run": ["sh"]})"), HasSubstr("absolute path without placeholders"));
+  EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/{vm}"]})"), HasSubstr("absolute path without placeholders"));
+  EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x", "{host}"]})"), HasSubstr("no placeholder {host}"));
+  EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x", "a}b"]})"), HasSubstr("a brace alone"));
+  EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x", "a\u0000b"]})"), HasSubstr("it has a NUL"));
+  EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x"], "socket": "unix:/x"})"), HasSubstr("not both"));
+  EXPECT_THAT(error_of(R"({"name": "x"})"), HasSubstr("expected \"run\" or \"socket\""));
+  EXPECT_THAT(error_of(R"({"name": "X", "run": ["/bin/x"]})"), HasSubstr("is not a service's name"));
+  EXPECT_THAT(error_of(R"({"run": ["/bin/x"]})"), HasSubstr("\"name\" is missing"));
+}
+
+TEST(ServiceFile, RefusesOptionsThatCantBeMeant) {
+  EXPECT_THAT(program_error(R"("argument": [])"), HasSubstr("unknown key \"argument\""));
+  EXPECT_THAT(program_error(R"("preface": "none")"), HasSubstr("unknown key"));
+  EXPECT_THAT(program_error(R"("arguments": ["["])"), HasSubstr("not an extended regular expression"));
+  EXPECT_EQ(program_error(R"("arguments": ["rest"])"), "") << "alone, it is a pattern";
+  EXPECT_THAT(program_error(R"("timeout": "1 hour")"), HasSubstr("is no time"));
+  EXPECT_THAT(program_error(R"("timeout": "0s")"), HasSubstr("is no time"));
+  EXPECT_THAT(program_error(R"("timeout": "366d")"), HasSubstr("is no time"));
+  EXPECT_THAT(program_error(R"("timeout": "18446744073709551615d")"), HasSubstr("is no time"));
+  EXPECT_THAT(program_error(R"("environment": {"A=B": "x"})"), HasSubstr("not a variable's name"));
+  EXPECT_THAT(program_error(R"("environment": {"HOSTCALL_VM": "x"})"), HasSubstr("sets the variables HOSTCALL_"));
+  EXPECT_THAT(program_error(R"("environment": {"A": "x\ny"})"), HasSubstr("it has a line break"));
+  EXPECT_THAT(program_error(R"("user": "-x")"), HasSubstr("is not a user's name"));
+  EXPECT_THAT(program_error(R"("user": "")"), HasSubstr("is not a user's name"));
+  EXPECT_THAT(program_error(R"("directory": "srv")"), HasSubstr("expected an absolute path"));
+  EXPECT_THAT(program_error(R"("concurrent": 0)"), HasSubstr("from 1 to 100000"));
+  EXPECT_THAT(program_error(R"("concurrent": 2, "concurrent_per_vm": 3)"), HasSubstr("above concurrent (2)"));
+  EXPECT_THAT(program_error(R"("start_rate": 0)"), HasSubstr("above 0"));
+  EXPECT_THAT(program_error(R"("properties": {"MemoryMax": []})"), HasSubstr("MemoryMax: expected a string"));
+  EXPECT_THAT(program_error(R"("properties": {"MemoryMax": "much"})"),
+              HasSubstr("MemoryMax: property MemoryMax takes bytes"));
+  EXPECT_THAT(program_error(R"("properties": {"ExecStart": "/bin/sh"})"), HasSubstr("can't be set here"));
+}
+
+// ---------------------------------------------------------------- arguments
+
+ProgramService taking(const std::string& members) {
+  return *read("{\"name\": \"x\", \"run\": [\"/bin/x\"], " + members + "}").program();
+}
+std::string refusal(const ProgramService& program, const std::vector<std::string>& arguments) {
+  const auto checked = check_arguments(program, arguments);
+  return checked.ok() ? "" : checked.error().message();
+}
+
+TEST(ServiceArguments, EachPositionHasItsPattern) {
+  const auto two = taking(R"("arguments": ["[a-z]+", "[0-9]*"])");
+  EXPECT_EQ(refusal(two, {"a", "1"}), "");
+  EXPECT_EQ(refusal(two, {"a", ""}), "");
+  EXPECT_EQ(refusal(two, {"a", "b"}), "argument 2, \"b\", does not match \"[0-9]*\"");
+  EXPECT_EQ(refusal(two, {"a"}), "it takes 2 arguments, but 1 was given");
+  EXPECT_EQ(refusal(two, {"a", "1", "2"}), "it takes 2 arguments, but 3 were given");
+  EXPECT_EQ(refusal(taking(R"("user": "u")"), {"a"}), "it takes 0 arguments, but 1 was given");
+}
+
+TEST(ServiceArguments, RestTakesAnyNumber) {
+  const auto rest = taking(R"("arguments": ["[a-z]+", "[0-9]+", "rest"])");
+  EXPECT_EQ(refusal(rest, {"a"}), "") << "the last pattern may have no argument";
+  EXPECT_EQ(refusal(rest, {"a", "1", "2", "3"}), "");
+  EXPECT_EQ(refusal(rest, {"a", "1", "x"}), "argument 3, \"x\", does not match \"[0-9]+\"");
+  EXPECT_EQ(refusal(rest, {}), "it takes at least 1 argument, but 0 were given");
+  EXPECT_EQ(refusal(rest, std::vector<std::string>(65, "1")), "it takes at least 1 argument, but 65 were given");
+}
+
+TEST(ServiceArguments, ADashNeedsPermission) {
+  EXPECT_THAT(refusal(taking(R"("arguments": [".*"])"), {"-o"}), HasSubstr("begins with \"-\""));
+  EXPECT_EQ(refusal(taking(R"("arguments": [".*"], "dashes": true)"), {"-o"}), "");
+}
+
+TEST(ServiceArguments, PlaceholdersStandForTheCaller) {
+  const PlaceholderValues values{.vm = "web1", .uuid = "u-1", .service = "backup"};
+  EXPECT_EQ(filled_in("--from={vm}/{uuid}/{service}", values), "--from=web1/u-1/backup");
+  EXPECT_EQ(filled_in("{{vm}} }}{{", values), "{vm} }{");
+  EXPECT_EQ(filled_in("", values), "");
+  for (const auto* broken : {"{", "}", "{vm", "vm}", "{}", "{ vm}", "a{{b}c"})
+    EXPECT_FALSE(check_placeholders(broken).ok()) << broken;
+  for (const auto* fine : {"", "{vm}", "{{", "}}", "{{vm}}", "x{uuid}y"})
+    EXPECT_TRUE(check_placeholders(fine).ok()) << fine;
+}
+
+// ---------------------------------------------------------------- sockets
+
+TEST(ServiceFile, ReadsSockets) {
+  const auto agent = read(R"({"name": "ssh-agent", "socket": "unix:/run/user/1000/agent.sock", "user": "alice",
+                              "preface": "none", "idle_timeout": "90s", "max_bytes": 1000})");
+  EXPECT_EQ(agent.user, "alice");
+  EXPECT_EQ(agent.program(), nullptr);
+  EXPECT_EQ(agent.socket()->address(), "unix:/run/user/1000/agent.sock");
+  EXPECT_EQ(agent.socket()->idle_timeout, seconds(90));
+  EXPECT_EQ(agent.socket()->max_bytes, 1000u);
+  const auto registry = read(R"({"name": "registry", "socket": "tcp:127.0.0.1:5000", "preface": "proxy-v2"})");
+  EXPECT_EQ(registry.socket()->address(), "tcp:127.0.0.1:5000");
+  EXPECT_EQ(registry.socket()->preface, Preface::kProxyV2);
+  EXPECT_EQ(read(R"({"name": "x", "socket": "tcp:[::1]:65535"})").socket()->address(), "tcp:[::1]:65535");
+  EXPECT_EQ(read(R"({"name": "x", "socket": "unix:@name"})").socket()->address(), "unix:@name");
+}
+
+TEST(ServiceFile, RefusesSocketsThatCantBeMeant) {
+  EXPECT_THAT(socket_error("/run/x"), HasSubstr("is not a socket; write unix:/path"));
+  EXPECT_THAT(socket_error("unix:x"), HasSubstr("s.json:1: socket: "));
+  EXPECT_THAT(socket_error("tcp:10.0.0.1:80"), HasSubstr("only addresses of this host's loopback"));
+  EXPECT_THAT(socket_error("tcp:127.0.0.1.example:80"), HasSubstr("only addresses"));
+  EXPECT_THAT(socket_error("tcp:localhost:80"), HasSubstr("only addresses"));
+  for (const auto* port : {"", "0", "65536", "-1", "80x", " 80"})
+    EXPECT_THAT(socket_error("tcp:127.0.0.1:" + std::string(port)), HasSubstr("is not a port")) << port;
+  EXPECT_THAT(socket_error("tcp:127.0.0.1:80", R"(, "user": "alice")"), HasSubstr("a TCP service sees no user"));
+  EXPECT_THAT(socket_error("unix:/x", R"(, "preface": "proxy")"), HasSubstr("known are none, qrexec and proxy-v2"));
+  EXPECT_THAT(socket_error("unix:/x", R"(, "arguments": [])"), HasSubstr("unknown key"));
+  EXPECT_THAT(socket_error("unix:/x", R"(, "max_bytes": 0)"), HasSubstr("expected a whole number"));
+}
+
+// ---------------------------------------------------------------- digests
+
+TEST(ServiceFile, ADigestChangesWithWhatTheEntrySays) {
+  const auto digest = [](const std::string& entry) { return read(entry).digest; };
+  const auto first = digest(R"({"name": "x", "run": ["/bin/x"], "timeout": "1h"})");
+  EXPECT_EQ(first.size(), 64u);
+  EXPECT_EQ(first, digest("{ \"timeout\":\"1h\", // an hour\n \"run\":[\"/bin/x\"],\"name\":\"x\"}")) << "same meaning";
+  EXPECT_NE(first, digest(R"({"name": "x", "run": ["/bin/x"], "timeout": "2h"})"));
+  EXPECT_NE(first, digest(R"({"name": "x", "run": ["/bin/x", ""], "timeout": "1h"})"));
+  // printf '{"name":"x","run":["/bin/x"]}' | sha256sum
+  EXPECT_EQ(digest(R"({"run": ["/bin/x"], "name": "x"})"),
+            "f4d3b09141109fd0c1fc9fa0c0a4b11f676fc198037d8f0ef773456ca3b8f8bb");
+}
+
+// ---------------------------------------------------------------- directories
+
+class ServiceDirectories : public testing::Test {
+ protected:
+  ServiceDirectories() {
+    ::mkdir((directory_ / "etc").c_str(), 0755);
+    ::mkdir((directory_ / "lib").c_str(), 0755);
+  }
+  Services read() const { return Services::read({directory_ / "etc", directory_ / "lib"}); }
+  static std::string entry(const std::string& name, const std::string& program = "/bin/x") {
+    return "{\"name\": \"" + name + "\", \"run\": [\"" + program + "\"]}";
+  }
+  static std::vector<std::string> reasons(const Services& services) {
+    std::vector<std::string> all;
+    for (const auto& disabled : services.disabled()) all.push_back(disabled.warning());
+    return all;
+  }
+  TempDir directory_;
+};
+
+TEST_F(ServiceDirectories, MissingOrEmptyOnesHaveNoServices) {
+  EXPECT_EQ(read().size(), 0u);
+  EXPECT_THAT(Services::read({directory_ / "nowhere"}).disabled(), IsEmpty());
+}
+
+TEST_F(ServiceDirectories, AFileHasOneServiceOrMany) {
+  directory_.write("etc/a.json", entry("one"));
+  directory_.write("etc/b.json", "{\"services\": [" + entry("two") + ",\n" + entry("three") + "]}");
+  const auto services = read();
+  EXPECT_EQ(services.size(), 3u);
+  EXPECT_EQ(services.find("three")->line, 2u);
+  EXPECT_EQ(services.find("four"), nullptr);
+}
+
+TEST_F(ServiceDirectories, AnErrorDisablesItsOwnServiceOnly) {
+  directory_.write("etc/a.json", "{\"services\": [" + entry("good") + ",\n" + entry("bad", "sh") +
+                                     ",\n{\"name\": 7},\n" + entry("fine") + "]}");
+  directory_.write("etc/b.json", "{");
+  directory_.write("etc/c.json", entry("other"));
+  const auto services = read();
+  EXPECT_EQ(services.size(), 3u);
+  EXPECT_EQ(services.find("bad"), nullptr);
+  ASSERT_NE(services.disabled("bad"), nullptr);
+  EXPECT_EQ(services.disabled("good"), nullptr);
+  EXPECT_EQ(services.disabled(""), nullptr);
+  EXPECT_THAT(reasons(services),
+              ElementsAre(testing::AllOf(HasSubstr("a.json:2: "), HasSubstr("the service bad is disabled")),
+                          HasSubstr("a.json:3: name: expected a string"), HasSubstr("b.json:1: not valid JSON")));
+}
+
+TEST_F(ServiceDirectories, AnEarlierDirectoryTakesPrecedence) {
+  directory_.write("etc/a.json", entry("x", "/bin/etc"));
+  directory_.write("etc/b.json", entry("broken", "sh"));
+  directory_.write("lib/a.json",
+                   "{\"services\": [" + entry("x", "/bin/lib") + "," + entry("broken") + "," + entry("y") + "]}");
+  const auto services = read();
+  EXPECT_EQ(services.find("x")->program()->command.front(), "/bin/etc");
+  EXPECT_NE(services.find("y"), nullptr);
+  EXPECT_EQ(services.find("broken"), nullptr) << "what the administrator wrote is not what runs";
+}
+
+TEST_F(ServiceDirectories, ANameTwiceInOneDirectoryIsAnError) {
+  directory_.write("etc/a.json", entry("x", "/bin/first"));
+  directory_.write("etc/b.json", entry("x", "/bin/second"));
+  const auto services = read();
+  EXPECT_EQ(services.find("x")->program()->command.front(), "/bin/first");
+  EXPECT_THAT(reasons(services), ElementsAre(HasSubstr("b.json:1: the service \"x\" is already at ")));
+}
+
+TEST_F(ServiceDirectories, FilesThatOthersCouldChangeAreRefused) {
+  directory_.write("etc/a.json", entry("x"));
+  ::chmod((directory_ / "etc/a.json").c_str(), 0666);
+  const auto services = read();
+  EXPECT_EQ(services.size(), 0u);
+  EXPECT_THAT(reasons(services), ElementsAre(HasSubstr("a.json")));
+}
+
+}  // namespace
+}  // namespace hostcall::daemon
