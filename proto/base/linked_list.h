@@ -44,6 +44,13 @@ class LinkedList {
     link.unlink();
     link.link_before(ends_);
   }
+  void push_front(Object& object) {
+    Linked& link = object;
+    link.unlink();
+    link.link_before(*ends_.next_);
+  }
+  // Null: the list is empty.
+  Object* front() { return empty() ? nullptr : static_cast<Object*>(ends_.next_); }
   // Removes the first object. Null: the list is empty.
   Object* pop_front() {
     if (empty()) return nullptr;

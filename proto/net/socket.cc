@@ -70,9 +70,9 @@ Result<Address> from_raw(const RawAddress& raw) {
   return Address{.family = Address::Family::kUnix, .cid = 0, .port = 0, .path = std::move(path)};
 }
 
-Result<UniqueFd> open_socket(const Address& address) {
+Result<UniqueFd> open_socket(const Address& address, int flags = kSocketFlags) {
   const int family = address.family == Address::Family::kVsock ? AF_VSOCK : AF_UNIX;
-  return adopt_above_standard_fds(::socket(family, kSocketFlags, 0), "socket for " + address.to_string());
+  return adopt_above_standard_fds(::socket(family, flags, 0), "socket for " + address.to_string());
 }
 
 // Whether a connect() to the path is refused, so that nobody listens there.
@@ -258,6 +258,13 @@ Done finish_connect(int fd, const Address& address) {
   const int code = HOSTCALL_TRY(int_option(fd, SO_ERROR));
   if (code != 0) return Error{code, "connect " + address.to_string()};
   return done();
+}
+
+Result<UniqueFd> connect_packets(const Address& address) {
+  auto fd = HOSTCALL_TRY(open_socket(address, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC));
+  const auto raw = to_raw(address);
+  if (::connect(fd.get(), &raw.data.any, raw.length) != 0) return Error::from_errno("connect " + address.to_string());
+  return fd;
 }
 
 bool is_retriable_connect_error(int code) {

@@ -93,6 +93,9 @@ void make_room_for_streams(int fd);
 Result<UniqueFd> start_connect(const Address& address, milliseconds timeout, const SourcePort& source = {});
 Done finish_connect(int fd, const Address& address);
 
+// Connects to a Unix socket of packets (SOCK_SEQPACKET) at once, or not at all; EAGAIN: its backlog is full.
+Result<UniqueFd> connect_packets(const Address& address);
+
 // Whether a connect that failed with this errno may succeed later without anyone's help.
 bool is_retriable_connect_error(int code);
 

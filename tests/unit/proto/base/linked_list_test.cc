@@ -27,6 +27,14 @@ class LinkedListTest : public testing::Test {
   List list_;
 };
 
+TEST_F(LinkedListTest, TakesAnObjectToItsFront) {
+  EXPECT_EQ(list_.front(), nullptr);
+  for (auto* item : {&b_, &a_, &c_}) list_.push_front(*item);
+  list_.push_front(b_);
+  EXPECT_EQ(list_.front(), &b_);
+  EXPECT_EQ(names(list_), "bca") << "looking at the first one does not remove it";
+}
+
 TEST_F(LinkedListTest, GivesItsObjectsInOrder) {
   EXPECT_TRUE(list_.empty());
   EXPECT_EQ(list_.pop_front(), nullptr);

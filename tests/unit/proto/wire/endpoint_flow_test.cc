@@ -215,6 +215,40 @@ TEST_F(Flow, AStreamWithoutCreditDoesNotHoldOthersUp) {
   EXPECT_EQ(pair.client.events.log, Log{"writable 3"});
 }
 
+// As the bytes for servers that do not read are.
+TEST_F(Flow, MessagesThatAreKeptTakeNoCreditOfTheConnection) {
+  pair.enable(windows(1'000, 2'500));
+  std::map<Stream*, int> kept;
+  pair.server.events.react = [&](std::string_view event, Stream* stream) {
+    if (event != "data") return;
+    server.kept(*stream, 936);
+    ++kept[stream];
+  };
+  std::vector<Stream*> streams;
+  for (int i = 0; i < 20; ++i) streams.push_back(&open());
+  for (auto* stream : streams) {
+    EXPECT_EQ(send(*stream, 936), SendOutcome::kSent);
+    pair.pump();
+    EXPECT_EQ(send(*stream, 0), SendOutcome::kBlocked) << "its own window is used up";
+  }
+  EXPECT_EQ(kept.size(), 20u);
+  // The credit of the connection comes back once, whether a message is consumed or its stream ends.
+  int i = 0;
+  for (auto& [stream, count] : kept) {
+    if (i++ % 2 == 0)
+      server.consumed(*stream, 936);
+    else
+      server.respond(*stream, {}, {});
+  }
+  pair.pump();
+  for (int round = 0; round < 20; ++round) {
+    auto& stream = open();
+    EXPECT_EQ(send(stream, 936), SendOutcome::kSent) << round;
+    pair.pump();
+  }
+  expect_well();
+}
+
 TEST_F(Flow, ACancelledStreamIsNotWoken) {
   Peer server({});
   server.endpoint.enable(windows(10, 10'000));
