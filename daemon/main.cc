@@ -15,8 +15,11 @@
 #include "daemon/loop/descriptors.h"
 #include "daemon/services/admin_service.h"
 #include "daemon/services/diagnostics_service.h"
+#include "daemon/services/host_runner.h"
 #include "daemon/services/host_service.h"
 #include "daemon/services/method_names.h"
+#include "daemon/services/relay_service.h"
+#include "daemon/services/run_service.h"
 #include "daemon/services/session_service.h"
 #include "daemon/services/store_host.h"
 #include "daemon/services/store_service.h"
@@ -96,7 +99,8 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
       "Do all that a start does before it listens, and exit: 0 if nothing is wrong");
   app.set_version_flag("--version", "hostcalld " HOSTCALL_VERSION);
   app.footer(
-      "Signals: SIGHUP reloads configuration, VM records and policy; SIGTERM finishes running calls and exits.\n"
+      "Signals: SIGHUP reloads configuration, VM records, services and policy; SIGTERM finishes running calls and "
+      "exits.\n"
       "Exit codes: 0 stopped cleanly, 1 failed to start, 2 wrong usage, 125 the output can't be written.");
   for (const std::string_view word : std::span(argv, static_cast<std::size_t>(argc)))
     // CLI11 would take the next word as its value.
@@ -120,7 +124,8 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
 int check(const std::string& config_file) {
   const auto found = check_start(config_file, all_methods());
   for (const auto& warning : found.warnings) try_to_say("hostcalld: warning: " + escape_message(warning) + "\n");
-  std::cout << found.file << ": valid, " << count(found.vms, "VM") << ", " << count(found.rules, "policy rule") << "\n";
+  std::cout << found.file << ": valid, " << count(found.vms, "VM") << ", " << count(found.rules, "policy rule") << ", "
+            << count(found.services, "service") << "\n";
   require_output();
   return 0;
 }
@@ -140,11 +145,19 @@ int run(const Options& options) {
   Registry registry(registry_paths(config), config.limits);
   registry.replace_files(std::move(settings.vms), config.limits);
   Access access(std::move(settings.policy));
+  ServiceCatalog catalog(std::move(settings.services));
+  HostRunner runner(reactor, {.socket_directory = config.runner_directory(),
+                              .program = runner_beside_this_program(),
+                              .services = config.services_directories()});
+  HostCalls host_calls;
   Router router;
   register_session_service(router, store.engine());
   register_host_service(router, {.daemon_started = reactor.now(), .root = {}});
   register_diagnostics_service(router, reactor);
   register_store_service(router, store.engine(), reactor);
+  const HostCallEnvironment environment{reactor, catalog, runner, host_calls};
+  register_relay_service(router, environment);
+  register_run_service(router, environment);
   Server server({.reactor = reactor,
                  .journal = journal,
                  .audit = audit,
@@ -152,6 +165,7 @@ int run(const Options& options) {
                  .config = config,
                  .registry = registry,
                  .access = access,
+                 .catalog = catalog,
                  .router = router,
                  .lifetimes = store,
                  .background = store},
@@ -161,6 +175,8 @@ int run(const Options& options) {
                                   .config = config,
                                   .registry = registry,
                                   .access = access,
+                                  .catalog = catalog,
+                                  .host_calls = host_calls,
                                   .store = store.engine(),
                                   .store_condition = store.condition(),
                                   .server = server,

@@ -62,6 +62,7 @@ std::optional<Refusal> VmAccess::decide(std::span<const Ask> asks, std::size_t w
       costs_.clear();
       return denial(ask, verdict);
     }
+    if (allowed_by_ == nullptr) allowed_by_ = verdict.rule;
     if (verdict.rule->rate != 0) add_cost(*verdict.rule, ask);
   }
   if (writes != 0)

@@ -35,9 +35,12 @@ class VmAccess {
   void begin() {
     costs_.clear();
     looked_at_ = 0;
+    allowed_by_ = nullptr;
   }
   // Decides all that a request asks, and takes it off the rates: all or nothing. Nothing: allowed.
   std::optional<Refusal> decide(std::span<const Ask> asks, std::size_t writes, TimePoint now);
+  // The rule that has allowed the first call of this request. Null: none has. Valid until the policy changes.
+  const Rule* allowed_by() const { return allowed_by_; }
   // Returns what decide() took for this request, because it is refused all the same.
   void give_back();
   // How many rules decide() has looked at for this request, or since they were taken: work, whatever it decided.
@@ -76,6 +79,7 @@ class VmAccess {
   Vm& vm_;
   std::vector<Cost> costs_;  // of the last decide()
   std::size_t looked_at_ = 0;
+  const Rule* allowed_by_ = nullptr;
   bool privileged_port_;
 };
 

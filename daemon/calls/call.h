@@ -14,7 +14,9 @@
 #include <string_view>
 #include <vector>
 
+#include "daemon/config/rule.h"
 #include "daemon/loop/work.h"
+#include "daemon/vms/audit.h"
 #include "daemon/vms/caller.h"
 #include "hostcall/v1/session.pb.h"
 #include "proto/base/clock.h"
@@ -52,12 +54,18 @@ class SessionFacts {
   virtual std::size_t list_allowed(v1::ListServicesResponse& response) const = 0;
   // Decides all that a request asks, and takes it off the rates: all or nothing. Records a refusal.
   virtual Status authorize(std::span<const Ask> calls, std::size_t writes) = 0;
+  // The same for what a message of a streamed request asks.
+  virtual Status authorize_message(std::span<const Ask> calls) = 0;
+  // The rule that has just allowed what was asked first. Null: none, for an administrator. Valid until it returns.
+  virtual const Rule* allowed_by() const = 0;
   // Whether policy allows the call. For answers that leave out what the caller may not see. Adds to `looked_at` the
   // number of rules that it took.
   virtual bool may(const Ask& ask, std::size_t& looked_at) const = 0;
   virtual std::size_t max_reply_bytes() const = 0;
   // Counts work against the caller's share of the daemon's time; see daemon/loop/work.h.
   virtual void spend(Units units) = 0;
+  // The caller's share. Lives as long as the session.
+  virtual Share& share() = 0;
 
  protected:
   ~SessionFacts() = default;
@@ -86,10 +94,14 @@ wire::Payload payload_of(const google::protobuf::MessageLite& message);
 class Call {
  public:
   // Sends a message of a streamed reply. kBlocked: the message was not sent, and on_writable() follows.
-  virtual wire::SendOutcome send(const google::protobuf::MessageLite& message) = 0;
-  // Whether send() would send now. Ask before building a message that costs something. False: on_writable() follows, or
-  // the call is over.
-  virtual bool may_send() = 0;
+  wire::SendOutcome send(const google::protobuf::MessageLite& message) { return send(payload_of(message)); }
+  // The same for a message that is serialised already.
+  virtual wire::SendOutcome send(const wire::Payload& message) = 0;
+  // Whether send() would send a message of so many bytes now. Ask before building one that costs something. False:
+  // on_writable() follows, or the call is over.
+  virtual bool may_send(std::size_t bytes = 0) = 0;
+  // on_writable() was called, but there is nothing to send: others may have the room that was kept for it.
+  virtual void pass() = 0;
   // Reserves the room for a reply of up to so many bytes, or tells why there is none. After OK, reply() can't be
   // refused: for calls whose work can't be undone.
   [[nodiscard]] virtual Status reserve_reply(std::size_t bytes) = 0;
@@ -99,6 +111,9 @@ class Call {
   virtual void finish(const Status& status) = 0;
   // Returns the credit for a message of so many bytes to the caller. Call it once for each message, in order.
   virtual void consumed(std::size_t message_bytes) = 0;
+  // The handler keeps the message, charged to the VM, until it calls consumed() for it. It holds up no other call of
+  // the connection then. Call it at most once for each message, in order.
+  virtual void kept(std::size_t message_bytes) = 0;
 
  protected:
   ~Call() = default;
@@ -114,6 +129,10 @@ class CallHandler {
 
   // What the call is about, for policy, which decides again when it changes. Empty: the method has no resource.
   std::string resource;
+  // What is recorded when the call has ended. Null: it is not recorded.
+  std::unique_ptr<CallRecord> record;
+  // Completes the record. `outcome`: how the call ends, unless the handler knows better.
+  virtual void describe(CallRecord&) const {}
   // False: the work can't be taken back, so the call is answered whatever policy says meanwhile.
   virtual bool may_be_ended() const { return true; }
 
@@ -127,8 +146,9 @@ class CallHandler {
   virtual void on_message(std::string_view message) { call().consumed(message.size()); }
   // The caller has sent its last message.
   virtual void on_remote_closed() {}
-  // send() may succeed again.
-  virtual void on_writable() {}
+  // send() may succeed again. Room may be kept for the message, which nobody else gets until send(), may_send() or
+  // pass() is called, now or later.
+  virtual void on_writable() { call().pass(); }
   // The daemon is stopping. End a call that would last; others get some time to finish.
   virtual void on_drain() {}
 

@@ -180,8 +180,9 @@ bool Connection::can_go_on() const {
 void Connection::go_on() {
   auto& endpoint = session_.endpoint();
   endpoint.resume();
-  endpoint.output_drained();
+  // These first: nobody else gets the room that is kept for them.
   session_.wake_for_room();
+  endpoint.output_drained();
   if (unread_ && !endpoint.output_paused()) {
     unread_->rest = take(unread_->rest);
     if (unread_->rest.empty()) unread_.reset();

@@ -20,8 +20,8 @@ void OpenCall::run(std::unique_ptr<CallHandler> handler) {
   handler_->begin(*this);
 }
 
-wire::SendOutcome OpenCall::send(const google::protobuf::MessageLite& message) {
-  return over() ? wire::SendOutcome::kEnded : owner_.send_message(*this, payload_of(message));
+wire::SendOutcome OpenCall::send(const wire::Payload& message) {
+  return over() ? wire::SendOutcome::kEnded : owner_.send_message(*this, message);
 }
 
 Status OpenCall::reserve_reply(std::size_t bytes) {
@@ -38,8 +38,9 @@ void OpenCall::finish(const Status& status) {
 
 void OpenCall::take_first(std::string_view message) {
   if (over()) return;
-  owes_first_ = true;
+  owes_first_ = takes_first_ = true;
   handler_->on_message(message);
+  takes_first_ = false;
 }
 
 // The message that came with the Request used no credit. Messages are consumed in order, so it is the first one.
@@ -48,11 +49,16 @@ void OpenCall::consumed(std::size_t message_bytes) {
   owner_.give_credit(*this, message_bytes);
 }
 
+void OpenCall::kept(std::size_t message_bytes) {
+  if (!takes_first_ && !over()) owner_.keep_message(*this, message_bytes);
+}
+
 void OpenCall::close() {
   stream_ = nullptr;
   deadline_.cancel();
   streams_.reset();
   reply_room.reset();
+  stop_waiting();
 }
 
 }  // namespace hostcall::daemon

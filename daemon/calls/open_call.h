@@ -17,17 +17,20 @@ class CallOwner {
  public:
   virtual Status reserve_reply(OpenCall& call, std::size_t bytes) = 0;
   virtual wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) = 0;
-  virtual bool may_send(OpenCall& call) = 0;
+  virtual bool may_send(OpenCall& call, std::size_t bytes) = 0;
   // Sends the status to the peer, with the single reply if there is one, and removes the call.
   virtual void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) = 0;
+  // The call has room for the message that it waited to send. Called from within other calls' work.
+  virtual void has_room(OpenCall& call) = 0;
   virtual void give_credit(OpenCall& call, std::size_t message_bytes) = 0;
+  virtual void keep_message(OpenCall& call, std::size_t message_bytes) = 0;
   virtual void on_deadline(OpenCall& call) = 0;
 
  protected:
   ~CallOwner() = default;
 };
 
-class OpenCall final : public Call {
+class OpenCall final : public Call, public RoomWaiter {
  public:
   // A deadline of kNever: it has none.
   OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
@@ -46,18 +49,21 @@ class OpenCall final : public Call {
   // Ends the call without telling the peer.
   void close();
 
-  wire::SendOutcome send(const google::protobuf::MessageLite& message) override;
-  bool may_send() override { return !over() && owner_.may_send(*this); }
+  using Call::send;
+  wire::SendOutcome send(const wire::Payload& message) override;
+  bool may_send(std::size_t bytes) override { return !over() && owner_.may_send(*this, bytes); }
+  void pass() override { give_up_room(); }
   Status reserve_reply(std::size_t bytes) override;
   void reply(const google::protobuf::MessageLite& message) override;
   void finish(const Status& status) override;
   void consumed(std::size_t message_bytes) override;
+  void kept(std::size_t message_bytes) override;
 
-  std::size_t position = 0;     // in the owner's list of calls
-  bool waits_for_room = false;  // the VM's other output leaves none for its next message
-  Charge reply_room;            // what reserve_reply() has got
+  std::size_t position = 0;  // in the owner's list of calls
+  Charge reply_room;         // what reserve_reply() has got
 
  private:
+  void on_room() override { owner_.has_room(*this); }
   void deadline_passed() { owner_.on_deadline(*this); }
 
   CallOwner& owner_;
@@ -66,7 +72,8 @@ class OpenCall final : public Call {
   Charge streams_;
   Timer deadline_;
   std::unique_ptr<CallHandler> handler_;
-  bool owes_first_ = false;  // the message that came with the Request is not consumed yet
+  bool takes_first_ = false;  // the message that came with the Request
+  bool owes_first_ = false;   // the message that came with the Request is not consumed yet
 };
 
 }  // namespace hostcall::daemon

@@ -33,7 +33,9 @@ struct Reloader::Reading {
     try {
       settings = Settings::read(config_file, &running);
       for (const auto& vm : settings->vms) known.add(vm.record);
-      settings->warnings = policy_warnings(settings->policy, known);
+      known.add(settings->services);
+      const auto about_policy = policy_warnings(settings->policy, known);
+      settings->warnings.insert(settings->warnings.end(), about_policy.begin(), about_policy.end());
     } catch (const std::exception& failure) {
       error = failure.what();
     }

@@ -70,6 +70,11 @@ class Router {
   void handled(Audience audience, Function function);
   template <class M, class Subject, class Function>
   void handled_of(Audience audience, Subject subject, Function function);
+  // Registers a method whose client streams, and whose first message names its resource. The handler has policy decide
+  // then, by SessionFacts::authorize_message(): Status f(const Method&, const CallContext&, Handler&), which sets the
+  // handler or refuses. `check`: Status(std::string_view resource), see Method::check_resource().
+  template <class M, class Check, class Function>
+  void opened(Audience audience, Check check, Function function);
   // Registers a method that belongs to the protocol: the session answers it itself and never starts it.
   template <class M>
   void protocol(Audience audience);
@@ -224,6 +229,27 @@ class HandledMethod final : public TypedMethod<M, Subject> {
   Function function_;
 };
 
+template <class M, class Check, class Function>
+class OpenedMethod final : public Method {
+ public:
+  OpenedMethod(Audience method_audience, Check check, Function function)
+      : Method(M::kService, M::kMethod, shape_of<M>(), method_audience),
+        check_(std::move(check)),
+        function_(std::move(function)) {
+    static_assert(M::kClientStreams);
+  }
+  bool decided_by_request() const override { return true; }
+  bool has_resource() const override { return true; }
+  Status check_resource(const Caller&, std::string_view resource) const override { return check_(resource); }
+  Answer start(const CallContext& context, std::string_view, Handler& handler) override {
+    return {function_(static_cast<const Method&>(*this), context, handler), {}};
+  }
+
+ private:
+  Check check_;
+  Function function_;
+};
+
 // Gives policy and lists of methods a name. Never started.
 template <class M>
 class ProtocolMethod final : public Method {
@@ -232,6 +258,11 @@ class ProtocolMethod final : public Method {
       : Method(M::kService, M::kMethod, shape_of<M>(), method_audience, Kind::kProtocol) {}
   Answer start(const CallContext&, std::string_view, Handler&) override { std::abort(); }
 };
+
+template <class M, class Check, class Function>
+void Router::opened(Audience audience, Check check, Function function) {
+  add(std::make_unique<OpenedMethod<M, Check, Function>>(audience, std::move(check), std::move(function)));
+}
 
 template <class M>
 void Router::protocol(Audience audience) {

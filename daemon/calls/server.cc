@@ -56,7 +56,11 @@ void Server::start() {
   parts_.journal.write(Level::kInfo, MessageId::kStarted,
                        "hostcalld " HOSTCALL_VERSION " started: " + what_it_starts_with(),
                        {{"EPOCH", calls_.daemon_epoch}});
-  warn(policy_warnings(parts_.access.policy(), daemon::known_names(parts_.router, parts_.registry)));
+  for (const auto& disabled : parts_.catalog.services().disabled())
+    parts_.journal.write(Level::kWarning, MessageId::kPolicyWarning, disabled.warning());
+  auto known = daemon::known_names(parts_.router, parts_.registry);
+  known.add(parts_.catalog.services());
+  warn(policy_warnings(parts_.access.policy(), known));
   update_status();
 }
 
@@ -310,8 +314,9 @@ void Server::warn(const std::vector<std::string>& warnings) {
 void Server::take_over(Settings settings) {
   auto& config = parts_.config;
   // Freeing many rules takes long.
-  auto old_policy = std::make_shared<Policy>(parts_.access.exchange(std::move(settings.policy)));
-  parts_.background.run([policy = std::move(old_policy)]() mutable { policy.reset(); }, [] {});
+  auto old = std::make_shared<std::pair<Policy, Services>>(parts_.access.exchange(std::move(settings.policy)),
+                                                           parts_.catalog.exchange(std::move(settings.services)));
+  parts_.background.run([unused = std::move(old)]() mutable { unused.reset(); }, [] {});
   review_.begin();
   for (const auto& kept : settings.kept) parts_.journal.write(Level::kWarning, MessageId::kReloaded, kept);
   warn(settings.warnings);

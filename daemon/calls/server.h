@@ -17,6 +17,7 @@
 #include "daemon/calls/reloader.h"
 #include "daemon/calls/review.h"
 #include "daemon/calls/server_control.h"
+#include "daemon/calls/service_catalog.h"
 #include "daemon/loop/descriptors.h"
 #include "daemon/loop/journal.h"
 #include "daemon/loop/listener.h"
@@ -33,6 +34,7 @@ struct ServerParts {
   Config& config;
   Registry& registry;
   Access& access;
+  ServiceCatalog& catalog;
   const Router& router;
   LifetimeObserver& lifetimes;
   Background& background;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/calls/session_units.h"
 #include "hostcall/v1/session.hostcall.h"
 #include "proto/base/escape.h"
 
@@ -15,19 +16,6 @@ constexpr std::size_t kMaxHelloField = 64;
 // A refused caller may send one small request.
 constexpr std::uint32_t kRefusedMessageBytes = 4096;
 constexpr std::uint32_t kAdminMessageBytes = wire::kMaxDataBytes;
-// Room in a frame for the envelope around a payload.
-constexpr std::size_t kEnvelopeBytes = 1024;
-constexpr std::size_t kMaxReplyBytes = wire::kMaxDataBytes - kEnvelopeBytes;
-// What units pay for. Parsing a request costs more than copying bytes.
-constexpr Units kEventUnits = 1;
-constexpr std::size_t kRequestBytesPerUnit = 1024;
-
-Units units_of_request(std::size_t payload_bytes) {
-  return kEventUnits + static_cast<Units>(payload_bytes / kRequestBytesPerUnit);
-}
-
-Units units_of_message(std::size_t bytes) { return kEventUnits + static_cast<Units>(bytes / kCopiedBytesPerUnit); }
-
 // Slow path: texts of refused calls.
 
 [[gnu::cold]] Status no_such_method(const wire::RequestView& request) {
@@ -81,7 +69,10 @@ Session::Session(CallEnvironment& environment, const Caller& caller, std::uint64
   refusal_ = std::make_unique<Status>(std::move(refusal));
 }
 
-Session::~Session() { stop_waiting_for_room(); }
+// The session's own unsent output may be what its calls wait for.
+Session::~Session() {
+  for (const auto& call : open_) call->forget_waiting();
+}
 
 // ---------------------------------------------------------------- a call begins
 
@@ -151,6 +142,11 @@ Status Session::authorize(std::span<const Ask> calls, std::size_t writes) {
   return std::move(refusal->status);
 }
 
+Status Session::authorize_message(std::span<const Ask> calls) {
+  if (access_) access_->begin();
+  return authorize(calls, 0);
+}
+
 // Records it as the operator shall see it.
 void Session::note_refusal(const Refusal& refusal) {
   if (refusal.denial) {
@@ -183,6 +179,15 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
   refusal_noted_ = false;
   const auto answered = method.start(context, request.payload, handler);
   if (answered.status.code == Code::kResourceExhausted) refuse_for_limit(answered.status);
+  if (is_recorded()) [[unlikely]] {
+    auto record = new_record(method);
+    if (handler && !handler->record) {
+      handler->record = std::move(record);
+    } else if (!handler) {
+      record->outcome = wire::code_name(answered.status.code);
+      write_record(*record);
+    }
+  }
   if (!handler) return answer(stream, answered.status, answered.reply);
   auto call = std::make_unique<OpenCall>(static_cast<CallOwner&>(*this), environment_.reactor, stream, method,
                                          std::move(streams), context.deadline);
@@ -192,6 +197,19 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
   opened.run(std::move(handler));
   // A stream's first message may come with its Request.
   if (wire::client_streams(method.shape) && !request.payload.empty()) opened.take_first(request.payload);
+  refusal_noted_ = false;
+}
+
+std::unique_ptr<CallRecord> Session::new_record(const Method& method) const {
+  auto record = std::make_unique<CallRecord>();
+  record->call = method.name;
+  record->rule = access_->allowed_by()->place();
+  record->began = environment_.reactor.now();
+  return record;
+}
+
+void Session::write_record(CallRecord& record) {
+  environment_.audit.call_made(caller_, record, environment_.reactor.now());
 }
 
 // A call that a limit refuses takes nothing off a rate.
@@ -210,7 +228,9 @@ void Session::limit_reached(std::string_view text) {
 
 void Session::on_data(wire::Stream& stream, std::string_view data) {
   spend(units_of_message(data.size()));
+  refusal_noted_ = false;
   static_cast<OpenCall*>(stream.context)->handler().on_message(data);
+  refusal_noted_ = false;
 }
 
 void Session::on_remote_closed(wire::Stream& stream) {
@@ -225,7 +245,7 @@ void Session::on_writable(wire::Stream& stream) {
 
 void Session::on_cancel(wire::Stream& stream, Code) {
   spend(kEventUnits);
-  remove(*static_cast<OpenCall*>(stream.context));
+  remove(*static_cast<OpenCall*>(stream.context), Code::kCancelled);
   endpoint_.forget(stream);
 }
 
@@ -253,51 +273,6 @@ void Session::on_goaway(const wire::Goaway&) {
 
 // ---------------------------------------------------------------- a call ends
 
-void Session::answer(wire::Stream& stream, const Status& status, const wire::Payload& reply) {
-  if (!status.ok() || fits(reply.size())) return answer_with_room(stream, status, reply);
-  answer_with_room(stream, no_room_for(reply.size(), "the call was made, but its reply"), {});
-}
-
-void Session::answer_with_room(wire::Stream& stream, const Status& status, const wire::Payload& reply) {
-  owner_.flush_soon();
-  if (reply.size() >= kCopiedBytesPerUnit) spend(units_of_message(reply.size()));
-  endpoint_.respond(stream, status, reply);
-  settle_output();
-}
-
-Status Session::no_room() const {
-  return over_limit(caller_, "outbound_bytes", caller_.vm->quota.limits().outbound_bytes, "read the replies first");
-}
-
-bool Session::fits(std::size_t reply_bytes) const {
-  return reply_bytes <= kMaxReplyBytes && output_has_room(reply_bytes);
-}
-
-Status Session::reserve_reply(OpenCall& call, std::size_t bytes) {
-  auto room = caller_.charge(Resource::kOutbound);
-  if (!fits(bytes) || !room.try_grow(bytes)) return no_room_for(bytes, "the reply");
-  call.reply_room = std::move(room);
-  return {};
-}
-
-// `what` does not fit.
-Status Session::no_room_for(std::size_t reply_bytes, std::string_view what) const {
-  const auto of_bytes = std::string(what) + " of " + std::to_string(reply_bytes) + " bytes ";
-  if (reply_bytes > kMaxReplyBytes)
-    return {Code::kResourceExhausted, of_bytes + "is more than a message can hold (" + std::to_string(kMaxReplyBytes) +
-                                          " bytes); ask for less at once"};
-  const auto most = caller_.vm->quota.limits().outbound_bytes;
-  return over_limit(
-      caller_, "outbound_bytes", most,
-      of_bytes + (reply_bytes < most ? "does not fit; read the replies first" : "never fits; ask for less at once"));
-}
-
-std::size_t Session::max_reply_bytes() const {
-  if (!output_has_room(0)) return 0;
-  return caller_.vm ? std::min<std::size_t>(kMaxReplyBytes, caller_.vm->quota.left(Resource::kOutbound) - 1)
-                    : kMaxReplyBytes;
-}
-
 // This session has used up its share for now. Its connection waits for more and goes on then.
 void Session::out_of_turn() {
   endpoint_.suspend();
@@ -305,8 +280,13 @@ void Session::out_of_turn() {
 }
 
 // Removes a call from the list. It dies later, because its handler may be running.
-void Session::remove(OpenCall& call) {
+void Session::remove(OpenCall& call, Code outcome) {
   call.close();
+  if (auto& record = call.handler().record) {
+    record->outcome = wire::code_name(outcome);
+    call.handler().describe(*record);
+    write_record(*record);
+  }
   const auto position = call.position;
   auto dead = std::exchange(open_[position], std::move(open_.back()));
   open_.pop_back();
@@ -321,49 +301,12 @@ void Session::bury_calls() {
   const auto dead = std::exchange(ended_, {});
 }
 
-wire::SendOutcome Session::send_message(OpenCall& call, const wire::Payload& message) {
-  if (!output_has_room(room_for(message.size()))) return wait_for_room(call, message.size());
-  const auto outcome = endpoint_.send_data(call.stream(), message);
-  if (outcome == wire::SendOutcome::kSent) {
-    settle_output();
-    spend(units_of_message(message.size()));
-  }
-  owner_.flush_soon();
-  return outcome;
-}
-
-// What a message of a stream needs: it leaves a quarter of the VM's outbound bytes to the replies of other calls,
-// unless it is larger than the rest.
-std::size_t Session::room_for(std::size_t message_bytes) const {
-  if (!caller_.vm) return message_bytes;
-  const auto limit = caller_.vm->quota.limits().outbound_bytes;
-  return message_bytes < limit - limit / 4 ? message_bytes + limit / 4 : message_bytes;
-}
-
-// Other connections of the VM may have filled it, perhaps with what other VMs have written.
-wire::SendOutcome Session::wait_for_room(OpenCall& call, std::size_t message_bytes) {
-  auto& quota = caller_.vm->quota;
-  if (message_bytes >= quota.limits().outbound_bytes) {
-    call.finish(no_room_for(message_bytes, "a message"));
-    return wire::SendOutcome::kEnded;
-  }
-  call.waits_for_room = true;
-  quota.wait_for_room(*this, room_for(message_bytes) + 1);
-  return wire::SendOutcome::kBlocked;
-}
-
-// Backwards, because a call that ends is replaced by the last one.
-void Session::wake_for_room() {
-  if (!std::exchange(has_room_again_, false)) return;
-  for (auto i = open_.size(); i-- > 0;)
-    if (i < open_.size() && std::exchange(open_[i]->waits_for_room, false)) open_[i]->handler().on_writable();
-}
-
 void Session::end_call(OpenCall& call, const Status& status, const wire::Payload& reply) {
-  if (status.code == Code::kResourceExhausted) limit_reached(status.message);
+  if (status.code == Code::kResourceExhausted && !refusal_noted_) limit_reached(status.message);
   auto& stream = call.stream();
-  const bool has_room = call.reply_room.amount() >= reply.size() && reply.size() != 0;
-  remove(call);
+  const auto room = std::move(call.reply_room);  // kept until the reply is charged
+  const bool has_room = room.amount() >= reply.size() && reply.size() != 0;
+  remove(call, status.code);
   if (has_room && status.ok()) return answer_with_room(stream, status, reply);
   if (!status.ok() || !wire::server_streams(call.method().shape)) return answer(stream, status, reply);
   endpoint_.close_stream(stream);
@@ -372,6 +315,11 @@ void Session::end_call(OpenCall& call, const Status& status, const wire::Payload
 
 void Session::give_credit(OpenCall& call, std::size_t message_bytes) {
   endpoint_.consumed(call.stream(), message_bytes);
+  owner_.flush_soon();
+}
+
+void Session::keep_message(OpenCall& call, std::size_t message_bytes) {
+  endpoint_.kept(call.stream(), message_bytes);
   owner_.flush_soon();
 }
 
@@ -390,11 +338,10 @@ void Session::drain_calls() {
 }
 
 void Session::drop_calls() {
-  stop_waiting_for_room();
   while (!open_.empty()) {
     auto& call = *open_.back();
     auto& stream = call.stream();
-    remove(call);
+    remove(call, Code::kCancelled);
     endpoint_.forget(stream);
   }
 }

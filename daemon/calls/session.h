@@ -43,7 +43,7 @@ class MemoryBudget final : public wire::Budget {
 // For Session::decide_calls_again().
 inline constexpr std::size_t kAllCalls = ~std::size_t{0};
 
-class Session final : public SessionFacts, private wire::EndpointEvents, private CallOwner, private RoomWaiter {
+class Session final : public SessionFacts, private wire::EndpointEvents, private CallOwner {
  public:
   enum class State : std::uint8_t {
     kNew,       // no call yet
@@ -62,13 +62,13 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   std::uint64_t calls() const { return calls_; }
   const std::string& client() const { return client_; }
   std::size_t open_calls() const { return open_.size(); }
-  Share& share() { return share_; }
+  Share& share() override { return share_; }
 
   // Charges the VM for unsent output. Call after each send. Charges beyond the limit too, because the output exists
   // already; output_has_room() keeps it below.
   void settle_output() { outbound_.set(endpoint_.output().bytes()); }
-  // Whether wake_for_room() has something to do: calls that had no room for a message of their streams may have it.
-  bool has_room_again() const { return has_room_again_; }
+  // Whether wake_for_room() has something to do: calls that had no room for a message of their streams have it now.
+  bool has_room_again() const { return !has_room_.empty(); }
   void wake_for_room();
   // Refuses new calls and sends Goaway.
   void stop_accepting(wire::GoawayReason reason, std::uint32_t retry_after_ms, std::string_view text);
@@ -90,6 +90,8 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   const std::string& boot_id() const override { return boot_id_; }
   std::size_t list_allowed(v1::ListServicesResponse& response) const override;
   Status authorize(std::span<const Ask> calls, std::size_t writes) override;
+  Status authorize_message(std::span<const Ask> calls) override;
+  const Rule* allowed_by() const override { return access_ ? access_->allowed_by() : nullptr; }
   bool may(const Ask& ask, std::size_t& looked_at) const override;
   std::size_t max_reply_bytes() const override;
   // Suspends the engine when the share is used up.
@@ -111,16 +113,15 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   // CallOwner
   Status reserve_reply(OpenCall& call, std::size_t bytes) override;
   wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) override;
-  bool may_send(OpenCall& call) override { return endpoint_.ready_to_send(call.stream()) == wire::SendOutcome::kSent; }
+  bool may_send(OpenCall& call, std::size_t bytes) override;
   void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) override;
-  void give_credit(OpenCall& call, std::size_t message_bytes) override;
-  void on_deadline(OpenCall& call) override;
-
-  // RoomWaiter
-  void has_room() override {
-    has_room_again_ = true;
+  void has_room(OpenCall& call) override {
+    has_room_.push_back(call);
     owner_.flush_soon();
   }
+  void give_credit(OpenCall& call, std::size_t message_bytes) override;
+  void keep_message(OpenCall& call, std::size_t message_bytes) override;
+  void on_deadline(OpenCall& call) override;
 
   std::optional<Status> object_to(const Method* method, const wire::RequestView& request, bool remote_open);
   void spend_on_rules();
@@ -141,14 +142,20 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
     return !caller_.vm || caller_.vm->quota.left(Resource::kOutbound) > bytes;
   }
   bool fits(std::size_t reply_bytes) const;
-  std::size_t room_for(std::size_t message_bytes) const;
-  wire::SendOutcome wait_for_room(OpenCall& call, std::size_t message_bytes);
+  wire::SendOutcome ready_to_send(OpenCall& call, std::size_t message_bytes);
+  bool has_room_for(const OpenCall& call, std::size_t message_bytes) const;
+  [[gnu::cold]] wire::SendOutcome wait_for_room(OpenCall& call, std::size_t message_bytes);
   void answer_hello(wire::Stream& stream, std::string_view payload);
   Status object_to_hello(const v1::HelloRequest& request) const;
   void fill_agreement(const wire::Extension& extension, v1::HelloResponse& response) const;
   void note_boot_id(const v1::HelloRequest& request);
   Units decide_again(OpenCall& call);
-  void remove(OpenCall& call);
+  void remove(OpenCall& call, Code outcome);
+  [[gnu::cold]] std::unique_ptr<CallRecord> new_record(const Method& method) const;
+  [[gnu::cold]] void write_record(CallRecord& record);
+  bool is_recorded() const {
+    return access_ && access_->allowed_by() != nullptr && access_->allowed_by()->audit.value_or(false);
+  }
 
   CallEnvironment& environment_;
   const Caller& caller_;
@@ -158,6 +165,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   MemoryBudget budget_;
   Charge outbound_;
   wire::Endpoint endpoint_;
+  LinkedList<RoomWaiter> has_room_;  // open calls that must be told so
   std::vector<std::unique_ptr<OpenCall>> open_;
   std::vector<std::unique_ptr<OpenCall>> ended_;  // a handler of these may be running
   std::unique_ptr<Status> refusal_;               // set in kRefused and once new calls are refused
@@ -166,8 +174,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   std::uint64_t id_;
   std::uint64_t calls_ = 0;
   State state_ = State::kNew;
-  bool refusal_noted_ = false;  // of the call that starts now
-  bool has_room_again_ = false;
+  bool refusal_noted_ = false;  // of the call that starts now, or whose message is served now
 };
 
 }  // namespace hostcall::daemon

@@ -61,6 +61,7 @@ const char* Journal::message_id(MessageId id) {
     case MessageId::kSessionOpened: return "b4c5524e0674c9effb06c0ea0b60486e";
     case MessageId::kSessionClosed: return "e585a4d52ff4eb328b26d430c471c9d5";
     case MessageId::kCallerRefused: return "7354012834d1c12f66798745d19ce4c6";
+    case MessageId::kCallMade: return "5b1f2c0de7a94f0c8f3e6a7d9021c4b8";
     case MessageId::kCallDenied: return "8a7475741dfeb6f1a4785fedfc0f44da";
     case MessageId::kLimitReached: return "96192e0984da36a62b1fb2da1767360c";
     case MessageId::kViolation: return "2e82c0a3d911fd7a28d3920a25b3e527";

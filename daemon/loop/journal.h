@@ -34,6 +34,7 @@ enum class MessageId : std::uint8_t {
   kSessionClosed,
   kCallerRefused,  // unknown or forbidden caller
   kCallDenied,     // audit: policy denied the call
+  kCallMade,       // audit: the call was allowed, and this is what it did
   kLimitReached,
   kViolation,  // a peer broke the protocol
   kPeerLost,   // a peer was silent, idle, slow, or did not read

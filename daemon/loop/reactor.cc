@@ -97,7 +97,7 @@ bool Reactor::turn(bool may_sleep) {
   now_ = time_.now();
   const bool has_work =
       count != 0 || !work_.idle() || !turn_end_.empty() || (!heap_.empty() && heap_.front().deadline <= now_);
-  work_.begin_turn();
+  work_.begin_turn(now_);
   for (const auto& event : std::span(events).first(count)) {
     if (event.data.ptr == nullptr)
       dispatch_sd_event();

@@ -40,9 +40,8 @@ void Work::serve(Share& share) {
 
 void Work::look_at_clock() {
   until_look_ = kLookUnits;
-  const auto now = time_.now();
-  if (phase_began_ == kNever) phase_began_ = now;
-  if (now - phase_began_ >= kPhaseTime) phase_left_ = 0;
+  looked_at_clock_ = time_.now();
+  if (looked_at_clock_ - phase_began_ >= kPhaseTime) phase_left_ = 0;
 }
 
 }  // namespace hostcall::daemon

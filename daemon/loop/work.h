@@ -55,7 +55,7 @@ class Share : private Linked {
 
 class Work {
  public:
-  explicit Work(const TimeSource& time) : time_(time) {}
+  explicit Work(const TimeSource& time) : time_(time), looked_at_clock_(time.now()), phase_began_(looked_at_clock_) {}
 
   // Whether the share may work now. Otherwise wait().
   bool may_work(Share& share) {
@@ -75,13 +75,15 @@ class Work {
 
   // For the reactor.
   bool idle() const { return waiting_.empty(); }
-  void begin_turn() {
+  void begin_turn(TimePoint now) {
     ++turn_;
+    looked_at_clock_ = now;
     begin_phase();
   }
+  // It began at the last time that is known, at the latest, which costs no look at the clock.
   void begin_phase() {
     phase_left_ = kPhaseUnits;
-    phase_began_ = kNever;
+    phase_began_ = looked_at_clock_;
     until_look_ = kLookUnits;
   }
   // A phase in which those who wait have their turns.
@@ -99,7 +101,8 @@ class Work {
   std::uint64_t turn_ = 0;
   Units phase_left_ = kPhaseUnits;
   Units until_look_ = kLookUnits;
-  TimePoint phase_began_ = kNever;  // kNever: nobody has looked yet
+  TimePoint looked_at_clock_;  // what it showed
+  TimePoint phase_began_;
   LinkedList<Share> waiting_;
   Share* serving_ = nullptr;  // the one that works now, which is not in the list
 };

@@ -5,6 +5,8 @@
 #include "daemon/calls/known_names.h"
 #include "daemon/config/nearest.h"
 #include "daemon/config/policy.h"
+#include "daemon/services/find_aside.h"
+#include "daemon/services/service_admin.h"
 #include "daemon/services/vm_admin.h"
 #include "daemon/vms/settings.h"
 #include "hostcall/v1/admin.hostcall.h"
@@ -50,9 +52,11 @@ Status object_to(const VmRef& vm, const Method& method, const v1::PolicyExplainR
 
 class AdminService {
  public:
-  AdminService(const Router& router, const AdminParts& parts) : router_(router), parts_(parts), vms_(parts) {}
+  AdminService(const Router& router, const AdminParts& parts)
+      : router_(router), parts_(parts), vms_(parts), services_(parts) {}
 
   const VmAdmin& vms() const { return vms_; }
+  const ServiceAdmin& services() const { return services_; }
   Handler policy_check(const v1::PolicyCheckRequest& request) const;
   Status policy_explain(const v1::PolicyExplainRequest& request, v1::PolicyExplainResponse& response) const;
   Handler config_check() const;
@@ -62,44 +66,24 @@ class AdminService {
   Status stats(v1::StatsResponse& response) const;
 
  private:
-  template <class Outcome>
-  Handler find_aside(std::shared_ptr<Outcome> outcome) const;
   Status no_method(const std::string& name) const;
   v1::ReloadResponse in_force(const std::vector<std::string>& warnings) const;
 
   const Router& router_;
   const AdminParts parts_;
   const VmAdmin vms_;
+  const ServiceAdmin services_;
 };
-
-// Runs `outcome->find()` on the background thread, because it reads and checks many files, and answers with what it has
-// found or with why it has thrown.
-template <class Outcome>
-Handler AdminService::find_aside(std::shared_ptr<Outcome> outcome) const {
-  auto answer = std::make_unique<LateAnswer>();
-  const auto error = std::make_shared<std::string>();
-  parts_.background.run(
-      [outcome, error] {
-        try {
-          outcome->find();
-        } catch (const std::exception& failure) {
-          *error = failure.what();
-        }
-      },
-      [outcome, error, to = answer->to()] {
-        if (error->empty()) return to.reply(outcome->found);
-        to.finish({Code::kInvalidArgument, *error});
-      });
-  return answer;
-}
 
 Handler AdminService::policy_check(const v1::PolicyCheckRequest& request) const {
   struct Outcome {
     std::vector<Policy::File> files;
     std::vector<std::string> directories;
+    std::vector<std::string> services;  // their directories
     KnownNames known;
     v1::PolicyCheckResponse found{};
     void find() {
+      known.add(Services::read(services));
       const auto policy = files.empty() ? Policy::read(directories) : Policy::parse(files);
       found.set_rules(static_cast<std::uint32_t>(policy.rules().size()));
       found.set_files(static_cast<std::uint32_t>(policy.files()));
@@ -108,8 +92,10 @@ Handler AdminService::policy_check(const v1::PolicyCheckRequest& request) const 
   };
   std::vector<Policy::File> files;
   for (const auto& file : request.files()) files.push_back({escape(file.name()), file.content()});
-  return find_aside(std::make_shared<Outcome>(Outcome{.files = std::move(files),
+  return find_aside(parts_.background,
+                    std::make_shared<Outcome>(Outcome{.files = std::move(files),
                                                       .directories = parts_.config.policy_directories(),
+                                                      .services = parts_.config.services_directories(),
                                                       .known = known_names(router_, parts_.registry)}));
 }
 
@@ -156,7 +142,8 @@ Handler AdminService::config_check() const {
       found.set_file(start.file);
     }
   };
-  return find_aside(std::make_shared<Outcome>(Outcome{.file = parts_.config_file, .methods = router_.known_methods()}));
+  return find_aside(parts_.background,
+                    std::make_shared<Outcome>(Outcome{.file = parts_.config_file, .methods = router_.known_methods()}));
 }
 
 v1::ReloadResponse AdminService::in_force(const std::vector<std::string>& warnings) const {
@@ -275,6 +262,22 @@ void register_admin_service(Router& router, const AdminParts& parts) {
       [service](const auto&, const auto& request, auto& response) { return service->session_list(request, response); });
   add(A::SessionClose{},
       [service](const auto&, const auto& request, auto&) { return service->session_close(request); });
+  add(A::ServiceList{}, [service](const auto&, const auto& request, auto& response) {
+    return service->services().list(request, response);
+  });
+  add(A::ServiceShow{}, [service](const auto&, const auto& request, auto& response) {
+    return service->services().show(request, response);
+  });
+  add(A::ServiceCheck{}, [service](const auto&, const auto&, auto&, Handler& handler) {
+    handler = service->services().check();
+    return Status();
+  });
+  add(A::RunList{}, [service](const auto&, const auto& request, auto& response) {
+    return service->services().list_runs(request, response);
+  });
+  add(A::RunKill{}, [service](const auto&, const auto& request, auto& response) {
+    return service->services().kill_run(request, response);
+  });
   add(A::Stats{}, [service](const auto&, const auto&, auto& response) { return service->stats(response); });
   router.check_complete(A::kAllMethods);
 }

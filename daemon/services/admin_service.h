@@ -4,10 +4,12 @@
 #include "daemon/calls/access.h"
 #include "daemon/calls/router.h"
 #include "daemon/calls/server_control.h"
+#include "daemon/calls/service_catalog.h"
 #include "daemon/calls/stats.h"
 #include "daemon/config/config.h"
 #include "daemon/loop/background.h"
 #include "daemon/loop/reactor.h"
+#include "daemon/services/host_calls.h"
 #include "daemon/store/engine.h"
 #include "daemon/vms/registry.h"
 #include "hostcall/v1/admin.pb.h"
@@ -20,6 +22,8 @@ struct AdminParts {
   const Config& config;
   Registry& registry;
   const Access& access;
+  const ServiceCatalog& catalog;
+  HostCalls& host_calls;
   store::Engine& store;
   const v1::StoreCondition& store_condition;
   ServerControl& server;

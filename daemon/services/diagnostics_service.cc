@@ -63,35 +63,50 @@ class EchoStream final : public CallHandler {
   void on_message(std::string_view message) override {
     if (!held_.try_grow(message.size() + kMessageOverhead)) return call().finish(no_memory(caller_));
     waiting_.emplace_back(message);
-    send_waiting();
+    call().kept(message.size());
+    if (!blocked_) send_waiting();
   }
   void on_remote_closed() override {
     closed_ = true;
+    if (!blocked_) send_waiting();
+  }
+  void on_writable() override {
+    blocked_ = false;
     send_waiting();
   }
-  void on_writable() override { send_waiting(); }
 
  private:
   void send_waiting() {
-    while (!waiting_.empty()) {
-      v1::EchoRequest request;
-      if (!parse_message(waiting_.front(), request))
-        return call().finish(unparseable(v1::Diagnostics::EchoStream::kFullName));
-      v1::EchoResponse response;
-      response.set_payload(request.payload());
-      if (call().send(response) != wire::SendOutcome::kSent) return;
-      const auto size = waiting_.front().size();
-      waiting_.pop_front();
-      held_.shrink(size + kMessageOverhead);
-      call().consumed(size);
-    }
+    while (!waiting_.empty())
+      if (!send_first()) return;
     if (closed_) call().finish({});
+  }
+  // False: it can't be sent now, or the call is over. Asks before it parses and copies the message, which has no more
+  // bytes in the response.
+  bool send_first() {
+    const auto size = waiting_.front().size();
+    blocked_ = !call().may_send(size);
+    if (blocked_) return false;
+    v1::EchoRequest request;
+    if (!parse_message(waiting_.front(), request)) {
+      call().finish(unparseable(v1::Diagnostics::EchoStream::kFullName));
+      return false;
+    }
+    v1::EchoResponse response;
+    response.mutable_payload()->swap(*request.mutable_payload());
+    blocked_ = call().send(response) != wire::SendOutcome::kSent;
+    if (blocked_) return false;
+    waiting_.pop_front();
+    held_.shrink(size + kMessageOverhead);
+    call().consumed(size);
+    return true;
   }
 
   const Caller& caller_;
   Charge held_;
   std::deque<std::string> waiting_;
   bool closed_ = false;
+  bool blocked_ = false;  // until on_writable()
 };
 
 class Source final : public CallHandler {

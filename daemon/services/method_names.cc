@@ -5,6 +5,8 @@
 #include "hostcall/v1/admin.hostcall.h"
 #include "hostcall/v1/diagnostics.hostcall.h"
 #include "hostcall/v1/host.hostcall.h"
+#include "hostcall/v1/relay.hostcall.h"
+#include "hostcall/v1/run.hostcall.h"
 #include "hostcall/v1/session.hostcall.h"
 #include "hostcall/v1/store.hostcall.h"
 
@@ -28,6 +30,8 @@ std::vector<KnownNames::Method> all_methods() {
   add(v1::Admin::kAllMethods, {.for_guests = false}, methods);
   add(v1::Diagnostics::kAllMethods, {}, methods);
   add(v1::Host::kAllMethods, {}, methods);
+  add(v1::Relay::kAllMethods, {.has_resource = true}, methods);
+  add(v1::Run::kAllMethods, {.has_resource = true}, methods);
   add(v1::Session::kAllMethods, {}, methods);
   add(v1::Store::kAllMethods, {.has_resource = true}, methods);
   return methods;

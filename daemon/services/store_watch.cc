@@ -71,8 +71,15 @@ bool StoreWatch::keep(std::size_t bytes) {
 bool StoreWatch::take_turn(std::size_t& work) {
   if (blocked_ || !greet()) return false;
   while (work > 0)
-    if (!send_next(work)) return false;
+    if (!is_ready() || !send_next(work)) return false;
   return true;
+}
+
+// Asked before a message is built, which costs the turns of all watches. How large it will be, only the last one that
+// was not sent can tell.
+bool StoreWatch::is_ready() {
+  blocked_ = !call().may_send(unsent_bytes_);
+  return !blocked_;
 }
 
 bool StoreWatch::greet() {
@@ -133,6 +140,7 @@ bool StoreWatch::fill(store::Delivery& delivery, v1::WatchResponse& message) {
 // False: the caller takes no more now, or the call is over and this object dies soon.
 bool StoreWatch::send(const v1::WatchResponse& message) {
   blocked_ = call().send(message) != wire::SendOutcome::kSent;
+  unsent_bytes_ = blocked_ ? message.ByteSizeLong() : 0;
   progress_.cancel();
   return !blocked_;
 }
@@ -162,8 +170,10 @@ void StoreWatch::on_drain() {
 
 // ---------------------------------------------------------------- progress
 
-// Only a watch that has sent everything shows that it is alive.
+// Only a watch that has sent everything shows that it is alive. It needs no room meanwhile.
 void StoreWatch::await_progress() {
+  call().pass();
+  unsent_bytes_ = 0;
   if (progress_interval_ != Duration::zero() && progress_.deadline() == kNever)
     progress_.set(environment_.reactor.now() + progress_interval_);
 }

@@ -46,6 +46,7 @@ class StoreWatch final : public CallHandler, private store::Watcher, private Wat
   bool take_turn(std::size_t& work) override;
   void on_progress_due();
 
+  bool is_ready();
   bool greet();
   bool send_next(std::size_t& work);
   std::optional<std::size_t> fill_some(const store::Delivery& delivery, v1::WatchResponse& message);
@@ -69,7 +70,8 @@ class StoreWatch final : public CallHandler, private store::Watcher, private Wat
   Timer progress_;
   std::unique_ptr<store::Watch> watch_;
   bool greeted_ = false;
-  bool blocked_ = false;  // until on_writable()
+  bool blocked_ = false;          // until on_writable()
+  std::size_t unsent_bytes_ = 0;  // of the message that was not sent
 };
 
 }  // namespace hostcall::daemon

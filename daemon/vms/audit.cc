@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/base/escape.h"
+
 namespace hostcall::daemon {
 namespace {
 
@@ -19,6 +21,13 @@ constexpr double kTotalBurst = 1000;
 // rest.
 constexpr double kReportsPerSecond = 1;
 constexpr double kReportsBurst = 100;
+// Records of calls that were made. They do not compete with those of trouble.
+constexpr double kCallsPerSecond = 10;
+constexpr double kCallsBurst = 100;
+constexpr double kCallSharePerSecond = 1.0 / 60;
+constexpr double kCallShareBurst = 10;
+constexpr double kTotalCallsPerSecond = 50;
+constexpr double kTotalCallsBurst = 1000;
 // Unknown callers share one gate beyond this many.
 constexpr std::size_t kMaxGates = 4096;
 // Different records of a caller whose repetitions are counted.
@@ -42,18 +51,36 @@ std::string_view without_wait(std::string_view text) { return text.substr(0, tex
 
 Audit::Gate::Gate() : share(kSharePerSecond, kShareBurst), budget(kRecordsPerSecond, kRecordsBurst) {}
 
+Audit::CallBudget::CallBudget() : share(kCallSharePerSecond, kCallShareBurst), budget(kCallsPerSecond, kCallsBurst) {}
+
+bool Audit::CallBudget::take(TokenBucket& total, TimePoint now) {
+  const bool granted = budget.wait_for(now) == Duration::zero() && total.take(now) == Duration::zero() &&
+                       budget.take(now) == Duration::zero();
+  return granted || share.take(now) == Duration::zero();
+}
+
+bool Audit::CallBudget::is_full(TimePoint now) const {
+  return share.left(now) >= kCallShareBurst && budget.left(now) >= kCallsBurst;
+}
+
 bool Audit::Gate::is_idle(TimePoint now) const {
-  return held_back == 0 && repeated.empty() && share.left(now) >= kShareBurst && budget.left(now) >= kRecordsBurst;
+  return held_back == 0 && calls_left_out == 0 && repeated.empty() && share.left(now) >= kShareBurst &&
+         budget.left(now) >= kRecordsBurst && calls.is_full(now) && programs.is_full(now);
 }
 
 Audit::Audit(Journal& journal)
-    : journal_(journal), total_(kTotalPerSecond, kTotalBurst), reports_(kReportsPerSecond, kReportsBurst) {}
+    : journal_(journal),
+      total_(kTotalPerSecond, kTotalBurst),
+      calls_(kTotalCallsPerSecond, kTotalCallsBurst),
+      programs_(kTotalCallsPerSecond, kTotalCallsBurst),
+      reports_(kReportsPerSecond, kReportsBurst) {}
 
 Audit::~Audit() {
   for (const auto& [caller, gate] : gates_) {
     for (const auto& repeated : gate.repeated)
       if (repeated.count != 0) write_repeated(caller, repeated, repeated.since + repeated.window);
     if (gate.held_back != 0) write_held_back(caller, gate.held_back);
+    if (gate.calls_left_out != 0) write_left_out(caller, gate.calls_left_out);
   }
 }
 
@@ -89,6 +116,33 @@ void Audit::call_denied(const Caller& caller, std::string_view call, const Verdi
   const auto rule = verdict.rule == nullptr ? std::string("none") : verdict.rule->place();
   journal_.write(kKind.level, kKind.id, text,
                  {{"VM", caller.name()}, {"CALL", call}, {"RULE", rule}, {"PEER", caller.peer_text()}});
+}
+
+void Audit::call_made(const Caller& caller, const CallRecord& call, TimePoint now) {
+  auto& gate = gate_of(caller);
+  const bool granted = call.is_program ? gate.programs.take(programs_, now) : gate.calls.take(calls_, now);
+  if (!granted) {
+    ++gate.calls_left_out;
+    return;
+  }
+  const auto past = std::chrono::duration_cast<std::chrono::microseconds>(now - call.began);
+  const auto in = std::to_string(call.bytes_in), out = std::to_string(call.bytes_out);
+  auto text = caller.title() + " called " + call.call;
+  if (!call.resource.empty()) text += " for " + in_quotes(call.resource);
+  text += ": " + call.outcome + ", after " + std::to_string(past.count() / 1000) + " ms";
+  if (!call.unit.empty()) text += ", " + in + " bytes in, " + out + " bytes out, " + call.unit;
+  journal_.write(Level::kInfo, MessageId::kCallMade, text,
+                 {{"VM", caller.name()},
+                  {"CALL", call.call},
+                  {"RESOURCE", call.resource},
+                  {"RULE", call.rule},
+                  {"OUTCOME", call.outcome},
+                  {"DURATION_USEC", std::to_string(past.count())},
+                  {"BYTES_IN", in},
+                  {"BYTES_OUT", out},
+                  {"UNIT", call.unit},
+                  {"ARGUMENTS", call.arguments},
+                  {"PEER", caller.peer_text()}});
 }
 
 void Audit::limit_reached(const Caller& caller, std::string_view text, TimePoint now) {
@@ -135,6 +189,13 @@ void Audit::write_held_back(const std::string& caller, std::uint64_t count) {
                  {{"VM", caller}, {"COUNT", text}});
 }
 
+void Audit::write_left_out(const std::string& caller, std::uint64_t count) {
+  const auto text = std::to_string(count);
+  journal_.write(Level::kInfo, MessageId::kCallMade,
+                 text + " more calls of " + caller + " were made, but not recorded: they are too many",
+                 {{"VM", caller}, {"COUNT", text}});
+}
+
 // What the budget of reports does not allow now is reported later, beginning with this caller.
 bool Audit::may_report(const std::string& caller, TimePoint now) {
   if (reports_.take(now) == Duration::zero()) return true;
@@ -155,8 +216,10 @@ void Audit::report_repeated(const std::string& caller, Gate& gate, TimePoint now
 }
 
 void Audit::report_held_back(const std::string& caller, Gate& gate, TimePoint now) {
-  if (gate.held_back == 0 || now < gate.reported + kReportPause || !may_report(caller, now)) return;
-  write_held_back(caller, std::exchange(gate.held_back, 0));
+  if (gate.held_back == 0 && gate.calls_left_out == 0) return;
+  if (now < gate.reported + kReportPause || !may_report(caller, now)) return;
+  if (gate.held_back != 0) write_held_back(caller, std::exchange(gate.held_back, 0));
+  if (gate.calls_left_out != 0) write_left_out(caller, std::exchange(gate.calls_left_out, 0));
   gate.reported = now;
 }
 

@@ -17,6 +17,20 @@
 
 namespace hostcall::daemon {
 
+// A call that policy allowed and that has ended.
+struct CallRecord {
+  std::string call;      // the method's name
+  std::string resource;  // empty: none
+  std::string rule;      // its place
+  std::string outcome;   // "OK", "exit code 3", "CANCELLED"
+  TimePoint began{};
+  bool is_program = false;  // which has a budget of its own
+  // Of Run and Relay:
+  std::string unit;       // of the program, or the socket's address
+  std::string arguments;  // SHA-256 of the program's, hexadecimal
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+};
+
 class Audit {
  public:
   explicit Audit(Journal& journal);
@@ -28,6 +42,10 @@ class Audit {
   // `call`: the method's name. `text`: for the operator, with whole paths.
   void call_denied(const Caller& caller, std::string_view call, const Verdict& verdict, std::string_view text,
                    TimePoint now);
+  // Has budgets beside that of the other records, one for programs and one for other calls, so that none hides the
+  // other: 10 records/s per caller, burst 100; 50 records/s for all, burst 1,000; and beside these, 10 and one a minute
+  // are the caller's own. Those over them are counted and reported.
+  void call_made(const Caller& caller, const CallRecord& call, TimePoint now);
   void limit_reached(const Caller& caller, std::string_view text, TimePoint now);
   void caller_refused(const Caller& caller, std::string_view text, TimePoint now);
   void violation(const Caller& caller, std::string_view text, TimePoint now);
@@ -50,13 +68,23 @@ class Audit {
     Duration window;  // from then on it is only counted for so long
     std::uint64_t count = 0;
   };
+  // One caller's records of call_made().
+  struct CallBudget {
+    CallBudget();
+    bool take(TokenBucket& total, TimePoint now);
+    bool is_full(TimePoint now) const;
+    TokenBucket share;  // of its own
+    TokenBucket budget;
+  };
   // One caller's records.
   struct Gate {
     Gate();
     bool is_idle(TimePoint now) const;
     TokenBucket share;  // of its own: not taken off the budget of all
     TokenBucket budget;
+    CallBudget calls, programs;
     std::uint64_t held_back = 0;
+    std::uint64_t calls_left_out = 0;       // of call_made()
     TimePoint reported = TimePoint::min();  // the number of those
     std::vector<Repeated> repeated;
   };
@@ -71,12 +99,15 @@ class Audit {
   void report_held_back(const std::string& caller, Gate& gate, TimePoint now);
   void write_repeated(const std::string& caller, const Repeated& repeated, TimePoint now);
   void write_held_back(const std::string& caller, std::uint64_t count);
+  void write_left_out(const std::string& caller, std::uint64_t count);
 
   // The gate after it.
   Gates::iterator flush(Gates::iterator at, TimePoint now);
 
   Journal& journal_;
-  TokenBucket total_;    // records
+  TokenBucket total_;  // records
+  TokenBucket calls_;  // records of call_made(), without programs
+  TokenBucket programs_;
   TokenBucket reports_;  // of what was only counted
   Gates gates_;
   std::string next_reported_;  // the caller with whom the next flush begins; empty: the first

@@ -32,26 +32,34 @@ void Quota::die(const char* what, Resource resource, std::uint64_t amount) {
 void Quota::set_limits(const Limits& limits) {
   limits_ = limits;
   bounds_ = {limits.connections, limits.streams, limits.memory_bytes, limits.outbound_bytes, limits.store_watches};
-  // What they wait for comes from the old limits. They ask again.
-  LinkedList<RoomWaiter> all;
-  all.append(waiting_);
-  while (auto* waiter = all.pop_front()) waiter->has_room();
+  wake_waiting();
 }
 
-void Quota::wait_for_room(RoomWaiter& waiter, std::uint64_t outbound_bytes) {
-  waiter.needed_ = waiter.is_linked() ? std::min(waiter.needed_, outbound_bytes) : outbound_bytes;
-  waiting_.push_back(waiter);
+void Quota::wait_for_room(RoomWaiter& waiter, std::uint64_t message_bytes, Place place) {
+  waiter.message_bytes_ = message_bytes;
+  if (std::exchange(waiter.quota_, this) == nullptr)
+    place == Place::kFirst ? waiting_.push_front(waiter) : waiting_.push_back(waiter);
+  wake_waiting();
 }
 
+// From the first to one that does not fit, however many wait.
 void Quota::wake_waiting() {
-  LinkedList<RoomWaiter> all;
-  all.append(waiting_);
-  while (auto* waiter = all.pop_front()) {
-    if (waiter->needed_ <= left(Resource::kOutbound))
-      waiter->has_room();
-    else
-      waiting_.push_back(*waiter);
+  while (auto* waiter = waiting_.front()) {
+    const auto bytes = waiter->message_bytes_;
+    if (!never_fits(bytes)) {
+      if (!fits_now(bytes)) return;
+      waiter->room_ = Charge(*this, Resource::kOutbound);
+      waiter->room_.set(bytes + 1);  // a message of no bytes has room, too
+    }
+    waiter->forget_waiting();
+    waiter->on_room();
   }
+}
+
+void RoomWaiter::stop_waiting() {
+  unlink();
+  if (auto* quota = std::exchange(quota_, nullptr)) quota->wake_waiting();
+  give_up_room();
 }
 
 Charge& Charge::operator=(Charge&& other) noexcept {

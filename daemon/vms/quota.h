@@ -17,22 +17,7 @@ namespace hostcall::daemon {
 enum class Resource : std::uint8_t { kConnections, kStreams, kMemory, kOutbound, kWatches };
 inline constexpr std::size_t kResources = 5;
 
-// Waits until so many outbound bytes are left.
-class RoomWaiter : private Linked {
- public:
-  virtual ~RoomWaiter() = default;
-
- protected:
-  // They are left. Called from within whatever has given them back, so the work must come later.
-  virtual void has_room() = 0;
-  // Required before what has_room() needs dies: its own charges may be what it waits for.
-  void stop_waiting_for_room() { unlink(); }
-
- private:
-  friend class Quota;
-  friend class LinkedList<RoomWaiter>;
-  std::uint64_t needed_ = 0;
-};
+class RoomWaiter;
 
 // Must outlive its charges, otherwise aborts.
 class Quota {
@@ -48,11 +33,21 @@ class Quota {
   std::uint64_t used(Resource resource) const { return used_[static_cast<std::size_t>(resource)]; }
   std::uint64_t limit(Resource resource) const { return bounds_[static_cast<std::size_t>(resource)]; }
   std::uint64_t left(Resource resource) const { return limit(resource) - std::min(limit(resource), used(resource)); }
-  // Who waits already waits for the lesser of both.
-  void wait_for_room(RoomWaiter& waiter, std::uint64_t outbound_bytes);
+
+  // Messages of streams that the outbound bytes have no room for wait for it in a queue, first in, first out: otherwise
+  // small ones would take whatever comes free, and a large one would never have enough.
+  // Whether a message may be sent now: it has room, and no other one waits.
+  bool has_room_for_message(std::uint64_t bytes) const { return waiting_.empty() && fits_now(bytes); }
+  // Whether a message does not even fit if nothing else is unsent. It must not wait.
+  bool never_fits(std::uint64_t bytes) const { return bytes >= limits_.outbound_bytes; }
+  // How it waits: behind all others, or before them, because it has had its turn, but with a smaller message.
+  enum class Place : bool { kLast, kFirst };
+  // The waiter, which holds no room, waits for room for a message. One that waits already keeps its place.
+  void wait_for_room(RoomWaiter& waiter, std::uint64_t message_bytes, Place place = Place::kLast);
 
  private:
   friend class Charge;
+  friend class RoomWaiter;
   [[nodiscard]] bool take(Resource resource, std::uint64_t amount) {
     if (amount > left(resource)) return false;
     take_anyway(resource, amount);
@@ -64,13 +59,19 @@ class Quota {
     used_[static_cast<std::size_t>(resource)] -= amount;
     if (resource == Resource::kOutbound && !waiting_.empty()) wake_waiting();
   }
+  // A message leaves a quarter to the replies of other calls, unless it is larger than the rest.
+  std::uint64_t room_for(std::uint64_t message_bytes) const {
+    const auto limit = limits_.outbound_bytes;
+    return message_bytes < limit - limit / 4 ? message_bytes + limit / 4 : message_bytes;
+  }
+  bool fits_now(std::uint64_t message_bytes) const { return left(Resource::kOutbound) > room_for(message_bytes); }
   [[gnu::cold]] void wake_waiting();
   [[noreturn, gnu::cold]] static void die(const char* what, Resource resource, std::uint64_t amount);
 
   Limits limits_;
   std::array<std::uint64_t, kResources> bounds_{};  // the limits that a Charge can use
   std::array<std::uint64_t, kResources> used_{};
-  LinkedList<RoomWaiter> waiting_;
+  LinkedList<RoomWaiter> waiting_;  // the first one does not fit now
 };
 
 // Holds an amount of a quota, or nothing. Without a quota it counts for nobody and never refuses: for administrators
@@ -110,6 +111,38 @@ class Charge {
   Quota* quota_ = nullptr;
   std::uint64_t amount_ = 0;
   Resource resource_ = Resource::kMemory;
+};
+
+// Waits until a VM's outbound bytes have room for a message. Then the room is charged, so that nobody else takes it
+// before the message is sent.
+class RoomWaiter : private Linked {
+ public:
+  // Requires stop_waiting() or forget_waiting().
+  virtual ~RoomWaiter() = default;
+  // Whether room is charged, and whether it is enough for so many bytes.
+  bool holds_room() const { return room_.amount() != 0; }
+  bool holds_room_for(std::uint64_t message_bytes) const { return room_.amount() > message_bytes; }
+  // Required once the message is sent, or if there is none after all.
+  void give_up_room() { room_.reset(); }
+  // Gives up its place, or its room. Those behind it may have room now.
+  void stop_waiting();
+  // The same, but wakes nobody before the destructor. For who might be woken in the middle of its own end.
+  void forget_waiting() {
+    unlink();
+    quota_ = nullptr;
+  }
+
+ protected:
+  // It has room now; or its message never fits any more, because the limits have changed. Called from within whatever
+  // has given the bytes back, so the work must come later. Until then, it may be put into a list.
+  virtual void on_room() = 0;
+
+ private:
+  friend class Quota;
+  friend class LinkedList<RoomWaiter>;
+  Quota* quota_ = nullptr;  // while it waits
+  std::uint64_t message_bytes_ = 0;
+  Charge room_;
 };
 
 // A rate with a burst: starts with `burst` tokens (1 or more) and gains `rate` (above 0) per second.

@@ -10,6 +10,8 @@ Settings Settings::read(const std::string& config_file, const Config* running) {
   const auto& config = settings.config;
   settings.vms = Registry::read_directory(config.vms_directory, registry_paths(config), config.limits);
   settings.policy = Policy::read(config.policy_directories());
+  settings.services = Services::read(config.services_directories());
+  for (const auto& disabled : settings.services.disabled()) settings.warnings.push_back(disabled.warning());
   return settings;
 }
 
@@ -25,15 +27,19 @@ StartCheck check_start(const std::string& config_file, std::vector<KnownNames::M
   KnownNames known;
   known.methods = std::move(methods);
   for (const auto& vm : settings.vms) known.add(vm.record);
+  known.add(settings.services);
   Registry registry(registry_paths(settings.config), settings.config.limits);
   const auto vms = registry.all().size() + settings.vms.size();
   for (const auto& [name, vm] : registry.all()) known.add(vm->record);
   registry.begin_replacement(std::move(settings.vms), settings.config.limits);
   registry.prepare(kAllAtOnce);
+  auto warnings = policy_warnings(settings.policy, known);
+  warnings.insert(warnings.begin(), settings.warnings.begin(), settings.warnings.end());
   return {.file = std::move(settings.file),
           .vms = vms,
           .rules = rules,
-          .warnings = policy_warnings(settings.policy, known)};
+          .services = settings.services.size(),
+          .warnings = std::move(warnings)};
 }
 
 }  // namespace hostcall::daemon

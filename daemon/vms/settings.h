@@ -7,6 +7,7 @@
 #include "daemon/config/config.h"
 #include "daemon/config/policy.h"
 #include "daemon/config/policy_warnings.h"
+#include "daemon/config/service_file.h"
 #include "daemon/vms/registry.h"
 
 namespace hostcall::daemon {
@@ -16,8 +17,9 @@ struct Settings {
   Config config;
   std::vector<Registry::FileRecord> vms;
   Policy policy;
+  Services services;
   std::vector<std::string> kept;      // about what only a restart changes
-  std::vector<std::string> warnings;  // about the policy; read() leaves them out
+  std::vector<std::string> warnings;  // about the policy and services; read() leaves those about the policy out
 
   // Also checks what the files say of this host: directories, groups. Throws ConfigError with file, line and reason.
   // `config_file`: empty means the one in force, see config_file_in_force(). `running`: the configuration of the daemon
@@ -32,7 +34,8 @@ struct StartCheck {
   std::string file;     // the configuration
   std::size_t vms = 0;  // of files, and added at run time
   std::size_t rules = 0;
-  std::vector<std::string> warnings;  // about the policy
+  std::size_t services = 0;
+  std::vector<std::string> warnings;  // about the policy and services
 };
 // Does all that a start does before it listens, except that it does not open the store and writes nothing. Throws
 // ConfigError. For `hostcalld --check` and Admin/ConfigCheck, beside a running daemon too. `methods`: that rules can

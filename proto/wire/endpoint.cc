@@ -234,11 +234,25 @@ void Endpoint::consumed(Stream& stream, std::size_t data_bytes) {
   give_back(stream, cost);
 }
 
+void Endpoint::kept(Stream& stream, std::size_t data_bytes) {
+  const auto cost = data_cost(data_bytes);
+  stream.kept += cost;
+  settle_connection_credit(cost);
+}
+
+void Endpoint::grant(std::uint32_t credit) {
+  if (!has(kFeatureWindow) || credit == 0) return;
+  receive_window_.add(credit);
+  write_window(0, credit);
+}
+
 // The owner has used the bytes behind `cost`: grants the peer as much credit again.
 void Endpoint::give_back(Stream& stream, std::int64_t cost) {
   if (has(kFeatureWindow) && stream.remote_open && !stream.cancelled)
     if (const auto credit = stream.receive_window.used(cost); credit != 0) write_window(stream.id(), credit);
-  settle_connection_credit(cost);
+  const auto settled = std::min(cost, stream.kept);
+  stream.kept -= settled;
+  settle_connection_credit(cost - settled);
 }
 
 void Endpoint::settle_connection_credit(std::int64_t cost) {
@@ -258,7 +272,7 @@ Stream* Endpoint::add_stream(std::uint32_t id) {
 }
 
 void Endpoint::end(Stream& stream) {
-  if (stream.unconsumed != 0) settle_connection_credit(stream.unconsumed);
+  if (stream.unconsumed != stream.kept) settle_connection_credit(stream.unconsumed - stream.kept);
   streams_.erase(stream);
 }
 

@@ -143,6 +143,12 @@ class Endpoint {
   // The owner has used a message of this many bytes; grants credit once enough has accumulated. What a stream has not
   // consumed when it ends counts as consumed.
   void consumed(Stream& stream, std::size_t data_bytes);
+  // The owner keeps a message elsewhere, under a bound of its own, until it calls consumed() for it: the message takes
+  // nothing off the credit that all streams of the connection share. Required before any later consumed().
+  void kept(Stream& stream, std::size_t data_bytes);
+  // Gives the peer more credit for the connection than Hello has: for an owner whose streams wait for each other
+  // otherwise. At most kMaxCredit in all; does nothing unless windows are agreed.
+  void grant(std::uint32_t credit);
 
   std::size_t open_streams() const { return streams_.size(); }
   // Calls `visit` for every open stream. It must not end any.

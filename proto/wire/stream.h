@@ -33,6 +33,7 @@ class Stream : public Linked {
   SendWindow send_window;
   ReceiveWindow receive_window;
   std::int64_t unconsumed = 0;  // cost of the messages that the owner has not consumed yet
+  std::int64_t kept = 0;        // of those, the cost of messages that took no credit of the connection
   bool remote_open = false;     // the peer may send Data
   bool local_open = false;      // we may send Data
   bool cancelled = false;       // the peer has cancelled: nothing more is sent

@@ -40,6 +40,8 @@ class ReceiveWindow {
     credit_ -= cost;
     return true;
   }
+  // Credit on top of the initial one.
+  void add(std::uint32_t credit) { credit_ += credit; }
   // The receiver has used messages of this cost. Returns the credit to grant now; 0: too little for a frame yet.
   std::uint32_t used(std::int64_t cost) {
     owed_ += cost;

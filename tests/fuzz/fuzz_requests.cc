@@ -4,6 +4,11 @@
 // texts are bounded and plain; and at the end all charges are given back.
 //
 // Input: commands; see Script::step.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <map>
 #include <memory>
 
@@ -51,6 +56,11 @@ std::vector<std::string> words_for(const Rig& rig) {
           "web",
           "12345678-1234-1234-1234-123456789abc",
           "@hostcall-fuzz-vm",
+          "job",
+          "job",
+          "door",
+          "door",
+          "far",
           rig.path_of("vm3"),
           kPolicies[1],
           "{\"rules\": [\xff",
@@ -141,8 +151,10 @@ class Caller {
 class Script {
  public:
   explicit Script(Choices& choices) : choices_(choices), words_(words_for(rig_)) {
+    ::signal(SIGPIPE, SIG_IGN);  // as hostcalld does
     rig_.lifetimes.next = &store_;
-    daemon::test::register_services(rig_, store_.engine(), store_.condition());
+    daemon::test::register_services(rig_, runner_, host_calls_, store_.engine(), store_.condition());
+    rig_.use_services(services());
     rig_.start();
   }
   ~Script() {
@@ -186,7 +198,7 @@ class Script {
       case 10: return send_control(caller);
       case 11: return send_raw(caller);
       case 12: return pass(choices_.of(kTimes));
-      case 13: return change_policy();
+      case 13: return choices_.byte() % 4 == 0 ? change_policy() : act_on_host();
       case 14: return at.swap(callers_.back()), callers_.pop_back();
       case 15: return caller.read();
       default: request(caller);
@@ -259,8 +271,63 @@ class Script {
     rig_.server.reload([](const daemon::ReloadOutcome&) {});
   }
 
+  // The programs and sockets of the host, and the runner between.
+  std::string services() const {
+    return R"({"services": [
+      {"name": "job", "run": ["/bin/job"], "arguments": [".*", "rest"], "start_rate": 100, "timeout": "5s"},
+      {"name": "door", "socket": "unix:)" +
+           rig_.path_of("door") + R"(", "idle_timeout": "30s", "max_bytes": 100000,
+       "preface": "proxy-v2"},
+      {"name": "far", "socket": "tcp:127.0.0.1:1"}]})";
+  }
+  void act_on_host() {
+    const auto choice = choices_.byte();
+    switch (choice % 8) {
+      case 0: return accept_at_door();
+      case 1: return talk();
+      case 2: return door_.reset();
+      case 3:
+        if (runner_.program != nullptr) runner_.program->on_started("pid 1");
+        return;
+      case 4:
+        if (runner_.program != nullptr) runner_.program->on_ended({.exit_code = choice, .signal = 0, .reason = {}});
+        return;
+      case 5:
+        if (runner_.program != nullptr) runner_.program->on_failed({wire::Code::kUnavailable, "not started"});
+        return;
+      case 6: return connect_far();
+      default: runner_.fds[choice / 8 % 3].reset();
+    }
+  }
+  void accept_at_door() {
+    auto accepted = net::accept(door_listener_.get());
+    if (accepted.ok()) door_ = std::move(*accepted);
+  }
+  // Both ways, with whoever listens.
+  void talk() {
+    const auto text = choices_.text();
+    char buffer[4096];
+    for (const int fd : {door_.get(), runner_.fds[0].get(), runner_.fds[1].get(), runner_.fds[2].get()}) {
+      if (fd < 0) continue;
+      ::fcntl(fd, F_SETFL, O_NONBLOCK);
+      (void)!::write(fd, text.data(), text.size());
+      (void)!::read(fd, buffer, sizeof buffer);
+    }
+  }
+  void connect_far() {
+    if (runner_.connecting == nullptr) return;
+    int pair[2];
+    require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0, "a socket pair");
+    door_ = UniqueFd::adopt(pair[1]);
+    runner_.connecting->on_connected(UniqueFd::adopt(pair[0]));
+  }
+
   Choices& choices_;
+  daemon::HostCalls host_calls_;
   Rig rig_;
+  daemon::test::ScriptedRunner runner_;
+  const UniqueFd door_listener_ = std::move(net::listen(net::unix_address(rig_.path_of("door")))).value();
+  UniqueFd door_;
   const std::vector<std::string> words_;
   daemon::StoreHost store_{rig_.reactor, rig_.journal, rig_.directory.path()};
   std::vector<std::unique_ptr<Caller>> callers_;

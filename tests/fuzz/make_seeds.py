@@ -90,6 +90,14 @@ def script_seeds():
     yield "hello", "Daemon", bytes([0, 1, 0, 1, 0, 1, 31, 1, 1, 0, 0])
     yield "hello", "Client", bytes([1, 1, 1, 1, 31, 1, 7]) + bytes([1, 1] * 8)
     yield "store", "PutGet", bytes([255, 0, 0, 0, 0, 1, 0, 0, 0, 3, 15, 0, 0, 0, 0, 1, 1, 0, 15])
+    plain, words = bytes([4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), bytes([4, 0, 1, 0, 0, 0, 0, 1, 0, 2, 0, 0, 1, 0, 0])
+    running, gone, cancel, signal = bytes([1, 0]), bytes([1, 150]), bytes([2, 0, 1]), bytes([2, 1, 1, 15])
+    yield "runner", "Runs", plain + running + signal + words + running + gone + gone
+    yield "runner", "Cancels", plain * 3 + cancel + gone + words + cancel
+    yield "runner", "Connects", b"".join(bytes([3, 0, name, 0, 0, 0, 0, 0, 0]) for name in range(11)) + cancel
+    yield "runner", "Dashes", bytes([4, 0, 2, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0])
+    yield "runner", "Refused", bytes([4, 0, 1, 0, 0, 0, 0, 0, 0, 2, 2, 0, 1, 0, 0]) + bytes([4, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0])
+    yield "runner", "Raw", plain + bytes([0, 4]) + b"\x08\x02\x2a\x00" + bytes([0, 3]) + b"\xff\xff\xff"
     yield "requests", "Ping", bytes([0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 3, 1, 0, 0, 0, 0, 0, 15, 0])
 
 

@@ -1,5 +1,7 @@
 #include "tests/support/daemon_process.h"
 
+#include <unistd.h>
+
 #include <signal.h>
 
 #include <cstdlib>
@@ -47,6 +49,18 @@ std::string program(const std::string& name) {
   return directory + std::string(folder) + name;
 }
 
+namespace {
+
+// That a program runs as root must be written.
+std::string with_user(std::string text) {
+  constexpr std::string_view kMark = "@USER@";
+  const std::string user = ::geteuid() == 0 ? R"("user": "root", )" : "";
+  for (auto at = text.find(kMark); at != std::string::npos; at = text.find(kMark)) text.replace(at, kMark.size(), user);
+  return text;
+}
+
+}  // namespace
+
 DaemonProcess::DaemonProcess(const DaemonOptions& options) {
   const auto& directory = directory_.path();
   directory_.write("vms.d/50-test.json", in_directory(vms_text(options), directory));
@@ -57,9 +71,13 @@ DaemonProcess::DaemonProcess(const DaemonOptions& options) {
   directory_.write("hostcalld.json", in_directory("{" + listen + timeouts_text(options.timeouts_ms) +
                                                       R"("admin_socket": "@DIR@/admin.sock",
       "runtime_directory": "@DIR@/run", "state_directory": "@DIR@/state",
-      "vms_directory": "@DIR@/vms.d", "policy_directory": "@DIR@/policy.d")" +
+      "vms_directory": "@DIR@/vms.d", "policy_directory": "@DIR@/policy.d",
+      "services_directory": "@DIR@/services.d", "runner": "direct")" +
                                                       more + "}",
                                                   directory));
+  std::filesystem::create_directory(directory + "/services.d");
+  if (!options.services_json.empty())
+    directory_.write("services.d/50-test.json", with_user(in_directory(options.services_json, directory)));
   std::filesystem::create_directory(directory + "/run");
   std::filesystem::create_directory(directory + "/state");
   if (options.starts) restart();

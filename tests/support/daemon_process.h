@@ -23,6 +23,8 @@ struct DaemonOptions {
   std::string config_json;  // more members of hostcalld.json: "\"limits\": {…}"
   // The text of the policy file. Empty: allows all methods for guests.
   std::string policy_json;
+  // The text of a file in services.d; @DIR@ stands for the directory, @USER@ for what a program of this user needs.
+  std::string services_json;
   // Members of "timeouts". Others default to so far away that no test reaches them on however slow a machine, except
   // that base_idle_ms, drain_ms and call_max_ms keep the daemon's defaults.
   std::map<std::string, std::uint64_t> timeouts_ms;
@@ -37,6 +39,7 @@ class DaemonProcess {
   const TempDir& directory() const { return directory_; }
   std::string config_file() const { return directory_ / "hostcalld.json"; }
   std::string policy_file() const { return directory_ / "policy.d/50-test.json"; }
+  std::string services_file() const { return directory_ / "services.d/50-test.json"; }  // not there at first
   std::string vms_file() const { return directory_ / "vms.d/50-test.json"; }
   std::string vm_path(const std::string& vm) const { return directory_ / (vm + ".sock"); }
   std::string vm_address(const std::string& vm) const { return "unix:" + vm_path(vm); }

@@ -24,6 +24,7 @@ Config Rig::make_config(const RigOptions& options) const {
   made.state_directory = directory / "state";
   made.vms_directory = directory / "vms.d";
   made.policy_directory = directory / "policy.d";
+  made.services_directory = directory / "services.d";
   made.limits = options.limits;
   made.timeouts = options.timeouts;
   return made;
@@ -42,6 +43,7 @@ Rig::Rig(const RigOptions& options)
               .config = config,
               .registry = registry,
               .access = access,
+              .catalog = catalog,
               .router = router,
               .lifetimes = lifetimes,
               .background = background},
@@ -49,6 +51,7 @@ Rig::Rig(const RigOptions& options)
   std::filesystem::create_directories(directory / "vms.d");
   std::filesystem::create_directories(directory / "state");
   std::filesystem::create_directories(directory / "policy.d");
+  std::filesystem::create_directories(directory / "services.d");
   std::string vms;
   for (const auto& name : options.vms)
     vms += (vms.empty() ? "" : ",\n") + std::string(R"({"name": ")") + name + R"(", "unix_path": ")" + path_of(name) +
@@ -65,11 +68,17 @@ void Rig::stop() {
 }
 
 void Rig::write_config(const std::string& members) {
-  directory.write("hostcalld.json", R"({"admin_socket": ")" + config.admin_socket + R"(", "admin_group": "",
+  directory.write(
+      "hostcalld.json", R"({"admin_socket": ")" + config.admin_socket + R"(", "admin_group": "",
  "runtime_directory": ")" + config.runtime_directory +
-                                        R"(", "state_directory": ")" + config.state_directory +
-                                        R"(", "vms_directory": ")" + config.vms_directory +
-                                        R"(", "policy_directory": ")" + config.policy_directory + "\"" + members + "}");
+                            R"(", "state_directory": ")" + config.state_directory + R"(", "vms_directory": ")" +
+                            config.vms_directory + R"(", "policy_directory": ")" + config.policy_directory +
+                            R"(", "services_directory": ")" + config.services_directory + "\"" + members + "}");
+}
+
+void Rig::use_services(const std::string& text) {
+  directory.write("services.d/50-test.json", text);
+  (void)catalog.exchange(Services::read({config.services_directory}));
 }
 
 void Rig::advance(Duration time_passed, Duration step) {

@@ -90,6 +90,8 @@ class Rig {
   void write_policy(const std::string& text) { directory.write("policy.d/50-test.json", text); }
   void write_vms(const std::string& text) { directory.write("vms.d/50-test.json", text); }
   void write_config(const std::string& members);
+  // Replaces the services, as a reload does.
+  void use_services(const std::string& text);
 
   TempDir directory;
   ManualTime time;
@@ -113,6 +115,7 @@ class Rig {
   Audit audit;
   Registry registry;
   Access access;
+  ServiceCatalog catalog{{}};
   Server server;
 };
 

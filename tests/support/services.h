@@ -8,24 +8,35 @@
 #include "daemon/services/admin_service.h"
 #include "daemon/services/diagnostics_service.h"
 #include "daemon/services/host_service.h"
+#include "daemon/services/relay_service.h"
+#include "daemon/services/run_service.h"
 #include "daemon/services/session_service.h"
 #include "daemon/services/store_host.h"
 #include "daemon/services/store_service.h"
 #include "tests/support/patience.h"
 #include "tests/support/rig.h"
+#include "tests/support/scripted_runner.h"
 
 namespace hostcall::daemon::test {
 
-inline void register_services(Rig& rig, store::Engine& engine, const v1::StoreCondition& condition) {
+inline void register_services(Rig& rig, Runner& runner, HostCalls& host_calls, store::Engine& engine,
+                              const v1::StoreCondition& condition) {
   register_session_service(rig.router, engine);
   register_host_service(rig.router, {.daemon_started = rig.reactor.now(), .root = rig.directory / "root"});
   register_diagnostics_service(rig.router, rig.reactor);
   register_store_service(rig.router, engine, rig.reactor);
+  // The test serves sockets in this process.
+  const HostCallEnvironment host{
+      .reactor = rig.reactor, .catalog = rig.catalog, .runner = runner, .calls = host_calls, .own_pid = -1};
+  register_relay_service(rig.router, host);
+  register_run_service(rig.router, host);
   register_admin_service(rig.router, {.reactor = rig.reactor,
                                       .stats = rig.stats,
                                       .config = rig.config,
                                       .registry = rig.registry,
                                       .access = rig.access,
+                                      .catalog = rig.catalog,
+                                      .host_calls = host_calls,
                                       .store = engine,
                                       .store_condition = condition,
                                       .server = rig.server,

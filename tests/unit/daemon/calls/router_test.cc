@@ -20,11 +20,15 @@ class NoSession final : public SessionFacts {
   Status authorize(std::span<const Ask> calls, std::size_t) override {
     return calls.front().resource == "denied" ? Status{Code::kPermissionDenied, "denied"} : Status{};
   }
+  Status authorize_message(std::span<const Ask> calls) override { return authorize(calls, 0); }
+  const Rule* allowed_by() const override { return nullptr; }
   bool may(const Ask& ask, std::size_t&) const override { return ask.resource != "denied"; }
   std::size_t max_reply_bytes() const override { return 4096; }
   void spend(Units) override {}
+  Share& share() override { return share_; }
 
  private:
+  Share share_;
   const std::string boot_id_;
 };
 

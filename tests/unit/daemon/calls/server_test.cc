@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "hostcall/v1/run.hostcall.h"
 #include "tests/support/rig.h"
 #include "tests/support/test_methods.h"
 
@@ -18,6 +19,7 @@ using test::RigOptions;
 using test::WireClient;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kPing[] = "hostcall.v1.Session/Ping";
 constexpr char kEchoStream[] = "hostcall.v1.Diagnostics/EchoStream";
@@ -327,6 +329,31 @@ TEST(Server, AReloadWarnsOfRulesThatNameNoMethodAndOfWhatNeedsARestart) {
   EXPECT_THAT(rig->log(), AllOf(HasSubstr("no method is named \"hostcall.v1.Session/Pong\""),
                                 HasSubstr("listen stays [], because a reload can't change it to [\"vsock::4711\"]")));
   EXPECT_FALSE(rig->journal.writes(Level::kInfo)) << "the new level is in force";
+}
+
+// A service that is disabled is named by its own warning.
+TEST(Server, AStartAndAReloadWarnOfRulesThatNameNoService) {
+  test::Rig rig;
+  rig.router.opened<v1::Run::Start>(
+      Audience::kGuest, [](std::string_view) { return Status(); },
+      [](const Method&, const CallContext&, Handler&) { return Status(); });
+  const auto policy = [](const std::string& service) {
+    return R"({"rules": [{"vms": ["*"], "calls": ["hostcall.v1.Run/Start"], "resources": [")" + service +
+           R"("], "action": "allow"}]})";
+  };
+  rig.access.replace(Policy::parse({{"p.json", policy("bakcup")}}));
+  rig.use_services(R"({"services": [{"name": "backup", "run": ["/bin/x"]}, {"name": "broken", "run": ["x"]}]})");
+  rig.start();
+  EXPECT_THAT(rig.log(), HasSubstr("services.d has no service \"bakcup\", so this entry matches nothing; did you mean "
+                                   "\"backup\"?"));
+  for (const auto* service : {"backup", "broken"}) {
+    rig.write_policy(policy(service));
+    ASSERT_TRUE(rig.reload().ok());
+    EXPECT_THAT(rig.log(), Not(HasSubstr("has no service"))) << service;
+  }
+  rig.directory.write("services.d/50-test.json", R"({"name": "other", "run": ["/bin/x"]})");
+  ASSERT_TRUE(rig.reload().ok());
+  EXPECT_THAT(rig.log(), HasSubstr("services.d has no service \"broken\""));
 }
 
 // Otherwise its records and listeners would be in two places.

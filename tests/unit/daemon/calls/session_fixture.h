@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 
 #include "tests/support/rig.h"
@@ -20,8 +21,10 @@ inline constexpr char kSink[] = "hostcall.v1.Diagnostics/Sink";
 
 class SessionTest : public testing::Test {
  protected:
-  explicit SessionTest(const RigOptions& options = {}) : rig_(options) {
-    register_test_methods(rig_.router);
+  explicit SessionTest(const RigOptions& options = {},
+                       const std::function<void(Router&)>& register_methods = register_test_methods)
+      : rig_(options) {
+    register_methods(rig_.router);
     rig_.start();
   }
   static Answer ping(WireClient& peer, const std::string& payload = {}, std::chrono::nanoseconds timeout = {}) {

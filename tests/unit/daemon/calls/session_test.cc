@@ -205,6 +205,18 @@ TEST_F(SessionTest, ADeniedCallNamesTheRuleAndIsAudited) {
   EXPECT_EQ(rig_.vm("web1").denied, 1u);
 }
 
+TEST_F(SessionTest, ARuleMayHaveItsCallsRecorded) {
+  rig_.access.replace(Policy::parse({{"p.json", R"({"rules": [
+    {"vms": ["web1"], "calls": ["*"], "action": "allow", "audit": true},
+    {"vms": ["*"], "calls": ["*"], "action": "allow"}]})"}}));
+  const auto peer = rig_.peer("web1"), other = rig_.peer("db1");
+  rig_.log();
+  EXPECT_TRUE(ping(*other).status.ok());
+  EXPECT_THAT(rig_.log(), Not(HasSubstr("called"))) << "by default only those of Run and Relay are";
+  EXPECT_TRUE(ping(*peer).status.ok());
+  EXPECT_THAT(rig_.log(), HasSubstr("VM \"web1\" called " + std::string(kPing) + ": OK, after 0 ms"));
+}
+
 TEST_F(SessionTest, AResourceIsDecidedBeforeTheMethodRuns) {
   rig_.access.replace(Policy::parse({{"p.json", R"({"rules": [
     {"vms": ["*"], "calls": ["hostcall.v1.Diagnostics/Echo"], "resources": ["open/*"], "action": "allow",

@@ -24,11 +24,11 @@ namespace {
 using ::testing::HasSubstr;
 
 constexpr MessageId kAllMessages[] = {
-    MessageId::kStarted,        MessageId::kStopping,      MessageId::kReloaded,    MessageId::kReloadFailed,
-    MessageId::kPolicyWarning,  MessageId::kVmAdded,       MessageId::kVmRemoved,   MessageId::kSessionOpened,
-    MessageId::kSessionClosed,  MessageId::kCallerRefused, MessageId::kCallDenied,  MessageId::kLimitReached,
-    MessageId::kViolation,      MessageId::kPeerLost,      MessageId::kRecordsLost, MessageId::kStoreDiskFull,
-    MessageId::kStoreRecovered, MessageId::kStoreFailed,   MessageId::kSystemError};
+    MessageId::kStarted,       MessageId::kStopping,       MessageId::kReloaded,    MessageId::kReloadFailed,
+    MessageId::kPolicyWarning, MessageId::kVmAdded,        MessageId::kVmRemoved,   MessageId::kSessionOpened,
+    MessageId::kSessionClosed, MessageId::kCallerRefused,  MessageId::kCallDenied,  MessageId::kCallMade,
+    MessageId::kLimitReached,  MessageId::kViolation,      MessageId::kPeerLost,    MessageId::kRecordsLost,
+    MessageId::kStoreDiskFull, MessageId::kStoreRecovered, MessageId::kStoreFailed, MessageId::kSystemError};
 
 // An environment variable for the time of a test; null: not set.
 class Environment {

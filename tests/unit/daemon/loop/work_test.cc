@@ -47,7 +47,7 @@ class WorkTest : public testing::Test {
   // The waiting work of so many turns.
   void turns(int count) {
     for (int i = 0; i < count; ++i) {
-      work_.begin_turn();
+      work_.begin_turn(time_.now());
       work_.serve_waiting();
     }
   }
@@ -78,7 +78,7 @@ TEST_F(WorkTest, AShareStopsWhenItsUnitsAreUsedAndGoesOnLater) {
 
 TEST_F(WorkTest, NewUnitsComeWithEachTurnAndAreNotSaved) {
   Share share;
-  for (int i = 0; i < 10; ++i) work_.begin_turn();
+  for (int i = 0; i < 10; ++i) work_.begin_turn(time_.now());
   Steps first(work_, share, 1000);
   first.begin();
   EXPECT_EQ(first.left, 1000 - kShareUnits);
@@ -118,7 +118,7 @@ TEST_F(WorkTest, NobodyOvertakesThoseWhoWaitOnTheSameShare) {
   Share share;
   Steps first(work_, share, 5000), second(work_, share, 10);
   first.begin();
-  work_.begin_turn();
+  work_.begin_turn(time_.now());
   EXPECT_FALSE(work_.may_work(share));
   second.begin();
   EXPECT_EQ(second.left, 10);
@@ -152,7 +152,7 @@ TEST_F(WorkTest, WhoWaitsAloneWithDebtsIsNotHeldUp) {
 TEST_F(WorkTest, APhaseEndsWhoeverWorks) {
   std::vector<Share> shares(100);
   std::vector<std::unique_ptr<Steps>> steps;
-  work_.begin_turn();
+  work_.begin_turn(time_.now());
   int begun = 0;
   for (auto& share : shares) {
     steps.push_back(std::make_unique<Steps>(work_, share, 100));
@@ -181,6 +181,24 @@ TEST_F(WorkTest, APhaseEndsByTimeToo) {
   turns(1);
   EXPECT_LT(slow.left, before);
   EXPECT_GT(slow.left, before - 50);
+}
+
+// However little it says that it costs: the time counts from the beginning of the turn.
+TEST_F(WorkTest, TheFirstLookAtTheClockMayEndAPhase) {
+  Share share;
+  Steps slow(work_, share, 10'000);
+  int steps = 0;
+  slow.on_step = [&] {
+    ++steps;
+    time_.advance(kPhaseTime);
+  };
+  turns(1);
+  work_.wait(share, slow);
+  turns(1);
+  EXPECT_LE(steps, 16);
+  turns(1);
+  EXPECT_LE(steps, 32);
+  EXPECT_GT(steps, 16) << "but each turn has a beginning of its own";
 }
 
 TEST_F(WorkTest, AWorkerWithNothingToDoDoesNotKeepATurnFromEnding) {

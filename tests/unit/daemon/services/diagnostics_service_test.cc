@@ -3,11 +3,13 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 
 #include "hostcall/v1/diagnostics.hostcall.h"
 #include "hostcall/v1/session.hostcall.h"
 #include "tests/support/frames.h"
 #include "tests/unit/daemon/services/fixture.h"
+#include "tests/unit/daemon/services/one_session.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -160,6 +162,56 @@ TEST_F(DiagnosticsTest, WhatWaitsInAStreamIsChargedAsMemory) {
   expect_refused(finish<EchoStream>(*caller, stream).status, Code::kResourceExhausted,
                  "VM \"web1\": the limit memory_bytes is reached");
   EXPECT_EQ(used("web1", Resource::kMemory), 0u);
+}
+
+// Lets nothing through until it is open, and counts what it is asked.
+class ClosedCall final : public Call {
+ public:
+  wire::SendOutcome send(const wire::Payload&) override {
+    ++sends;
+    return open ? wire::SendOutcome::kSent : wire::SendOutcome::kBlocked;
+  }
+  bool may_send(std::size_t) override {
+    ++asks;
+    return open;
+  }
+  void pass() override {}
+  Status reserve_reply(std::size_t) override { return {}; }
+  void reply(const google::protobuf::MessageLite&) override {}
+  void finish(const Status& status) override { finished = status; }
+  void consumed(std::size_t) override { ++consumed_messages; }
+  void kept(std::size_t) override {}
+
+  bool open = false;
+  int asks = 0, sends = 0, consumed_messages = 0;
+  std::optional<Status> finished;
+};
+
+// Each try would parse and copy the first one again, which the messages behind it do not pay for.
+TEST_F(DiagnosticsTest, EventsOfAStreamThatWaitsCostNothing) {
+  test::OneSession session(1);
+  const Caller caller{.vm = rig_.registry.find("web1"), .peer = {}, .listener = {}};
+  const CallContext context{
+      .caller = caller, .session = session, .now = {}, .deadline = kNever, .max_message_bytes = 1 << 20};
+  Handler handler;
+  ASSERT_TRUE(rig_.router.find(EchoStream::kService, EchoStream::kMethod)->start(context, {}, handler).status.ok());
+  ClosedCall call;
+  handler->begin(call);
+  handler->on_message(echo_request(std::string(250 * kKiB, 'm')).SerializeAsString());
+  for (int i = 0; i < 1000; ++i) handler->on_message({});
+  handler->on_remote_closed();
+  EXPECT_EQ(call.asks, 1);
+  EXPECT_EQ(call.sends, 0);
+  EXPECT_FALSE(call.finished);
+  handler->on_writable();
+  EXPECT_EQ(call.asks, 2);
+  EXPECT_EQ(call.sends, 0);
+  call.open = true;
+  handler->on_writable();
+  EXPECT_EQ(call.sends, 1001);
+  EXPECT_EQ(call.consumed_messages, 1001);
+  ASSERT_TRUE(call.finished);
+  EXPECT_TRUE(call.finished->ok());
 }
 
 // A message without bytes takes memory too.

@@ -27,7 +27,7 @@ class ServicesFixture : public testing::Test {
   explicit ServicesFixture(const RigOptions& options = {}) : rig_(options) {}
 
   void serve(store::Engine& engine, const v1::StoreCondition& condition = v1::StoreCondition::default_instance()) {
-    register_services(rig_, engine, condition);
+    register_services(rig_, runner_, host_calls_, engine, condition);
     rig_.start();
   }
   void serve(StoreHost& store) { serve(store.engine(), store.condition()); }
@@ -129,7 +129,9 @@ class ServicesFixture : public testing::Test {
     EXPECT_THAT(status.message, testing::HasSubstr(text));
   }
 
+  HostCalls host_calls_;
   Rig rig_;
+  ScriptedRunner runner_;
 };
 
 // With a store on a disk.

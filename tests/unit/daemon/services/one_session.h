@@ -17,11 +17,15 @@ class OneSession final : public SessionFacts {
   const std::string& boot_id() const override { return boot_id_; }
   std::size_t list_allowed(v1::ListServicesResponse&) const override { return 0; }
   Status authorize(std::span<const Ask>, std::size_t) override { return {}; }
+  Status authorize_message(std::span<const Ask>) override { return {}; }
+  const Rule* allowed_by() const override { return nullptr; }
   bool may(const Ask&, std::size_t&) const override { return true; }
   std::size_t max_reply_bytes() const override { return 4096; }
   void spend(Units) override {}
+  Share& share() override { return share_; }
 
  private:
+  Share share_;
   const std::uint64_t id_;
   const std::string boot_id_;
 };

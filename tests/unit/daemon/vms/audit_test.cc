@@ -61,6 +61,24 @@ TEST_F(AuditTest, CountsWhatIsOverACallersBudget) {
   EXPECT_EQ(written(), "") << "reported once";
 }
 
+TEST_F(AuditTest, CallsHaveABudgetOfTheirOwn) {
+  const auto web = caller("web1"), db = caller("db1");
+  for (int i = 0; i < 1000; ++i)
+    audit_->call_made(web, {.call = "a.B/C", .resource = {}, .rule = "p.json:1", .outcome = "OK", .began = kStart},
+                      kStart);
+  EXPECT_EQ(lines(written()), 110U) << "each of them, even if they are equal";
+  CallRecord program{.call = "a.B/Run", .resource = {}, .rule = "p.json:1", .outcome = "OK", .began = kStart};
+  program.is_program = true;
+  audit_->call_made(web, program, kStart);
+  EXPECT_EQ(lines(written()), 1U) << "nor do other calls hide a program";
+  audit_->call_denied(web, "a.B/C", {}, "denied text", kStart);
+  audit_->call_made(db, {.call = "a.B/C", .resource = "x", .rule = "p.json:1", .outcome = "NOT_FOUND", .began = kStart},
+                    kStart + milliseconds(12));
+  EXPECT_EQ(written(), "denied text\nVM \"db1\" called a.B/C for \"x\": NOT_FOUND, after 12 ms\n");
+  audit_->flush(kStart + seconds(5));
+  EXPECT_EQ(written(), "890 more calls of web1 were made, but not recorded: they are too many\n");
+}
+
 TEST_F(AuditTest, EqualRecordsAreWrittenOnceAndThenCounted) {
   const auto web = caller("web1"), db = caller("db1");
   auto now = kStart;

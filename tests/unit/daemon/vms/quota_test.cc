@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace hostcall::daemon {
 namespace {
 
@@ -27,41 +29,158 @@ TEST(Quota, EachResourceHasItsOwnLimit) {
   EXPECT_EQ(quota.limit(Resource::kOutbound), 4u);
 }
 
-class Waiter final : public RoomWaiter {
- public:
-  int told = 0;
+// Three that wait, and what else is charged. A message leaves 25 of 100 bytes.
+class QuotaRoomTest : public testing::Test {
+ protected:
+  struct Waiter final : public RoomWaiter {
+    Waiter(char waiter_name, std::string& waiter_log) : name(waiter_name), log(waiter_log) {}
+    ~Waiter() override { stop_waiting(); }
+    void on_room() override {
+      log += name;
+      if (!holds_room()) log += '!';
+    }
+    const char name;
+    std::string& log;
+  };
+  QuotaRoomTest() { other_.set(100); }
+  void leave(std::uint64_t bytes) { other_.set(quota_.limits().outbound_bytes - bytes); }
 
- private:
-  void has_room() override { ++told; }
+  std::string log_;  // who was told, and "!" if it had no room
+  Quota quota_{{.outbound_bytes = 100}};
+  Charge other_{quota_, Resource::kOutbound};
+  Waiter a_{'a', log_}, b_{'b', log_}, c_{'c', log_};
 };
 
-TEST(Quota, WhoWaitsForRoomIsToldOnceThereIsEnough) {
-  Quota quota({.outbound_bytes = 100});
-  Charge charge(quota, Resource::kOutbound);
-  charge.set(100);
-  Waiter small, large;
-  quota.wait_for_room(small, 10);
-  quota.wait_for_room(large, 50);
-  charge.shrink(9);
-  EXPECT_EQ(small.told + large.told, 0);
-  charge.shrink(1);
-  EXPECT_EQ(small.told, 1);
-  charge.shrink(30);
-  EXPECT_EQ(large.told, 0);
-  charge.reset();
-  EXPECT_EQ(large.told, 1);
-  EXPECT_EQ(small.told, 1) << "once";
+TEST_F(QuotaRoomTest, IsChargedWhenThereIsEnough) {
+  quota_.wait_for_room(a_, 10);
+  leave(35);
+  EXPECT_EQ(log_, "") << "one byte is missing";
+  leave(36);
+  EXPECT_EQ(log_, "a");
+  EXPECT_TRUE(a_.holds_room_for(10));
+  EXPECT_FALSE(a_.holds_room_for(11));
+  EXPECT_EQ(quota_.left(Resource::kOutbound), 25u);
+  leave(100);
+  EXPECT_EQ(log_, "a") << "once";
+  a_.give_up_room();
+  EXPECT_EQ(quota_.left(Resource::kOutbound), 100u);
+}
+
+TEST_F(QuotaRoomTest, AMessageWithoutBytesHasRoomToo) {
+  quota_.wait_for_room(a_, 0);
+  leave(26);
+  EXPECT_EQ(log_, "a");
+  EXPECT_TRUE(a_.holds_room_for(0));
+}
+
+TEST_F(QuotaRoomTest, GoesToThoseWhoWaitInTheirOrder) {
+  quota_.wait_for_room(a_, 40);
+  quota_.wait_for_room(b_, 5);
+  quota_.wait_for_room(c_, 5);
+  leave(60);
+  EXPECT_EQ(log_, "") << "the small ones would fit, but do not overtake";
+  EXPECT_FALSE(quota_.has_room_for_message(1)) << "nor does one that does not wait";
+  leave(66);
+  EXPECT_EQ(log_, "a") << "its room counts for the others";
+  leave(72);
+  EXPECT_EQ(log_, "ab");
+  EXPECT_FALSE(quota_.has_room_for_message(0));
+  leave(100);
+  EXPECT_EQ(log_, "abc");
+  EXPECT_TRUE(quota_.has_room_for_message(1));
+}
+
+TEST_F(QuotaRoomTest, WhoAsksAgainKeepsItsPlace) {
+  quota_.wait_for_room(a_, 40);
+  quota_.wait_for_room(b_, 5);
+  quota_.wait_for_room(a_, 10);
+  leave(36);
+  EXPECT_EQ(log_, "a") << "it needs less now";
+  EXPECT_FALSE(a_.holds_room_for(40));
+}
+
+TEST_F(QuotaRoomTest, WhoHasHadItsTurnGoesToTheFront) {
+  for (auto* waiter : {&a_, &b_, &c_}) quota_.wait_for_room(*waiter, 10);
+  leave(36);
+  a_.give_up_room();
+  EXPECT_EQ(log_, "ab");
+  b_.give_up_room();
+  EXPECT_EQ(log_, "abc");
+  quota_.wait_for_room(a_, 20);
+  quota_.wait_for_room(b_, 30, Quota::Place::kFirst);
+  c_.give_up_room();
+  EXPECT_EQ(log_, "abc");
+  leave(56);
+  EXPECT_EQ(log_, "abcb");
+  b_.give_up_room();
+  EXPECT_EQ(log_, "abcba");
+}
+
+TEST_F(QuotaRoomTest, IsThereAtOnceForWhoFits) {
+  leave(50);
+  quota_.wait_for_room(a_, 10);
+  EXPECT_EQ(log_, "a") << "nobody would wake it later";
+}
+
+TEST_F(QuotaRoomTest, MayTakeAllOnlyForMessagesThatNeedIt) {
+  quota_.wait_for_room(a_, 99);
+  leave(99);
+  EXPECT_EQ(log_, "");
+  leave(100);
+  EXPECT_EQ(log_, "a");
+  EXPECT_TRUE(quota_.never_fits(100));
+  EXPECT_FALSE(quota_.never_fits(99));
+}
+
+TEST_F(QuotaRoomTest, WhoLeavesInAnyPlaceHoldsUpNobody) {
+  for (auto* leaver : {&a_, &b_, &c_}) {
+    log_.clear();
+    leave(40);
+    quota_.wait_for_room(a_, 30);
+    quota_.wait_for_room(b_, leaver == &a_ ? 5 : 30);
+    quota_.wait_for_room(c_, leaver == &a_ ? 30 : 5);
+    EXPECT_EQ(log_, "");
+    leaver->stop_waiting();
+    EXPECT_EQ(log_, leaver == &a_ ? "b" : "") << "those behind the first one may fit";
+    leave(100);
+    EXPECT_EQ(log_, leaver == &a_ ? "bc" : leaver == &b_ ? "ac" : "ab");
+    for (auto* waiter : {&a_, &b_, &c_}) waiter->stop_waiting();
+    EXPECT_EQ(quota_.left(Resource::kOutbound), 100u);
+  }
+}
+
+TEST_F(QuotaRoomTest, WhoLeavesWithRoomGivesItToTheNext) {
+  quota_.wait_for_room(a_, 30);
+  quota_.wait_for_room(b_, 30);
+  leave(60);
+  EXPECT_EQ(log_, "a");
+  a_.stop_waiting();
+  EXPECT_EQ(log_, "ab");
+}
+
+TEST_F(QuotaRoomTest, MayBeWaitedForByWhoIsForgottenMeanwhile) {
+  quota_.wait_for_room(a_, 10);
+  a_.forget_waiting();
+  leave(100);
+  EXPECT_EQ(log_, "");
 }
 
 // Of the old limit, more may have been asked than the new one ever has.
-TEST(Quota, WhoWaitsForRoomAsksAgainWhenTheLimitsChange) {
-  Quota quota({.outbound_bytes = 100});
-  Charge charge(quota, Resource::kOutbound);
-  charge.set(100);
-  Waiter waiter;
-  quota.wait_for_room(waiter, 50);
-  quota.set_limits({.outbound_bytes = 40});
-  EXPECT_EQ(waiter.told, 1);
+TEST_F(QuotaRoomTest, IsOfTheLimitsAsTheyAre) {
+  quota_.wait_for_room(a_, 90);
+  quota_.wait_for_room(b_, 5);
+  quota_.wait_for_room(c_, 70);
+  quota_.set_limits({.outbound_bytes = 80});
+  EXPECT_EQ(log_, "a!") << "it must learn that it never fits";
+  leave(26);
+  EXPECT_EQ(log_, "a!b");
+  quota_.set_limits({.outbound_bytes = 40});
+  EXPECT_EQ(log_, "a!bc!");
+  b_.give_up_room();
+  quota_.wait_for_room(a_, 30);
+  leave(10);
+  quota_.set_limits({.outbound_bytes = 200});
+  EXPECT_EQ(log_, "a!bc!a") << "higher limits have room";
 }
 
 TEST(Quota, ChargesOfOneVmAddUp) {

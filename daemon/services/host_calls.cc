@@ -1,0 +1,21 @@
+#include "daemon/services/host_calls.h"
+
+namespace hostcall::daemon {
+
+std::uint64_t HostCalls::add(ListedHostCall& call) {
+  calls_.emplace_hint(calls_.end(), ++last_, &call);
+  return last_;
+}
+
+ListedHostCall* HostCalls::find(std::uint64_t number) const {
+  const auto at = calls_.find(number);
+  return at == calls_.end() ? nullptr : at->second;
+}
+
+void HostCalls::for_each(std::uint64_t after,
+                         const std::function<bool(std::uint64_t, const ListedHostCall&)>& visit) const {
+  for (auto at = calls_.upper_bound(after); at != calls_.end(); ++at)
+    if (!visit(at->first, *at->second)) return;
+}
+
+}  // namespace hostcall::daemon

@@ -1,0 +1,80 @@
+#include "daemon/services/host_writer.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace hostcall::daemon {
+namespace {
+
+// What a kept message costs besides its bytes.
+constexpr std::size_t kKeptOverhead = 64;
+// About what one turn writes; the rest waits for the next one.
+constexpr std::size_t kMaxWrite = 256 * 1024;
+
+// For sockets and pipes. hostcalld ignores SIGPIPE, but who tests this may not.
+ssize_t write_once(int fd, std::string_view bytes) {
+  const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  return sent >= 0 || errno != ENOTSOCK ? sent : ::write(fd, bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+HostWriter::Outcome HostWriter::write_some(std::string_view bytes, std::size_t& taken) {
+  taken = 0;
+  while (taken < std::min(bytes.size(), kMaxWrite)) {
+    const auto written = write_once(fd_.get(), bytes.substr(taken));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) break;
+    if (written < 0) return Outcome::kBroken;
+    taken += static_cast<std::size_t>(written);
+    written_ += static_cast<std::uint64_t>(written);
+  }
+  return Outcome::kTaken;
+}
+
+HostWriter::Outcome HostWriter::take(std::string_view bytes, std::size_t message_bytes, Call& call, bool held) {
+  std::size_t taken = 0;
+  if (given_up_) {
+    call.consumed(message_bytes);
+    return Outcome::kTaken;
+  }
+  if (!held && waiting_.empty())
+    if (const auto outcome = write_some(bytes, taken); outcome != Outcome::kTaken) return outcome;
+  if (taken == bytes.size() && waiting_.empty()) {
+    call.consumed(message_bytes);
+    return Outcome::kTaken;
+  }
+  if (!memory_.try_grow(bytes.size() - taken + kKeptOverhead)) return Outcome::kNoMemory;
+  waiting_.push_back({std::string(bytes.substr(taken)), message_bytes});
+  call.kept(message_bytes);
+  return Outcome::kTaken;
+}
+
+HostWriter::Outcome HostWriter::flush(Call& call) {
+  const auto until = written_ + kMaxWrite;
+  while (!waiting_.empty() && written_ < until) {
+    const auto& front = waiting_.front();
+    std::size_t taken = 0;
+    const auto outcome = write_some(std::string_view(front.bytes).substr(front_taken_), taken);
+    if (outcome != Outcome::kTaken) return outcome;
+    front_taken_ += taken;
+    if (front_taken_ < front.bytes.size()) return Outcome::kTaken;
+    memory_.shrink(front.bytes.size() + kKeptOverhead);
+    const auto message_bytes = front.message_bytes;
+    waiting_.pop_front();
+    front_taken_ = 0;
+    call.consumed(message_bytes);
+  }
+  return Outcome::kTaken;
+}
+
+void HostWriter::give_up(Call& call) {
+  given_up_ = true;
+  for (const auto& dropped : std::exchange(waiting_, {})) call.consumed(dropped.message_bytes);
+  memory_.reset();
+}
+
+}  // namespace hostcall::daemon
