@@ -6,8 +6,8 @@
 daemon_fresh() {
   systemctl stop hostcalld.service hostcalld.socket
   systemctl reset-failed hostcalld.service hostcalld.socket 2>/dev/null || true
-  rm -rf /etc/hostcall/vms.d/*.json /etc/hostcall/policy.d/10-*.json /etc/hostcall/hostcalld.json /var/lib/hostcall/* \
-    /run/hostcall/*
+  rm -rf /etc/hostcall/vms.d/*.json /etc/hostcall/policy.d/10-*.json /etc/hostcall/services.d \
+    /etc/hostcall/hostcalld.json /var/lib/hostcall/* /run/hostcall/*
   local pair
   for pair in "$@"; do
     vm_record "${pair%%=*}" "${pair#*=}"
