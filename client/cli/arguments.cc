@@ -125,6 +125,12 @@ void Arguments::positional(const std::string& name, std::vector<std::string>& va
       name, "[" + name + "]...", help, [&values](const std::string& text) { values.push_back(text); }, true);
 }
 
+void Arguments::rest(const std::string& name, std::vector<std::string>& values, const std::string& help) {
+  rest_ = &values;
+  usage_ += " [" + name + "]...";
+  rows_.push_back({name, help});
+}
+
 void Arguments::take() const {
   for (const auto& slot : slots_) take(slot);
 }

@@ -56,6 +56,12 @@ class Arguments {
   void positional(const std::string& name, std::optional<std::string>& value, const std::string& help);
   void positional(const std::string& name, std::vector<std::string>& values, const std::string& help);
 
+  // All words behind the positional that was declared last, as they are, options too. Declared after everything else.
+  void rest(const std::string& name, std::vector<std::string>& values, const std::string& help);
+  bool has_rest() const { return rest_ != nullptr; }
+  // These words; take() does not know of them.
+  void take_rest(std::vector<std::string> words) { *rest_ = std::move(words); }
+
   // Passes what the command line had to the values, once it is parsed. Throws Failure: usage.
   void take() const;
 
@@ -93,6 +99,7 @@ class Arguments {
   std::vector<Slot> slots_;
   std::string usage_;
   std::vector<Row> rows_;
+  std::vector<std::string>* rest_ = nullptr;
 };
 
 // The words of a command line for CLI11, which takes "--option=" for an option whose value comes next, and "[a,b]" for

@@ -35,6 +35,7 @@ Client& Invocation::client() {
     client_ = value_of(Client::make({.address = common_.address,
                                      .client_name = program_,
                                      .client_version = HOSTCALL_VERSION,
+                                     .max_unread_bytes = unread_bytes_,
                                      .privileged_port = common_.privileged_port}));
   return *client_;
 }

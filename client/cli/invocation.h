@@ -47,6 +47,8 @@ class Invocation {
   // What is left of it, at least the shortest time-out; and whether to wait so long for a host that can't be reached.
   CallOptions rest() const;
 
+  // Before client(): how many bytes of streams may wait here before all wait; see hostcall_options.
+  void keep_unread(std::uint32_t bytes) { unread_bytes_ = bytes; }
   // Connects at its first call. Throws Failure for a bad address.
   Client& client();
   // Connects now.
@@ -109,6 +111,7 @@ class Invocation {
   milliseconds unhinted_pause_;
   std::optional<Status> refused_;  // the last attempt's, if it is worth another
   TimePoint deadline_;
+  std::uint32_t unread_bytes_ = 0;  // 0: the library's default
   std::optional<Client> client_;
 };
 

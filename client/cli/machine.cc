@@ -1,8 +1,11 @@
 // Machine: see machine.h.
 #include "client/cli/machine.h"
 
+#include <dirent.h>
+
 #include <algorithm>
-#include <filesystem>
+#include <memory>
+#include <string_view>
 
 #include "proto/base/read_file.h"
 
@@ -11,6 +14,11 @@ namespace {
 
 // A file of /proc, /sys or /etc.
 constexpr std::size_t kMaxBytes = 1024 * 1024;
+
+// Not std::filesystem, which would be the only use in the static program.
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
 
 }  // namespace
 
@@ -37,10 +45,11 @@ std::optional<std::string> Machine::read(const std::string& path) const {
 
 std::vector<std::string> Machine::list(const std::string& directory) const {
   std::vector<std::string> names;
-  std::error_code error;
-  for (std::filesystem::directory_iterator entry(at(directory), error), end; !error && entry != end;
-       entry.increment(error))
-    names.push_back(entry->path().filename().string());
+  const std::unique_ptr<DIR, CloseDirectory> open(::opendir(at(directory).c_str()));
+  while (const auto* entry = open ? ::readdir(open.get()) : nullptr) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
   std::ranges::sort(names);
   return names;
 }

@@ -1,4 +1,4 @@
-// run_program: from argv to an exit code. With arguments.cc the only code that knows CLI11.
+// run_program: from argv to an exit code. With arguments.cc and rest.cc the only code that knows CLI11.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -10,6 +10,7 @@
 
 #include "client/cli/interrupt.h"
 #include "client/cli/output.h"
+#include "client/cli/rest.h"
 #include "client/cli/text.h"
 #include "client/cli/verb.h"
 #include "proto/base/escape.h"
@@ -132,8 +133,14 @@ CLI::App* CommandLine::chosen() {
 Verb* CommandLine::parse(int argc, char** argv) {
   auto words = marked_words(argc, argv);
   if (!words.empty()) words.erase(words.begin());
+  const auto rest = find_rest(root_, words, [this](CLI::App& verb) { return nodes_.at(&verb).arguments->has_rest(); });
+  words.resize(rest);
   try {
-    return parse_words(words);
+    auto* verb = parse_words(words);
+    if (verb == nullptr) return nullptr;
+    auto& arguments = *nodes_.at(chosen()).arguments;
+    if (arguments.has_rest()) arguments.take_rest({argv + 1 + rest, argv + argc});
+    return verb;
   } catch (const Failure& failure) {
     if (failure.code != ExitCode::kUsage) throw;
     throw usage(failure.text + "; see " + name_of(chosen()) + " --help");

@@ -6,9 +6,12 @@
 namespace hostcall::cli::guest {
 
 extern const VerbEntry kCall;
+extern const VerbEntry kConnect;
 extern const VerbEntry kDoctor;
+extern const VerbEntry kForward;
 extern const VerbEntry kInfo;
 extern const VerbEntry kPing;
+extern const VerbEntry kRun;
 extern const VerbEntry kServices;
 extern const VerbEntry kSpeedTest;
 extern const VerbEntry kWhoAmI;

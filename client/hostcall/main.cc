@@ -21,10 +21,11 @@ constexpr char kExamples[] = R"(  hostcall whoami
 )";
 
 std::vector<cli::VerbEntry> verbs() {
-  std::vector<cli::VerbEntry> all = {guest::kWhoAmI, guest::kPing,      guest::kInfo,  guest::kServices,
-                                     guest::kCall,   guest::kSpeedTest, guest::kDoctor};
+  std::vector<cli::VerbEntry> all = {guest::kWhoAmI, guest::kPing,    guest::kInfo,   guest::kServices,
+                                     guest::kRun,    guest::kConnect, guest::kForward};
   const auto kv = guest::kv_verbs();
-  all.insert(all.begin() + 4, kv.begin(), kv.end());
+  all.insert(all.end(), kv.begin(), kv.end());
+  all.insert(all.end(), {guest::kCall, guest::kSpeedTest, guest::kDoctor});
   return all;
 }
 

@@ -9,11 +9,11 @@ namespace hostcall::cli::host {
 namespace {
 
 constexpr char kCheckHelp[] = R"(Asks hostcalld to do all that a start does before it listens: read the
-configuration, the VM records and the policy, and check the directories and groups
-that they name, and who else could change the files. Changes nothing. If something
-is wrong, prints file, line and reason, and exits with 1. Without a running daemon:
-hostcalld --check. Warns of rules as "policy check" does. With -q, prints only errors
-and warnings.
+configuration, the VM records, the services and the policy, and check the directories
+and groups that they name, and who else could change the files. Changes nothing. If
+something is wrong, prints file, line and reason, and exits with 1. Without a running
+daemon: hostcalld --check. Warns of rules as "policy check" does, and of services that
+an error disables. With -q, prints only errors and warnings.
 )";
 
 constexpr char kCheckExamples[] = R"(  hostcallctl config check && systemctl restart hostcalld

@@ -10,7 +10,7 @@ namespace host = hostcall::cli::host;
 constexpr char kName[] = "hostcallctl";
 
 constexpr char kHelp[] = R"(Administers this machine's hostcalld over its admin socket: VM records, policy,
-sessions, keys. Only root and the group that it names (admin_group) may use the socket.
+services, sessions, keys. Only root and the group that it names (admin_group) may use the socket.
 )";
 
 constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web
@@ -26,6 +26,8 @@ std::vector<cli::VerbEntry> verbs() {
                                      host::kSessionList, host::kSessionClose, host::kStats,         host::kDoctor};
   const auto kv = host::kv_verbs();
   all.insert(all.begin() + 8, kv.begin(), kv.end());
+  const auto services = {host::kServiceList, host::kServiceShow, host::kServiceCheck, host::kRunList, host::kRunKill};
+  all.insert(all.begin() + 8, services);
   return all;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "client/cli/invocation.h"
 #include "client/cli/output.h"
@@ -33,12 +34,14 @@ inline std::string elements_of(const google::protobuf::MessageLite& page) {
 template <class Method, class TextOf>
 void show_pages(Invocation& invocation, const typename Method::Request& request, std::string_view name,
                 TextOf text_of) {
-  auto before = "{\"" + std::string(name) + "\":[";
+  auto start = "{\"" + std::string(name) + "\":[";
+  bool has_elements = false;
   each_page<Method>(invocation, request, [&](const typename Method::Response& page, bool is_last) {
     if (!invocation.json()) return print(text_of(page));
     const auto elements = elements_of(page);
-    print((elements.empty() && before == "," ? "" : before) + elements + (is_last ? "]}\n" : ""));
-    before = ",";
+    print(std::exchange(start, {}) + (has_elements && !elements.empty() ? "," : "") + elements +
+          (is_last ? "]}\n" : ""));
+    has_elements |= !elements.empty();
   });
 }
 

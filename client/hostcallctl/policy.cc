@@ -13,8 +13,9 @@ namespace {
 constexpr char kCheckHelp[] = R"(Asks hostcalld to parse policy files without applying them: the given files in
 that order, or the configured files. If a file is invalid, prints file, line and
 reason, and exits with 1. Warns of rules that can't mean what they say: they name
-a method, VM or tag that does not exist or a resource that no key can match, allow
-what no rule can allow, or have no effect, because an earlier rule matches first.
+a method, VM, tag or service that does not exist or a resource that no key can
+match, allow what no rule can allow, or have no effect, because an earlier rule
+matches first.
 Warnings do not change the exit code. With -q, prints only errors and warnings.
 )";
 
@@ -35,8 +36,9 @@ constexpr char kExplainExamples[] = R"(  hostcallctl policy explain --vm web1 --
       --resource /shared/motd --privileged-port
 )";
 
-constexpr char kReloadHelp[] = R"(Reloads configuration, VM records and policy, all or nothing: if a file is
-invalid, nothing changes, and the exit code is 1. Does the same as
+constexpr char kReloadHelp[] = R"(Reloads configuration, VM records, services and policy, all or nothing: if a
+file is invalid, nothing changes, and the exit code is 1. Only an error in
+services.d disables its own service, with a warning. Does the same as
 systemctl reload hostcalld, but reports the outcome, and warns of changes that only
 a restart applies, of VMs whose listener can't be opened, and of rules as "policy
 check" does. With -q, prints only errors and warnings.
@@ -124,7 +126,7 @@ const VerbEntry kPolicyCheck{"policy check", "parse policy files without applyin
 const VerbEntry kPolicyExplain{"policy explain", "explain how policy decides a call, by which rule", kExplainHelp,
                                kExplainExamples,
                                []() -> std::unique_ptr<Verb> { return std::make_unique<PolicyExplain>(); }};
-const VerbEntry kPolicyReload{"policy reload", "reload configuration, VM records and policy", kReloadHelp,
+const VerbEntry kPolicyReload{"policy reload", "reload configuration, VM records, services and policy", kReloadHelp,
                               kReloadExamples,
                               []() -> std::unique_ptr<Verb> { return std::make_unique<PolicyReload>(); }};
 

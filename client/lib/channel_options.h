@@ -22,7 +22,8 @@ struct ChannelOptions {
   milliseconds backoff_base{50};
   milliseconds backoff_cap{5'000};
   std::size_t max_queued_calls = 1024;
-  std::size_t max_unread_bytes = 1u << 20;
+  static constexpr std::size_t kDefaultUnreadBytes = 1u << 20;
+  std::size_t max_unread_bytes = kDefaultUnreadBytes;
   std::uint32_t source_port = 0;
   bool privileged_port = false;  // any free one; excludes source_port and Unix addresses
   bool crc = false;

@@ -89,6 +89,16 @@ void Link::enter(Agreement agreement) {
   if (endpoint_.has(wire::kFeatureWindow))
     unread_limit_ = std::max<std::size_t>(
         unread_limit_, std::min(agreement_.extension.connection_window, kMaxTrustedWindow) + wire::kMaxDataBytes);
+  widen_window();
+}
+
+// Whose owner keeps more than the window holds has streams that wait: the others must not wait for them.
+void Link::widen_window() {
+  if (options_.max_unread_bytes <= ChannelOptions::kDefaultUnreadBytes || !endpoint_.has(wire::kFeatureWindow)) return;
+  const auto wanted = std::min<std::size_t>(options_.max_unread_bytes, wire::kMaxCredit);
+  const std::size_t window = agreement_.extension.connection_window;
+  if (wanted > window) endpoint_.grant(static_cast<std::uint32_t>(wanted - window));
+  unread_limit_ = std::max(unread_limit_, wanted + wire::kMaxDataBytes);
 }
 
 // ---------------------------------------------------------------- bytes

@@ -141,6 +141,7 @@ class Link final : private wire::EndpointEvents, private wire::DirectSender {
 
   void take_hello(const wire::ResponseView& response);
   void enter(Agreement agreement);
+  void widen_window();
   void end_ok(Call& call, std::string_view payload);
   void end_failed(Call& call, const wire::ResponseView& response);
   void detach(Call& call);

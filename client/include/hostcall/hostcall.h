@@ -100,8 +100,10 @@ typedef struct hostcall_options {
    * 1,024. */
   uint32_t max_queued_calls;
   /* Most bytes of stream messages kept for an owner that does not take them; above this the client stops reading, and
-   * ALL its calls wait until messages are taken. Matters only with a plain ttrpc server, which has no flow control.
-   * Defaults to 1 MiB. */
+   * ALL its calls wait until messages are taken. Defaults to 1 MiB, which matters only with a plain ttrpc server, which
+   * has no flow control. With hostcalld each stream has a window of its own (384 KiB), and all share the connection's
+   * (1 MiB), so that a few streams whose messages are not taken hold up all others. More than the default widens the
+   * connection's window to so many bytes: with one window and one message for each stream, none waits for another. */
   uint32_t max_unread_bytes;
   /* Source port on vsock; 0: any. A port below 1,024 needs CAP_NET_BIND_SERVICE and proves root to the host. Only one
    * connection at a time can use a port, and connections that the host still holds count, even those from before a

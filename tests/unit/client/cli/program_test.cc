@@ -66,6 +66,26 @@ class Files : public Verb {
   Seen seen_;
 };
 
+// Takes the words of another program.
+class Wrapper : public Verb {
+ public:
+  void declare(Arguments& arguments) override {
+    arguments.flag("--flag", seen_.flag, "A flag.");
+    arguments.option("-c,--count", "N", seen_.count, {1, 10}, "A count.");
+    arguments.positional("NAME", seen_.name, "A name.");
+    arguments.rest("WORD", seen_.files, "Words.");
+  }
+  ExitCode run(Invocation& invocation) override {
+    seen = seen_;
+    seen.common = invocation.common();
+    seen.runs = 1;
+    return ExitCode::kDone;
+  }
+
+ private:
+  Seen seen_;
+};
+
 // Ends as its argument says.
 class Failing : public Verb {
  public:
@@ -94,6 +114,10 @@ Program program() {
                      []() -> std::unique_ptr<Verb> { return std::make_unique<Recorder>(); }},
                     {"files", "takes files", "Files.\n", "  test files\n",
                      []() -> std::unique_ptr<Verb> { return std::make_unique<Files>(); }},
+                    {"wrap", "wraps", "Wraps.\n", "  test wrap\n",
+                     []() -> std::unique_ptr<Verb> { return std::make_unique<Wrapper>(); }},
+                    {"group wrap", "wraps", "Wraps.\n", "  test group wrap\n",
+                     []() -> std::unique_ptr<Verb> { return std::make_unique<Wrapper>(); }},
                     {"group fail", "fails", "Fails.\n", "  test group fail\n",
                      []() -> std::unique_ptr<Verb> { return std::make_unique<Failing>(); }}},
           .takes_privileged_port = false,
@@ -133,6 +157,44 @@ TEST(Program, CommonOptionsStandBeforeOrAfterTheVerb) {
     EXPECT_TRUE(seen.common.wait);
     EXPECT_EQ(seen.name, "x");
   }
+}
+
+TEST(Program, WordsBehindAWrappersNameAreLeftAlone) {
+  const std::vector<std::string> words{"--flag", "-q", "--", "--count=", "x]", "", "--help", "wrap", "--timeout"};
+  for (std::vector<std::string> start : {std::vector<std::string>{"wrap", "name"},
+                                         {"group", "wrap", "name"},
+                                         {"--timeout", "5", "wrap", "-c", "3", "name"},
+                                         {"--timeout=5", "-q", "wrap", "-qc", "3", "name"},
+                                         {"wrap", "-qc3", "--", "name"}}) {
+    start.insert(start.end(), words.begin(), words.end());
+    EXPECT_EQ(run(start).code, 0);
+    EXPECT_EQ(seen.runs, 1);
+    EXPECT_EQ(seen.name, "name");
+    EXPECT_EQ(seen.files, words);
+    EXPECT_FALSE(seen.flag);
+  }
+}
+
+TEST(Program, OptionsBeforeAWrappersNameAreItsOwn) {
+  EXPECT_EQ(run({"-q", "wrap", "--flag", "--json", "--count", "7", "name", "--count", "8"}).code, 0);
+  EXPECT_TRUE(seen.flag);
+  EXPECT_TRUE(seen.common.quiet);
+  EXPECT_TRUE(seen.common.json);
+  EXPECT_EQ(seen.count, 7U);
+  EXPECT_EQ(seen.files, (std::vector<std::string>{"--count", "8"}));
+  EXPECT_EQ(run({"wrap", "--", "--flag"}).code, 0);
+  EXPECT_EQ(seen.name, "--flag");
+  EXPECT_TRUE(seen.files.empty());
+  for (const auto& wrong : {std::vector<std::string>{"wrap"},
+                            {"wrap", "--"},
+                            {"wrap", "--nothing", "name"},
+                            {"wrap", "--count", "name"},
+                            {"--count", "3", "wrap", "name"},
+                            {"--", "wrap", "name", "-q"},
+                            {"nothing", "wrap", "name"}})
+    EXPECT_EQ(run(wrong).code, 2);
+  const auto help = run({"wrap", "--help", "name"});
+  EXPECT_NE(help.output.find("NAME [WORD]..."), std::string::npos) << help.output;
 }
 
 TEST(Program, APrivilegedPortIsForProgramsThatTakeIt) {

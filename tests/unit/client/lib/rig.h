@@ -1,6 +1,7 @@
 // A Channel, a scripted host and a clock that a test turns by hand.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,10 +49,10 @@ struct Rig {
     return options;
   }
 
-  explicit Rig(Script script = extended_script(), void (*change)(client::ChannelOptions&) = nullptr)
+  explicit Rig(Script script = extended_script(), const std::function<void(client::ChannelOptions&)>& change = nullptr)
       : host(std::move(script)) {
     auto options = options_for(host);
-    if (change != nullptr) change(options);
+    if (change) change(options);
     channel = std::make_unique<client::Channel>(std::move(options));
   }
 

@@ -136,7 +136,10 @@ void ScriptedHost::serve() {
 bool ScriptedHost::wait(int control) {
   std::vector<pollfd> entries{{.fd = control, .events = POLLIN, .revents = 0},
                               {.fd = listener_.get(), .events = POLLIN, .revents = 0}};
-  for (auto& connection : connections) entries.push_back({.fd = connection->fd(), .events = POLLIN, .revents = 0});
+  for (auto& connection : connections) {
+    const int wanted = POLLIN | (connection->has_output() ? POLLOUT : 0);
+    entries.push_back({.fd = connection->fd(), .events = static_cast<short>(wanted), .revents = 0});
+  }
   ::poll(entries.data(), entries.size(), -1);
   return entries[0].revents == 0;
 }

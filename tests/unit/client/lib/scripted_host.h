@@ -54,6 +54,7 @@ class HostConnection final : private wire::EndpointEvents {
   void close() { fd_.reset(); }
   bool open() const { return static_cast<bool>(fd_); }
   int fd() const { return fd_.get(); }
+  bool has_output() const { return !endpoint_.output().empty(); }
 
   void respond(SeenCall& call, std::string_view payload) { respond(call, {}, payload); }
   void respond(SeenCall& call, const wire::Status& status, std::string_view payload = {});
@@ -99,7 +100,7 @@ class ScriptedHost {
   void serve();
   void stop_listening() { listener_.reset(); }
   void listen_again();
-  // Blocks until a socket is readable, or `control` is: then false.
+  // Blocks until a socket is readable, or takes what is to be sent, or `control` is readable: then false.
   bool wait(int control);
   // The newest connection.
   HostConnection& connection() { return *connections.back(); }

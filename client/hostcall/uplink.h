@@ -1,0 +1,58 @@
+// Uplink: carries what a descriptor has to a stream, one piece at a time: reads no more while a piece waits for credit.
+#pragma once
+
+#include <hostcall/client.h>
+
+#include <algorithm>
+
+#include "client/cli/pieces.h"
+
+namespace hostcall::cli::guest {
+
+// `Fill` has put(Request&, bytes) and end(Request&).
+template <class Method, class Fill>
+class Uplink {
+ public:
+  using Request = typename Method::Request;
+
+  // Sends `first` as soon as it can. `stream` must outlive it.
+  Uplink(Stream<Method>& stream, const End& end, Request first)
+      : stream_(stream), reader_(end), waiting_(std::move(first)) {}
+
+  // From now on it reads, `most` bytes at once.
+  void open(std::size_t most) { most_ = most; }
+  pollfd event() const { return {.fd = may_read() ? reader_.fd() : -1, .events = POLLIN, .revents = 0}; }
+  // Error: the descriptor can't be read.
+  Done proceed(bool readable, std::span<char> buffer) {
+    send_waiting();
+    if (!readable || !may_read()) return done();
+    const auto piece = HOSTCALL_TRY(reader_.read(buffer.first(std::min(buffer.size(), most_))));
+    if (piece.empty() && !reader_.ended()) return done();
+    waiting_.emplace();
+    reader_.ended() ? Fill::end(*waiting_) : Fill::put(*waiting_, piece);
+    send_waiting();
+    return done();
+  }
+
+ private:
+  bool may_read() const { return most_ != 0 && !waiting_ && !reader_.ended(); }
+  // The stream's end is for its owner to see.
+  void send_waiting() {
+    if (waiting_ && stream_.try_send(*waiting_) == Progress::kDone) waiting_.reset();
+  }
+
+  Stream<Method>& stream_;
+  PieceReader reader_;
+  std::optional<Request> waiting_;
+  std::size_t most_ = 0;
+};
+
+// The most bytes that fit into one message of the client's connection.
+inline std::size_t piece_bytes(const Client& client) {
+  constexpr std::size_t kOverhead = 64;
+  const auto session = client.session();
+  if (!session || session->max_message_bytes == 0) return kPieceBytes;
+  return std::clamp<std::size_t>(session->max_message_bytes, kOverhead + 1, kPieceBytes + kOverhead) - kOverhead;
+}
+
+}  // namespace hostcall::cli::guest
