@@ -282,7 +282,17 @@ TEST_F(GuestCli, CtrlCEndsWhatStillConnects) {
 }
 
 TEST_F(GuestCli, HelpIsCompleteAndFitsATerminal) {
-  for (const Words& verb : {Words{}, {"whoami"}, {"ping"}, {"info"}, {"services"}, {"call"}, {"speedtest"}, {"doctor"}})
+  for (const Words& verb : {Words{},
+                            {"whoami"},
+                            {"ping"},
+                            {"info"},
+                            {"services"},
+                            {"run"},
+                            {"connect"},
+                            {"forward"},
+                            {"call"},
+                            {"speedtest"},
+                            {"doctor"}})
     expect_help("hostcall", verb);
 }
 
