@@ -167,7 +167,9 @@ TEST_F(Forward, ItsMemoryIsBoundedHoweverMuchComes) {
   for (int i = 0; i < 200; ++i) client.say(piece);
   client.end();
   EXPECT_EQ(client.hear(100), std::to_string(200 << 20) + "END");
-  if (!kSanitized) EXPECT_LT(forward->peak_rss_kib(), 32U * 1024);
+  if (!kSanitized) {
+    EXPECT_LT(forward->peak_rss_kib(), 32U * 1024);
+  }
 }
 
 TEST_F(Forward, MoreConnectionsThanAllowedWaitForOthersToEnd) {
