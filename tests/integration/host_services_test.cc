@@ -3,11 +3,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <fstream>
-
 #include "hostcall/v1/relay.pb.h"
 #include "proto/net/socket.h"
 #include "tests/integration/cli.h"
+#include "tests/support/is_gone.h"
 #include "tests/support/wire_client.h"
 
 namespace hostcall::test {
@@ -34,16 +33,6 @@ class HostServices : public Cli {
     return answer(host(words))["runs"];
   }
 };
-
-bool is_gone(pid_t pid) {
-  if (::kill(pid, 0) != 0) return true;
-  // A zombie counts: nobody may have reaped it yet.
-  const auto status = "/proc/" + std::to_string(pid) + "/stat";
-  std::ifstream file(status);
-  std::string text;
-  std::getline(file, text);
-  return text.empty() || contains(text, ") Z ");
-}
 
 // ---------------------------------------------------------------- services
 

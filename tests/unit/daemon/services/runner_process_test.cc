@@ -16,6 +16,7 @@
 #include "daemon/services/runner_link.h"
 #include "proto/net/socket.h"
 #include "tests/support/contents.h"
+#include "tests/support/is_gone.h"
 #include "tests/support/patience.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/daemon/services/runner_observers.h"
@@ -35,12 +36,8 @@ class RunnerProcess : public testing::Test {
   }
   ~RunnerProcess() override {
     link_.reset();
-    for (const auto pid : runners_) EXPECT_TRUE(test::eventually([pid] { return is_gone(pid); })) << "it has not ended";
-  }
-  // A zombie of ours is gone, too.
-  static bool is_gone(pid_t pid) {
-    return ::kill(pid, 0) != 0 ||
-           test::contents_of("/proc/" + std::to_string(pid) + "/stat").find(") Z") != std::string::npos;
+    for (const auto pid : runners_)
+      EXPECT_TRUE(test::eventually([pid] { return test::is_gone(pid); })) << "it has not ended";
   }
 
   void add_script(const std::string& name, const std::string& script, const std::string& more = {}) {
@@ -128,7 +125,7 @@ TEST_F(RunnerProcess, AProgramThatIsGivenUpEnds) {
   auto program = start("sleeps", news);
   EXPECT_TRUE(wait_for([&] { return pids().size() == 2; }));
   program.reset();
-  for (const auto pid : pids()) EXPECT_TRUE(wait_for([pid] { return is_gone(pid); }));
+  for (const auto pid : pids()) EXPECT_TRUE(wait_for([pid] { return test::is_gone(pid); }));
   EXPECT_FALSE(news.is_over());
 }
 
@@ -140,7 +137,7 @@ TEST_F(RunnerProcess, ADeadRunnerIsReplacedAndItsProgramsEnd) {
   ASSERT_EQ(::kill(link_->child().value(), SIGKILL), 0);
   EXPECT_TRUE(wait_for([&] { return news.is_over(); }));
   EXPECT_EQ(news.failure->code, Code::kUnavailable);
-  for (const auto pid : pids()) EXPECT_TRUE(wait_for([pid] { return is_gone(pid); }));
+  for (const auto pid : pids()) EXPECT_TRUE(wait_for([pid] { return test::is_gone(pid); }));
   add_script("fine", "exit 0");
   KeptProgramNews next;
   const auto again = start("fine", next);
@@ -156,7 +153,7 @@ TEST_F(RunnerProcess, ItsEndEndsThePrograms) {
   EXPECT_TRUE(wait_for([&] { return pids().size() == 1; }));
   program.reset();
   link_.reset();
-  EXPECT_TRUE(test::eventually([this] { return is_gone(pids().front()); }));
+  EXPECT_TRUE(test::eventually([this] { return test::is_gone(pids().front()); }));
 }
 
 TEST_F(RunnerProcess, ConnectsToASocket) {
@@ -192,7 +189,7 @@ TEST_F(RunnerProcess, AbortsLeaveNothing) {
     if (const auto runner = link_->child(); i % 10 == 7 && runner) ::kill(*runner, SIGKILL);
   }
   link_.reset();
-  for (const auto pid : pids()) EXPECT_TRUE(test::eventually([pid] { return is_gone(pid); }));
+  for (const auto pid : pids()) EXPECT_TRUE(test::eventually([pid] { return test::is_gone(pid); }));
 }
 
 }  // namespace
