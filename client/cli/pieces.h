@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -54,6 +55,11 @@ class PieceWriter {
   Done write(std::string& bytes);
   // Writes on; call it when event() has come. The same errors.
   Done write_on();
+  // What to do after waiting for event(): write on, or without bytes that wait, tell the loss of the reader.
+  Done on_event(const pollfd& event) {
+    if (event.revents == 0) return done();
+    return busy() ? write_on() : Error{EPIPE, "write"};
+  }
   // Nothing follows: the reader sees the end. Not while busy().
   void end();
   bool ended() const { return fd_ < 0; }

@@ -29,10 +29,7 @@ void RelayCall::add_events(std::vector<pollfd>& events) const {
 
 Done RelayCall::proceed(std::span<const pollfd> events, std::span<char> buffer) {
   has_news_ = false;
-  if (events[1].revents != 0) {
-    if (!writer_.busy()) return Error{EPIPE, "write"};
-    HOSTCALL_TRY(writer_.write_on());
-  }
+  HOSTCALL_TRY(writer_.on_event(events[1]));
   HOSTCALL_TRY(receive());
   return uplink_.proceed(events[0].revents != 0, buffer);
 }

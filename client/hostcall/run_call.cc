@@ -1,16 +1,8 @@
 // RunCall: see run_call.h.
 #include "client/hostcall/run_call.h"
 
-#include <cerrno>
-
 namespace hostcall::cli::guest {
 namespace {
-
-// Without an event that was asked for, it is the loss of the reader.
-Done write_on(PieceWriter& writer, const pollfd& event) {
-  if (event.revents == 0) return done();
-  return writer.busy() ? writer.write_on() : Error{EPIPE, "write"};
-}
 
 Done write(PieceWriter& writer, std::string& bytes) { return bytes.empty() ? done() : writer.write(bytes); }
 
@@ -32,8 +24,8 @@ void RunCall::add_events(std::vector<pollfd>& events) const {
 }
 
 Done RunCall::proceed(std::span<const pollfd> events, std::span<char> buffer) {
-  HOSTCALL_TRY(write_on(output_, events[1]));
-  HOSTCALL_TRY(write_on(errors_, events[2]));
+  HOSTCALL_TRY(output_.on_event(events[1]));
+  HOSTCALL_TRY(errors_.on_event(events[2]));
   HOSTCALL_TRY(receive());
   return uplink_.proceed(events[0].revents != 0, buffer);
 }

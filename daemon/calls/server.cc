@@ -56,8 +56,7 @@ void Server::start() {
   parts_.journal.write(Level::kInfo, MessageId::kStarted,
                        "hostcalld " HOSTCALL_VERSION " started: " + what_it_starts_with(),
                        {{"EPOCH", calls_.daemon_epoch}});
-  for (const auto& disabled : parts_.catalog.services().disabled())
-    parts_.journal.write(Level::kWarning, MessageId::kPolicyWarning, disabled.warning());
+  warn(parts_.catalog.services().warnings());
   auto known = daemon::known_names(parts_.router, parts_.registry);
   known.add(parts_.catalog.services());
   warn(policy_warnings(parts_.access.policy(), known));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "proto/base/count.h"
 #include "proto/base/escape.h"
 
 namespace hostcall::daemon {
@@ -11,13 +12,10 @@ namespace {
 using wire::Code;
 using wire::Status;
 
-Status over_service_limit(const Caller& caller, const ServiceRecord& service, std::string_view limit, double value,
-                          std::string_view what_to_do, Duration wait = {}) {
-  auto number = std::to_string(value);
-  number.erase(number.find_last_not_of('0') + 1);
-  if (number.ends_with('.')) number.pop_back();
+Status over_service_limit(const Caller& caller, const ServiceRecord& service, std::string_view limit,
+                          const std::string& value, std::string_view what_to_do, Duration wait = {}) {
   return {Code::kResourceExhausted,
-          caller.title() + ": the limit " + std::string(limit) + " (" + number + ") of the service " +
+          caller.title() + ": the limit " + std::string(limit) + " (" + value + ") of the service " +
               in_quotes(service.name) + " is reached; " + std::string(what_to_do),
           wait};
 }
@@ -30,10 +28,8 @@ std::pair<double, double> starts_of(const ServiceRecord& service) {
 
 // VMs come and go for years.
 void forget_idle(ServiceUse& use, TimePoint now) {
-  std::erase_if(use.vms, [now](const auto& entry) {
-    const auto& mine = entry.second;
-    return mine.calls == 0 && mine.starts.left(now) >= mine.limit.second;
-  });
+  std::erase_if(use.vms,
+                [now](const auto& entry) { return entry.second.calls == 0 && entry.second.starts.is_full(now); });
   use.forget_at = std::max(use.forget_at, 2 * use.vms.size());
 }
 
@@ -96,13 +92,14 @@ Status ServiceCatalog::take(const ServiceRecord& service, const Caller& caller, 
   const auto vm = caller.name();
   auto& mine = use_by(vm, service, *use, now);
   if (use->calls >= service.concurrent)
-    return over_service_limit(caller, service, "concurrent", service.concurrent, "wait until other calls have ended");
+    return over_service_limit(caller, service, "concurrent", std::to_string(service.concurrent),
+                              "wait until other calls have ended");
   if (mine.calls >= service.concurrent_per_vm)
-    return over_service_limit(caller, service, "concurrent_per_vm", service.concurrent_per_vm,
+    return over_service_limit(caller, service, "concurrent_per_vm", std::to_string(service.concurrent_per_vm),
                               "end one of the VM's own calls first");
   if (mine.limit.first > 0)
     if (const auto wait = mine.starts.take(now); wait > Duration::zero())
-      return over_service_limit(caller, service, "start_rate", mine.limit.first,
+      return over_service_limit(caller, service, "start_rate", plain_number(mine.limit.first),
                                 "retry in " + std::to_string(std::chrono::ceil<milliseconds>(wait).count()) + " ms",
                                 wait);
   ++use->calls;

@@ -83,15 +83,8 @@ std::vector<net::Address> read_listeners(const JsonValue& list) {
   return addresses;
 }
 
-std::string read_path(const JsonValue& value) {
-  auto path = value.string();
-  if (!path.starts_with('/') || path.find('\0') != std::string::npos)
-    value.fail("expected an absolute path, but this is " + in_quotes(path));
-  return path;
-}
-
 std::string read_socket_path(const JsonValue& value) {
-  auto path = read_path(value);
+  auto path = value.absolute_path();
   if (const auto address = net::Address::at_path(path); !address.ok()) value.fail(address.error().message());
   return path;
 }
@@ -125,7 +118,7 @@ bool is_same_place(const std::string& path, const std::string& other) {
 
 // Ours belong to the default directory: whoever names another one wants only what is there.
 void read_directory(const JsonValue& value, std::string& directory, std::string& vendor_directory) {
-  const auto path = read_path(value);
+  const auto path = value.absolute_path();
   if (is_same_place(path, directory)) return;
   directory = path;
   vendor_directory.clear();
@@ -134,9 +127,9 @@ void read_directory(const JsonValue& value, std::string& directory, std::string&
 void read_places(const JsonValue& root, Config& config) {
   if (root.has("admin_socket")) config.admin_socket = read_socket_path(root.at("admin_socket"));
   if (root.has("admin_group")) config.admin_group = read_group(root.at("admin_group"));
-  if (root.has("runtime_directory")) config.runtime_directory = read_path(root.at("runtime_directory"));
-  if (root.has("state_directory")) config.state_directory = read_path(root.at("state_directory"));
-  if (root.has("vms_directory")) config.vms_directory = read_path(root.at("vms_directory"));
+  if (root.has("runtime_directory")) config.runtime_directory = root.at("runtime_directory").absolute_path();
+  if (root.has("state_directory")) config.state_directory = root.at("state_directory").absolute_path();
+  if (root.has("vms_directory")) config.vms_directory = root.at("vms_directory").absolute_path();
   if (root.has("policy_directory"))
     read_directory(root.at("policy_directory"), config.policy_directory, config.vendor_policy_directory);
   if (root.has("services_directory"))

@@ -311,6 +311,13 @@ std::vector<std::string> JsonValue::strings() const {
   return all;
 }
 
+std::string JsonValue::absolute_path() const {
+  auto path = string();
+  if (!path.starts_with('/') || path.find('\0') != std::string::npos)
+    fail("expected an absolute path, but this is " + in_quotes(path));
+  return path;
+}
+
 std::string JsonValue::scalar_text() const {
   if (const auto* text = std::get_if<std::string>(&node_->value)) return *text;
   if (const auto* value = std::get_if<bool>(&node_->value)) return *value ? "yes" : "no";

@@ -65,6 +65,8 @@ class JsonValue {
   // The bounds are inclusive.
   std::uint64_t integer(std::uint64_t min, std::uint64_t max) const;
   std::vector<std::string> strings() const;
+  // A string that is an absolute path.
+  std::string absolute_path() const;
   // The text of a string, a number as it is written, or "yes" or "no".
   std::string scalar_text() const;
   // JSON without white space and comments, keys sorted: equal for files that say the same.

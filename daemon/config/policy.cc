@@ -1,9 +1,9 @@
 #include "daemon/config/policy.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <set>
 
+#include "proto/base/count.h"
 #include "proto/base/escape.h"
 #include "proto/net/address.h"
 
@@ -20,12 +20,6 @@ std::vector<std::string> vm_patterns(const VmRecord& vm) {
 }
 
 bool is_conditional(const Rule& rule) { return rule.require_privileged_port || !rule.resources.empty(); }
-
-std::string plain_number(double number) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%g", number);
-  return text;
-}
 
 std::string allowed_text(const Rule& rule, Reader reader) {
   auto text = " is allowed by " + place_of(rule, reader);

@@ -18,10 +18,6 @@ constexpr std::size_t kMaxName = 256;
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_letter_or_digit(char c) { return is_letter(c) || (c >= '0' && c <= '9'); }
 
-bool is_identifier(std::string_view text) {
-  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, is_letter_or_digit);
-}
-
 bool is_service(std::string_view text) {
   for (auto dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.')) {
     if (!is_identifier(text.substr(0, dot))) return false;
@@ -110,6 +106,10 @@ std::uint64_t fingerprint_of(const Rule& rule) {
 }
 
 }  // namespace
+
+bool is_identifier(std::string_view text) {
+  return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, is_letter_or_digit);
+}
 
 Rule read_rule(const JsonValue& object) {
   object.allow_keys({"vms", "calls", "resources", "require", "action", "rate", "burst", "audit"});

@@ -46,6 +46,9 @@ struct CallQuery {
   bool privileged_port = false;
 };
 
+// Whether the text is [A-Za-z_][A-Za-z0-9_]*, the form of names in protobuf and of variables of an environment.
+bool is_identifier(std::string_view text);
+
 // Reads one rule. Throws ConfigError.
 Rule read_rule(const JsonValue& object);
 

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <filesystem>
-#include <functional>
 #include <optional>
 #include <utility>
 
+#include "daemon/config/rule.h"
 #include "daemon/config/sha256.h"
 #include "daemon/config/unit_properties.h"
 #include "daemon/config/vm_record.h"
@@ -25,13 +24,6 @@ constexpr std::uint32_t kDefaultConcurrentPerVm = 8;
 constexpr double kMaxRate = 1000;
 
 // --- texts ---
-
-std::string read_absolute(const JsonValue& value) {
-  auto path = value.string();
-  if (!path.starts_with('/') || path.find('\0') != std::string::npos)
-    value.fail("expected an absolute path, but this is " + in_quotes(path));
-  return path;
-}
 
 // Values end up in the environment and arguments of a program, which end at a NUL.
 void require_no_nul(const JsonValue& value, std::string_view text) {
@@ -110,16 +102,9 @@ void read_arguments(const JsonValue& list, ProgramService& program) {
   }
 }
 
-bool is_variable(std::string_view name) {
-  const auto fits = [](char c) {
-    return c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  };
-  return !name.empty() && !(name.front() >= '0' && name.front() <= '9') && std::ranges::all_of(name, fits);
-}
-
 void read_environment(const JsonValue& object, ProgramService& program) {
   for (const auto& [name, value] : object.members()) {
-    if (!is_variable(name)) value.fail("this is not a variable's name: letters, digits and _");
+    if (!is_identifier(name)) value.fail("this is not a variable's name: letters, digits and _");
     if (name.starts_with("HOSTCALL_")) value.fail("hostcall sets the variables HOSTCALL_… itself");
     program.environment[name] = read_template(value);
     if (program.environment[name].find('\n') != std::string::npos) value.fail("it has a line break");
@@ -156,7 +141,7 @@ ProgramService read_program(const JsonValue& entry) {
   if (entry.has("arguments")) read_arguments(entry.at("arguments"), program);
   if (entry.has("dashes")) program.dashes = entry.at("dashes").boolean();
   if (entry.has("environment")) read_environment(entry.at("environment"), program);
-  if (entry.has("directory")) program.directory = read_absolute(entry.at("directory"));
+  if (entry.has("directory")) program.directory = entry.at("directory").absolute_path();
   if (entry.has("timeout")) program.timeout = read_duration(entry.at("timeout"));
   read_starts(entry, program);
   if (entry.has("properties")) read_properties(entry.at("properties"), program);
@@ -307,6 +292,12 @@ std::shared_ptr<const ServiceRecord> Services::find(std::string_view name) const
 const Services::Disabled* Services::disabled(std::string_view name) const {
   const auto at = std::ranges::find(disabled_, name, &Disabled::name);
   return at == disabled_.end() || name.empty() ? nullptr : &*at;
+}
+
+std::vector<std::string> Services::warnings() const {
+  std::vector<std::string> warnings;
+  for (const auto& disabled : disabled_) warnings.push_back(disabled.warning());
+  return warnings;
 }
 
 std::vector<std::shared_ptr<const ServiceRecord>> Services::all() const {

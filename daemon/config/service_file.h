@@ -43,6 +43,8 @@ class Services {
   // Sorted by name.
   std::vector<std::shared_ptr<const ServiceRecord>> all() const;
   const std::vector<Disabled>& disabled() const { return disabled_; }
+  // Of those that are disabled, one line each.
+  std::vector<std::string> warnings() const;
 
  private:
   using Places = std::map<std::string, std::string>;  // of names

@@ -72,6 +72,18 @@ HostCallInfo HostCall::info() const {
 
 void HostCall::end_by_administrator() { end({Code::kCancelled, "ended by an administrator"}); }
 
+HostWriter::Outcome HostCall::flush(HostWriter& writer) {
+  const auto before = writer.written();
+  const auto outcome = writer.flush(call());
+  spend(static_cast<std::size_t>(writer.written() - before));
+  return outcome;
+}
+
+Status HostCall::no_memory(std::string_view who) const {
+  return over_limit(caller_, "memory_bytes", caller_.vm->quota.limits().memory_bytes,
+                    std::string(who) + " " + in_quotes(service().name) + " reads slowly; send less at once");
+}
+
 Status HostCall::check_descriptor(int fd) const {
   if (environment_.descriptors.admits(fd)) return {};
   return {Code::kResourceExhausted, "the host's hostcalld has no file descriptor left for this call (of " +

@@ -11,13 +11,14 @@
 
 #include "daemon/calls/router.h"
 #include "daemon/calls/service_catalog.h"
+#include "daemon/calls/session_units.h"
 #include "daemon/loop/descriptors.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/services/host_calls.h"
+#include "daemon/services/host_writer.h"
+#include "daemon/services/runner.h"
 
 namespace hostcall::daemon {
-
-class Runner;
 
 // What these services need. All must outlive their calls.
 struct HostCallEnvironment {
@@ -71,7 +72,11 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
 
   bool may_work() { return environment_.reactor.work().may_work(share_); }
   void wait_for_turn() { environment_.reactor.work().wait(share_, *this); }
-  void spend(std::size_t bytes) { session_.spend(1 + static_cast<Units>(bytes / kCopiedBytesPerUnit)); }
+  void spend(std::size_t bytes) { session_.spend(units_of_message(bytes)); }
+  // Writes what was kept for the host, and pays for it.
+  HostWriter::Outcome flush(HostWriter& writer);
+  // RESOURCE_EXHAUSTED: `who`, of the service, reads slowly.
+  Status no_memory(std::string_view who) const;
 
  private:
   void start() override { timer_.set(environment_.reactor.now() + kFirstMessage); }

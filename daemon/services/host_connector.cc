@@ -47,8 +47,7 @@ HostConnector::HostConnector(const HostCallEnvironment& environment, const Servi
   if (service.user.empty() && !service.socket()->unix_path.empty())
     timer_.set(reactor_.now());
   else
-    by_runner_ = environment.runner.connect(
-        service, {.vm = caller.name(), .uuid = caller.vm ? caller.vm->record.uuid : std::string()}, *this);
+    by_runner_ = environment.runner.connect(service, runner_caller_of(caller), *this);
 }
 
 // A Unix socket is connected at once or not at all.

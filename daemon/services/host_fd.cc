@@ -1,5 +1,8 @@
 #include "daemon/services/host_fd.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <utility>
 
 namespace hostcall::daemon {
@@ -8,10 +11,21 @@ void HostFd::Watch::on_io(std::uint32_t events) {
   if (owner != nullptr) owner->owner_.on_host_io(*owner, events);
 }
 
-void HostFd::open(UniqueFd fd) {
+void HostFd::open(UniqueFd fd, Kind kind) {
   watch_ = std::make_unique<Watch>();
   watch_->owner = this;
   watch_->fd = std::move(fd);
+  watch_->kind = kind;
+}
+
+ssize_t HostFd::read(std::span<char> room) const {
+  return watch_->kind == Kind::kSocket ? ::recv(get(), room.data(), room.size(), MSG_DONTWAIT)
+                                       : ::read(get(), room.data(), room.size());
+}
+
+ssize_t HostFd::write(std::string_view bytes) const {
+  return watch_->kind == Kind::kSocket ? ::send(get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT)
+                                       : ::write(get(), bytes.data(), bytes.size());
 }
 
 Done HostFd::want(bool reading, bool writing, bool hang_up) {

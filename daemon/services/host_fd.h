@@ -2,7 +2,11 @@
 // watches it only while its owner wants to read or write, because the kernel always reports a hang-up.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <span>
+#include <string_view>
 
 #include "daemon/loop/reactor.h"
 
@@ -21,6 +25,7 @@ class HostFdOwner {
 
 class HostFd {
  public:
+  enum class Kind : bool { kPipe, kSocket };
   // Both must outlive this.
   HostFd(Reactor& reactor, HostFdOwner& owner) : reactor_(reactor), owner_(owner) {}
   ~HostFd() { close(); }
@@ -28,10 +33,14 @@ class HostFd {
   HostFd& operator=(const HostFd&) = delete;
 
   // Takes ownership of a non-blocking descriptor. Only once, and after a close().
-  void open(UniqueFd fd);
+  void open(UniqueFd fd, Kind kind);
   bool is_open() const { return watch_ != nullptr; }
   // Only if it is open.
   int get() const { return watch_->fd.get(); }
+  // As read(2) and write(2), but a socket never blocks, whatever somebody who shares it has made of its flags (a pipe's
+  // end is ours alone), and raises no SIGPIPE.
+  ssize_t read(std::span<char> room) const;
+  ssize_t write(std::string_view bytes) const;
   // What to watch for; a hang-up comes with each of them. Fails if the kernel can't watch it.
   Done want(bool reading, bool writing, bool hang_up = false);
   void close();
@@ -42,6 +51,7 @@ class HostFd {
     void on_io(std::uint32_t events) override;
     HostFd* owner = nullptr;  // null: closed
     UniqueFd fd;
+    Kind kind{};
     std::uint32_t interest = 0;  // 0: not watched
   };
 

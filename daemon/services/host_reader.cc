@@ -1,11 +1,7 @@
 #include "daemon/services/host_reader.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
-#include <span>
 
 #include "daemon/services/stream_field.h"
 
@@ -21,21 +17,15 @@ std::size_t chunk_bytes(const Caller& caller) {
                    : kMaxChunkBytes;
 }
 
-// A socket never blocks, whatever somebody who shares it has made of its flags; a pipe's end is ours alone.
-ssize_t read_once(int fd, std::span<char> room) {
-  const auto got = ::recv(fd, room.data(), room.size(), MSG_DONTWAIT);
-  return got >= 0 || errno != ENOTSOCK ? got : ::read(fd, room.data(), room.size());
-}
-
 }  // namespace
 
 HostReader::HostReader(Reactor& reactor, const Caller& caller) : reactor_(reactor), chunk_bytes_(chunk_bytes(caller)) {}
 
 std::size_t HostReader::message_bytes() const { return chunk_bytes_ + kFieldHeaderBytes; }
 
-Result<HostReader::Found> HostReader::read(int fd, unsigned number, Call& call) const {
+Result<HostReader::Found> HostReader::read(const HostFd& fd, unsigned number, Call& call) const {
   const auto buffer = reactor_.buffer().first(message_bytes());
-  const auto got = read_once(fd, buffer.subspan(kFieldHeaderBytes));
+  const auto got = fd.read(buffer.subspan(kFieldHeaderBytes));
   if (got < 0 && errno == EINTR) return Found{.bytes = 0, .more = true, .end = false};
   if (got < 0 && errno == EAGAIN) return Found{};
   if (got < 0) return Error::from_errno("read");

@@ -5,6 +5,7 @@
 
 #include "daemon/calls/call.h"
 #include "daemon/loop/reactor.h"
+#include "daemon/services/host_fd.h"
 #include "proto/base/result.h"
 
 namespace hostcall::daemon {
@@ -24,7 +25,7 @@ class HostReader {
   std::size_t message_bytes() const;
   // Sends what one read gets as field `number` of a message that has only that one. Never from within a function that
   // the connection calls with received bytes: both use the reactor's buffer.
-  Result<Found> read(int fd, unsigned number, Call& call) const;
+  Result<Found> read(const HostFd& fd, unsigned number, Call& call) const;
 
  private:
   Reactor& reactor_;

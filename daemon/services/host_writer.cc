@@ -1,8 +1,5 @@
 #include "daemon/services/host_writer.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -14,18 +11,12 @@ constexpr std::size_t kKeptOverhead = 64;
 // About what one turn writes; the rest waits for the next one.
 constexpr std::size_t kMaxWrite = 256 * 1024;
 
-// For sockets and pipes. hostcalld ignores SIGPIPE, but who tests this may not.
-ssize_t write_once(int fd, std::string_view bytes) {
-  const auto sent = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  return sent >= 0 || errno != ENOTSOCK ? sent : ::write(fd, bytes.data(), bytes.size());
-}
-
 }  // namespace
 
 HostWriter::Outcome HostWriter::write_some(std::string_view bytes, std::size_t& taken) {
   taken = 0;
   while (taken < std::min(bytes.size(), kMaxWrite)) {
-    const auto written = write_once(fd_.get(), bytes.substr(taken));
+    const auto written = fd_.write(bytes.substr(taken));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EAGAIN) break;
     if (written < 0) return Outcome::kBroken;

@@ -61,14 +61,13 @@ void RelayCall::open(std::string_view name) {
 
 void RelayCall::on_connected(UniqueFd socket) {
   if (auto status = check_descriptor(socket.get()); !status.ok()) return end(status);
-  fd_.open(std::move(socket));
+  fd_.open(std::move(socket), HostFd::Kind::kSocket);
   active_ = environment().reactor.now();
   const auto preface = preface_of(service(), caller());
-  if (!preface.empty() && ::send(fd_.get(), preface.data(), preface.size(), MSG_NOSIGNAL | MSG_DONTWAIT) !=
-                              static_cast<ssize_t>(preface.size()))
+  if (!preface.empty() && fd_.write(preface) != static_cast<ssize_t>(preface.size()))
     return end({Code::kUnavailable, "the service " + in_quotes(service().name) + " does not take the preface"});
   if (service().socket()->idle_timeout > Duration::zero()) timer().set(active_ + service().socket()->idle_timeout);
-  flush_to_host();
+  note(flush(to_host_));
   if (is_over()) return;
   wait_for_turn();
   watch();
@@ -115,9 +114,7 @@ void RelayCall::shut_writing_if_done() {
 void RelayCall::note(HostWriter::Outcome outcome) {
   switch (outcome) {
     case HostWriter::Outcome::kTaken: return shut_writing_if_done();
-    case HostWriter::Outcome::kNoMemory:
-      return end(over_limit(caller(), "memory_bytes", caller().vm->quota.limits().memory_bytes,
-                            "the service " + in_quotes(service().name) + " reads slowly; send less at once"));
+    case HostWriter::Outcome::kNoMemory: return end(no_memory("the service"));
     case HostWriter::Outcome::kBroken: return lose_writing();
   }
 }
@@ -134,19 +131,13 @@ void RelayCall::lose_writing() {
 // A hang-up comes without the others.
 void RelayCall::on_host_io(HostFd&, std::uint32_t) {
   if (is_over()) return;
-  flush_to_host();
+  note(flush(to_host_));
   if (is_over()) return;
   if (reads_) read_host();
   if (is_over()) return;
   if (host_eof_) host_ended();
   finish_if_done();
   if (!is_over()) watch();
-}
-
-void RelayCall::flush_to_host() {
-  const auto before = to_host_.written();
-  note(to_host_.flush(call()));
-  spend(static_cast<std::size_t>(to_host_.written() - before));
 }
 
 // Not here: the reactor's buffer may hold what the connection has received.
@@ -199,7 +190,7 @@ void RelayCall::send(const Message& message) {
 
 // False: there is nothing more now.
 bool RelayCall::read_once() {
-  const auto found = reader_.read(fd_.get(), OpenResponse::kDataFieldNumber, call());
+  const auto found = reader_.read(fd_, OpenResponse::kDataFieldNumber, call());
   if (!found.ok()) {
     end({Code::kUnavailable,
          "the service " + in_quotes(service().name) + " broke the connection: " + found.error().message()});

@@ -34,7 +34,6 @@ class RelayCall final : public HostCall, private HostFdOwner, private ConnectObs
   void caller_ended();
   void note(HostWriter::Outcome outcome);
   void lose_writing();
-  void flush_to_host();
   void read_host();
   bool read_once();
   void wait_for_host();

@@ -116,17 +116,9 @@ void RunCall::close_input_if_done() {
 void RunCall::note(HostWriter::Outcome outcome) {
   switch (outcome) {
     case HostWriter::Outcome::kTaken: return close_input_if_done();
-    case HostWriter::Outcome::kNoMemory:
-      return end(over_limit(caller(), "memory_bytes", caller().vm->quota.limits().memory_bytes,
-                            "the program of " + in_quotes(service().name) + " reads slowly; send less at once"));
+    case HostWriter::Outcome::kNoMemory: return end(no_memory("the program of"));
     case HostWriter::Outcome::kBroken: to_program_.give_up(call()); return input_.close();
   }
-}
-
-void RunCall::flush_input() {
-  const auto before = to_program_.written();
-  note(to_program_.flush(call()));
-  spend(static_cast<std::size_t>(to_program_.written() - before));
 }
 
 Status RunCall::send_signal(std::uint64_t signal) {
@@ -164,11 +156,11 @@ Status RunCall::start_program(const std::vector<std::string>& arguments) {
     if (auto status = check_descriptor(std::max(pipes[i].reading.get(), pipes[i].writing.get())); !status.ok())
       return status;
   }
-  input_.open(std::move(pipes[0].writing));
-  outputs_[0].fd.open(std::move(pipes[1].reading));
-  outputs_[1].fd.open(std::move(pipes[2].reading));
+  input_.open(std::move(pipes[0].writing), HostFd::Kind::kPipe);
+  outputs_[0].fd.open(std::move(pipes[1].reading), HostFd::Kind::kPipe);
+  outputs_[1].fd.open(std::move(pipes[2].reading), HostFd::Kind::kPipe);
   program_ = environment().runner.start(
-      service(), {.vm = caller().name(), .uuid = caller().vm ? caller().vm->record.uuid : std::string()}, arguments,
+      service(), runner_caller_of(caller()), arguments,
       {std::move(pipes[0].reading), std::move(pipes[1].writing), std::move(pipes[2].writing)}, *this);
   return {};
 }
@@ -177,7 +169,7 @@ void RunCall::on_started(const std::string& unit) {
   if (is_over()) return;
   started_ = true;
   unit_ = unit;
-  flush_input();
+  note(flush(to_program_));
   if (!is_over()) wait_for_turn();
 }
 
@@ -198,7 +190,7 @@ void RunCall::on_ended(const ProgramEnd& program_end) {
 void RunCall::on_host_io(HostFd& fd, std::uint32_t) {
   if (is_over()) return;
   if (&fd == &input_)
-    flush_input();
+    note(flush(to_program_));
   else
     send_all();
   if (!is_over()) watch();
@@ -245,7 +237,7 @@ bool RunCall::send_next() {
 
 // False: this output has nothing now.
 bool RunCall::read_once(Output& output) {
-  const auto found = reader_.read(output.fd.get(), output.field, call());
+  const auto found = reader_.read(output.fd, output.field, call());
   if (!found.ok() || found->end) {
     output.fd.close();
     return false;

@@ -59,7 +59,6 @@ class RunCall final : public HostCall, private HostFdOwner, private ProgramObser
   void input_ended();
   void close_input_if_done();
   void note(HostWriter::Outcome outcome);
-  void flush_input();
   Status send_signal(std::uint64_t signal);
 
   void on_started(const std::string& unit) override;

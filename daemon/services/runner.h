@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/config/service_record.h"
+#include "daemon/vms/caller.h"
 #include "proto/base/unique_fd.h"
 #include "proto/wire/status.h"
 
@@ -18,6 +19,10 @@ struct RunnerCaller {
   std::string vm;
   std::string uuid;  // empty: none
 };
+
+inline RunnerCaller runner_caller_of(const Caller& caller) {
+  return {.vm = caller.name(), .uuid = caller.vm ? caller.vm->record.uuid : std::string()};
+}
 
 // How a program has ended.
 struct ProgramEnd {

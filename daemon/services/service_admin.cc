@@ -47,9 +47,7 @@ struct FoundServices {
   void find() {
     const auto services = Services::read(directories);
     found.set_services(static_cast<std::uint32_t>(services.size()));
-    std::vector<std::string> errors;
-    for (const auto& disabled : services.disabled()) errors.push_back(disabled.warning());
-    add_bounded(errors, *found.mutable_errors());
+    add_bounded(services.warnings(), *found.mutable_errors());
     add_bounded(service_warnings(services), *found.mutable_warnings());
   }
 };

@@ -59,13 +59,11 @@ bool Audit::CallBudget::take(TokenBucket& total, TimePoint now) {
   return granted || share.take(now) == Duration::zero();
 }
 
-bool Audit::CallBudget::is_full(TimePoint now) const {
-  return share.left(now) >= kCallShareBurst && budget.left(now) >= kCallsBurst;
-}
+bool Audit::CallBudget::is_full(TimePoint now) const { return share.is_full(now) && budget.is_full(now); }
 
 bool Audit::Gate::is_idle(TimePoint now) const {
-  return held_back == 0 && calls_left_out == 0 && repeated.empty() && share.left(now) >= kShareBurst &&
-         budget.left(now) >= kRecordsBurst && calls.is_full(now) && programs.is_full(now);
+  return held_back == 0 && calls_left_out == 0 && repeated.empty() && share.is_full(now) && budget.is_full(now) &&
+         calls.is_full(now) && programs.is_full(now);
 }
 
 Audit::Audit(Journal& journal)

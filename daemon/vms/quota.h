@@ -160,6 +160,8 @@ class TokenBucket {
   bool can_hold(double amount) const { return amount <= burst_; }
   // Tokens there now.
   double left(TimePoint now) const;
+  // Nothing of it is used.
+  bool is_full(TimePoint now) const { return left(now) >= burst_; }
 
  private:
   double rate_, burst_, tokens_;

@@ -11,7 +11,7 @@ Settings Settings::read(const std::string& config_file, const Config* running) {
   settings.vms = Registry::read_directory(config.vms_directory, registry_paths(config), config.limits);
   settings.policy = Policy::read(config.policy_directories());
   settings.services = Services::read(config.services_directories());
-  for (const auto& disabled : settings.services.disabled()) settings.warnings.push_back(disabled.warning());
+  settings.warnings = settings.services.warnings();
   return settings;
 }
 
