@@ -50,6 +50,15 @@ std::size_t count(std::string_view text) {
   return points;
 }
 
+bool is_valid(std::string_view text) {
+  while (!text.empty()) {
+    const auto point = decode(text);
+    if (!point) return false;
+    text.remove_prefix(point->bytes);
+  }
+  return true;
+}
+
 std::string replace_invalid(std::string_view text) {
   std::string valid;
   while (!text.empty()) {

@@ -26,6 +26,8 @@ inline std::optional<CodePoint> decode(std::string_view text) {
 // How many code points the text has. A byte that belongs to none counts as one.
 std::size_t count(std::string_view text);
 
+bool is_valid(std::string_view text);
+
 // The text with U+FFFD for each byte that belongs to no code point: what a protobuf string can hold.
 std::string replace_invalid(std::string_view text);
 

@@ -123,7 +123,7 @@ void Endpoint::send_goaway(GoawayReason reason, std::uint32_t retry_after_ms, st
 
 void Endpoint::respond(Stream& stream, const Status& status, const Payload& payload) {
   if (status.message.size() > kMaxToldText)
-    return respond(stream, {status.code, bounded_text(status.message), status.retry_after}, payload);
+    return respond(stream, {status.code, bounded_text(status.message), status.retry_after, status.details}, payload);
   if (!stream.cancelled) {
     const Payload body = status.ok() ? payload : Payload{};
     const auto size = response_size(status, body.size());

@@ -33,7 +33,7 @@ class EndpointEvents {
   // The peer sends no more Data. On a client this ends the call with OK.
   virtual void on_remote_closed(Stream& stream) = 0;
   // A frame of the stream exceeded a limit and is lost; on a server perhaps the Request itself. The call can't go on,
-  // so the owner ends it.
+  // so the owner ends it. A frame beyond ttrpc's limit ends the connection, too: violation() follows.
   virtual void on_refused(Stream& stream, Refusal refusal, FrameType type) = 0;
   // Server: the caller cancelled. Nothing more is sent; the stream counts until the owner ends it.
   virtual void on_cancel(Stream& stream, Code code) = 0;

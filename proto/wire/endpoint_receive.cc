@@ -49,9 +49,9 @@ bool Endpoint::receive(std::string_view bytes) {
 
 // A frame beyond ttrpc's limit ends the connection, but its own call first, so that its caller learns why.
 void Endpoint::refuse_oversized(const FrameHeader& header) {
-  if (role_ != Role::kServer) return;
   Stream* stream = nullptr;
-  if (header.type == FrameType::kRequest) stream = begin_remote_stream(header);
+  if (header.type == FrameType::kRequest && role_ == Role::kServer) stream = begin_remote_stream(header);
+  if (header.type == FrameType::kResponse && role_ == Role::kClient) stream = streams_.find(header.stream);
   if (header.type == FrameType::kData) stream = streams_.find(header.stream);
   if (stream != nullptr && !stream->cancelled) events_.on_refused(*stream, Refusal::kTooLarge, header.type);
 }
@@ -110,6 +110,7 @@ inline Stream* Endpoint::begin_remote_stream(const FrameHeader& header) {
     return nullptr;
   }
   stream->remote_open = (header.flags & kRemoteOpen) != 0;
+  stream->said_closed = (header.flags & kRemoteClosed) != 0;
   stream->local_open = true;
   return stream;
 }

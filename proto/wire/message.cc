@@ -4,92 +4,13 @@
 #include <bit>
 #include <cstring>
 
+#include "proto/wire/fields.h"
+
 namespace hostcall::wire {
 namespace {
 
 constexpr std::string_view kRetryInfoType = "type.googleapis.com/google.rpc.RetryInfo";
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
-
-enum WireType : std::uint32_t { kVarint = 0, kFixed64 = 1, kLengthDelimited = 2, kFixed32 = 5 };
-
-// Reads protobuf's encoding field by field, never beyond the view.
-class FieldReader {
- public:
-  explicit FieldReader(std::string_view data) : at_(data.data()), end_(data.data() + data.size()) {}
-
-  // Fast path: reads the field if it comes next and has at most 127 bytes; otherwise leaves it to next(). Nearly all
-  // fields of a call come like this, in the order of their numbers.
-  void short_bytes(std::uint32_t number, std::string_view& value) {
-    if (end_ - at_ < 2 || at_[0] != static_cast<char>(number << 3 | kLengthDelimited)) return;
-    const auto length = static_cast<std::int8_t>(at_[1]);
-    if (length < 0 || length > end_ - at_ - 2) return;
-    value = {at_ + 2, static_cast<std::size_t>(length)};
-    at_ += 2 + length;
-  }
-  // Fast path: the same for a number of any length.
-  void number(std::uint32_t number, std::uint64_t& value) {
-    if (at_ == end_ || *at_ != static_cast<char>(number << 3 | kVarint)) return;
-    const char* field = at_++;
-    if (!read_varint(value)) at_ = field;  // next() reports that it is malformed
-  }
-  // Moves to the next field. False: the end, or malformed; ok() tells which.
-  bool next() {
-    if (!ok_ || at_ == end_) return false;
-    std::uint64_t key = 0;
-    if (!read_varint(key) || key >> 3 == 0 || key > UINT32_MAX) return fail();
-    number_ = static_cast<std::uint32_t>(key >> 3);
-    type_ = static_cast<std::uint32_t>(key & 7);
-    return read_value();
-  }
-  bool ok() const { return ok_; }
-  bool at_end() const { return at_ == end_; }
-  bool is(std::uint32_t number, WireType type) const { return number_ == number && type_ == type; }
-  std::string_view bytes() const { return bytes_; }
-  std::uint64_t varint() const { return varint_; }
-
- private:
-  bool fail() { return ok_ = false; }
-
-  bool read_value() {
-    switch (type_) {
-      case kVarint: return read_varint(varint_) || fail();
-      case kFixed64: return take(8) || fail();
-      case kFixed32: return take(4) || fail();
-      case kLengthDelimited: {
-        std::uint64_t length = 0;
-        return (read_varint(length) && take(length)) || fail();
-      }
-      default: return fail();  // groups: these messages have none
-    }
-  }
-  bool take(std::uint64_t length) {
-    if (length > static_cast<std::size_t>(end_ - at_)) return false;
-    bytes_ = {at_, static_cast<std::size_t>(length)};
-    at_ += length;
-    return true;
-  }
-  bool read_varint(std::uint64_t& out) {
-    std::uint64_t value = 0;
-    const char* at = at_;
-    for (unsigned shift = 0; shift < 64 && at != end_; shift += 7) {
-      const auto byte = static_cast<std::uint8_t>(*at++);
-      value |= std::uint64_t{byte & 0x7Fu} << shift;
-      if (byte >= 0x80) continue;
-      out = value;
-      at_ = at;
-      return true;
-    }
-    return false;
-  }
-
-  const char* at_;
-  const char* end_;
-  std::string_view bytes_;
-  std::uint64_t varint_ = 0;
-  std::uint32_t number_ = 0;
-  std::uint32_t type_ = 0;
-  bool ok_ = true;
-};
 
 // A message of two length-delimited fields 1 and 2: a KeyValue of the metadata, or google.protobuf.Any.
 std::optional<Metadata> parse_pair(std::string_view data) {
@@ -121,6 +42,7 @@ Duration parse_retry_info(std::string_view data) {
 }
 
 bool parse_status(std::string_view data, ResponseView& response) {
+  response.status_bytes = data;
   FieldReader field(data);
   while (field.next()) {
     if (field.is(1, kVarint)) response.code = static_cast<Code>(static_cast<std::int32_t>(field.varint()));
@@ -176,11 +98,15 @@ class FieldWriter {
     varint(value);
   }
   void bytes(std::uint32_t field, std::string_view value) {
-    if (value.empty()) return;
-    open(field, value.size());
-    std::memcpy(out_, value.data(), value.size());
-    out_ += value.size();
+    if (!value.empty()) element(field, value);
   }
+  // An entry of a list, which may be empty.
+  void element(std::uint32_t field, std::string_view value) {
+    open(field, value.size());
+    fields(value);
+  }
+  // Fields that are serialised already.
+  void fields(std::string_view value) { out_ = std::copy(value.begin(), value.end(), out_); }
   void payload(std::uint32_t field, const Payload& value) {
     if (value.size() == 0) return;
     open(field, value.size());
@@ -222,6 +148,19 @@ std::size_t pair_size(const Metadata& pair) {
   return delimited_size(pair.key.size()) + delimited_size(pair.value.size());
 }
 
+// All entries of a repeated field, as they are.
+std::string entries_of(std::string_view message, std::uint32_t number) {
+  std::string entries;
+  FieldReader field(message);
+  while (field.next()) {
+    if (!field.is(number, kLengthDelimited)) continue;
+    const auto at = entries.size();
+    entries.resize(at + element_size(field.bytes().size()));
+    FieldWriter(entries.data() + at).element(number, field.bytes());
+  }
+  return entries;
+}
+
 void write_bytes(const void* source, std::size_t size, char* out) { std::memcpy(out, source, size); }
 
 void write_pieces(const void* source, std::size_t, char* out) {
@@ -232,17 +171,21 @@ void write_pieces(const void* source, std::size_t, char* out) {
   }
 }
 
-bool has_retry(const Status& status) { return status.retry_after > Duration::zero(); }
+// A status that is passed on has its RetryInfo among its details.
+bool has_retry(const Status& status) { return status.retry_after > Duration::zero() && status.details.empty(); }
 
 // A status that is not written at all.
-bool is_plain_ok(const Status& status) { return status.ok() && status.message.empty() && !has_retry(status); }
+bool is_plain_ok(const Status& status) {
+  return status.ok() && status.message.empty() && !has_retry(status) && status.details.empty();
+}
 
 std::uint64_t code_varint(Code code) {
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(code)));
 }
 
 std::size_t status_size(const Status& status) {
-  std::size_t size = number_size(code_varint(status.code)) + delimited_size(status.message.size());
+  std::size_t size =
+      number_size(code_varint(status.code)) + delimited_size(status.message.size()) + status.details.size();
   if (has_retry(status)) size += delimited_size(retry_sizes(status.retry_after).any);
   return size;
 }
@@ -291,6 +234,21 @@ std::optional<std::string_view> RequestView::metadata(std::string_view key) cons
     if (pair && pair->key == key) return pair->value;
   }
   return std::nullopt;
+}
+
+void RequestView::for_each_metadata(const std::function<void(const Metadata&)>& visit) const {
+  FieldReader field(data);
+  while (field.next())
+    if (field.is(5, kLengthDelimited))
+      if (const auto pair = parse_pair(field.bytes())) visit(*pair);
+}
+
+std::string RequestView::metadata_data() const { return entries_of(data, 5); }
+
+Status ResponseView::whole_status() const {
+  auto whole = status();
+  whole.details = entries_of(status_bytes, 3);
+  return whole;
 }
 
 std::optional<RequestView> parse_request(std::string_view data) {
@@ -347,6 +305,7 @@ void write_response(const Status& status, const Payload& payload, char* out) {
     writer.number(1, code_varint(status.code));
     writer.bytes(2, status.message);
     if (has_retry(status)) write_retry(status.retry_after, writer);
+    writer.fields(status.details);
   }
   writer.payload(2, payload);
 }

@@ -49,6 +49,11 @@ class Payload {
 // bytes that are no message, and for groups.
 bool has_few_fields(std::string_view message, std::size_t most);
 
+struct Metadata {
+  std::string_view key;
+  std::string_view value;
+};
+
 // Request{service=1, method=2, payload=3, timeout_nano=4, metadata=5 {key=1, value=2}}
 struct RequestView {
   std::string_view service;
@@ -59,6 +64,10 @@ struct RequestView {
 
   // The first metadata value for `key`.
   std::optional<std::string_view> metadata(std::string_view key) const;
+  // Visits all pairs of the metadata in order.
+  void for_each_metadata(const std::function<void(const Metadata&)>& visit) const;
+  // A copy of the metadata in the form of `data`, for those who keep it longer than the rest.
+  std::string metadata_data() const;
 };
 
 // Nothing: the bytes are not a Request.
@@ -70,17 +79,15 @@ struct ResponseView {
   std::string_view message;
   Duration retry_after{};  // from a google.rpc.RetryInfo among the details
   std::string_view payload;
+  std::string_view status_bytes;  // the whole status, for whole_status()
 
-  Status status() const { return {code, std::string(message), retry_after}; }
+  Status status() const { return {code, std::string(message), retry_after, {}}; }
+  // The same with all its details, to pass it on.
+  Status whole_status() const;
 };
 
 // Nothing: the bytes are not a Response.
 std::optional<ResponseView> parse_response(std::string_view data);
-
-struct Metadata {
-  std::string_view key;
-  std::string_view value;
-};
 
 // The fields of a Request that is sent, except the payload.
 struct RequestFields {

@@ -23,6 +23,21 @@ void OutQueue::add_chunk(std::size_t bytes) {
   auto* chunk = pool_ != nullptr ? pool_->take(capacity) : Chunk::make(capacity);
   (tail_ == nullptr ? head_ : tail_->next) = chunk;
   tail_ = chunk;
+  footprint_ += chunk->footprint();
+}
+
+// Whoever does not read the end of something large would make us hold all of it.
+void OutQueue::shrink_head() {
+  auto* old = head_;
+  auto* rest = Chunk::make(old->size - offset_);
+  std::memcpy(rest->data(), old->data() + offset_, rest->capacity);
+  rest->size = rest->capacity;
+  rest->next = old->next;
+  footprint_ += rest->footprint() - old->footprint();
+  if (tail_ == old) tail_ = rest;
+  head_ = rest;
+  offset_ = 0;
+  Chunk::free(old);
 }
 
 void OutQueue::send(DirectSender& sender, std::span<const iovec> frame) {

@@ -1,4 +1,4 @@
-// OutQueue: output bytes in a list of chunks, so that one sendmsg takes many frames and waiting bytes never move. An
+// OutQueue: output bytes in a list of chunks, so that one sendmsg takes many frames and waiting bytes hardly move. An
 // empty queue holds no memory.
 #pragma once
 
@@ -35,6 +35,8 @@ class OutQueue {
   OutQueue& operator=(const OutQueue&) = delete;
 
   std::size_t bytes() const { return bytes_; }
+  // Bytes of heap that it takes: a chunk stays until its last byte is removed.
+  std::size_t footprint() const { return footprint_; }
   bool empty() const { return bytes_ == 0; }
 
   // Appends room for `bytes` (at least 1) in one piece, which the caller writes at once.
@@ -67,15 +69,22 @@ class OutQueue {
       offset_ -= head_->size;
       drop_head();
     }
+    if (offset_ > kMostKept && offset_ / 2 >= head_->size - offset_) [[unlikely]]
+      shrink_head();
   }
 
  private:
   std::size_t send_directly(DirectSender& sender, std::span<const iovec> frame);
+  // Sent bytes that the first chunk may keep beside an unsent rest of at least half as many: otherwise the rest moves.
+  static constexpr std::size_t kMostKept = 64 * 1024;
+
+  void shrink_head();
   void add_chunk(std::size_t bytes);
   void drop_head() {
     auto* sent = head_;
     head_ = sent->next;
     if (head_ == nullptr) tail_ = nullptr;
+    footprint_ -= sent->footprint();
     pool_ != nullptr ? pool_->put(sent) : Chunk::free(sent);
   }
 
@@ -83,6 +92,7 @@ class OutQueue {
   Chunk* tail_ = nullptr;
   std::size_t offset_ = 0;  // where the unsent bytes of the first chunk begin
   std::size_t bytes_ = 0;
+  std::size_t footprint_ = 0;
   ChunkPool* pool_;
 };
 

@@ -39,6 +39,8 @@ struct [[nodiscard]] Status {
   std::string message;  // on the wire at most kMaxToldText bytes
   // When a retry can succeed; zero: unknown. Sent as google.rpc.RetryInfo.
   Duration retry_after{};
+  // Of a status that is passed on: all entries of the field `details`, serialised, with the RetryInfo if there is one.
+  std::string details{};
 
   bool ok() const { return code == Code::kOk; }
 };

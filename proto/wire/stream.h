@@ -36,6 +36,7 @@ class Stream : public Linked {
   std::int64_t kept = 0;        // of those, the cost of messages that took no credit of the connection
   bool remote_open = false;     // the peer may send Data
   bool local_open = false;      // we may send Data
+  bool said_closed = false;     // the Request said that no Data follows: "remote closed"
   bool cancelled = false;       // the peer has cancelled: nothing more is sent
 
  private:

@@ -301,6 +301,21 @@ TEST(EndpointRefused, ATooLargeAnswerEndsTheCallAtItsCaller) {
   EXPECT_EQ(client.endpoint.open_streams(), 0u);
 }
 
+// Beyond ttrpc's own limit the connection ends, too.
+TEST(EndpointRefused, AnAnswerBeyondTtrpcsLimitEndsItsCallFirst) {
+  for (const auto type : {FrameType::kResponse, FrameType::kData}) {
+    Peer client({.role = Role::kClient});
+    client.endpoint.open({.service = "a.B", .method = "C"}, {}, Shape::kServerStream);
+    EXPECT_FALSE(client.endpoint.receive(header(kMaxDataBytes + 1, 1, type)));
+    EXPECT_EQ(client.events.log, Log{"refused 1 too large, type " + std::to_string(static_cast<int>(type))});
+    EXPECT_EQ(client.endpoint.violation()->kind, Violation::Kind::kBadFrame);
+  }
+  Peer client({.role = Role::kClient});
+  client.endpoint.open({.service = "a.B", .method = "C"}, {}, Shape::kUnary);
+  EXPECT_FALSE(client.endpoint.receive(header(kMaxDataBytes + 1, 3, FrameType::kResponse)));
+  EXPECT_EQ(client.events.log, Log{});
+}
+
 TEST(EndpointRefused, TheBudgetIsAskedForTheWholeConnection) {
   test::CountingBudget budget(1'000);
   {

@@ -158,6 +158,41 @@ TEST(Response, TakesRetryInfoOnlyInReasonableForm) {
   EXPECT_EQ(parse_response(response_with_detail(kType, "\x0a"))->retry_after, Duration::zero()) << "broken";
 }
 
+// A status that is passed on keeps every detail as it is, RetryInfo among them, and gets no second one.
+TEST(Response, PassesDetailsOnByteForByte) {
+  const auto retry = field(3, field(1, "type.googleapis.com/google.rpc.RetryInfo") + field(2, field(1, "\x08\x02")));
+  const auto details =
+      field(3, field(1, "type.googleapis.com/a.B") + field(2, std::string("\0\xff\x80", 3))) + retry + field(3, "");
+  const auto bytes = field(1, std::string("\x08\x05", 2) + field(2, "why") + details);
+  const auto response = parse_response(bytes);
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->status().details, "");
+  const auto whole = response->whole_status();
+  EXPECT_EQ(whole.code, Code::kNotFound);
+  EXPECT_EQ(whole.message, "why");
+  EXPECT_EQ(whole.retry_after, Duration(seconds(2)));
+  EXPECT_EQ(whole.details, details);
+  EXPECT_EQ(written(whole), bytes);
+  EXPECT_EQ(written(Status{.code = Code::kOk, .details = details}, "p"), field(1, details) + field(2, "p"));
+}
+
+TEST(Response, DetailsMayComeBetweenOtherFields) {
+  const auto bytes = field(1, field(3, field(1, "a")) + std::string("\x08\x05", 2) + field(3, field(1, "b")) +
+                                  field(2, "why") + field(9, "unknown"));
+  const auto response = parse_response(bytes);
+  ASSERT_TRUE(response);
+  EXPECT_EQ(response->whole_status().details, field(3, field(1, "a")) + field(3, field(1, "b")));
+}
+
+TEST(Request, AllMetadataIsVisitedInOrder) {
+  const Metadata metadata[] = {{"a", "1"}, {"b", ""}, {"", ""}, {"a", "2"}};
+  const auto bytes = written({.service = "s.S", .method = "M", .metadata = metadata}, "payload");
+  std::string visited;
+  parse_request(bytes)->for_each_metadata(
+      [&](const Metadata& pair) { visited.append(pair.key).append("=").append(pair.value).append(";"); });
+  EXPECT_EQ(visited, "a=1;b=;=;a=2;");
+}
+
 TEST(Response, RefusesWhatIsNoMessage) {
   EXPECT_FALSE(parse_response(field(1, "\x0a")));
   EXPECT_FALSE(parse_response(field(1, field(3, "\x0a"))));

@@ -45,6 +45,25 @@ TEST(OutQueue, GivesALargeFrameAChunkOfItsOwn) {
   EXPECT_EQ(pieces[1].iov_len, std::size_t{1} << 20) << "in one piece, not moved";
 }
 
+TEST(OutQueue, KnowsWhatItTakesOfTheHeap) {
+  constexpr std::size_t kLarge = 1 << 20;
+  OutQueue queue;
+  EXPECT_EQ(queue.footprint(), 0u);
+  append(queue, std::string(kLarge - 1, 'L') + "E");
+  queue.consume(kLarge / 2);
+  EXPECT_GE(queue.footprint(), kLarge) << "the chunk stays as long as much of it is unsent";
+  queue.consume(kLarge / 2 - 1);
+  EXPECT_EQ(queue.bytes(), 1u);
+  EXPECT_EQ(front(queue, 1), "E");
+  EXPECT_LT(queue.footprint(), 100u) << "a rest does not keep it";
+  append(queue, "after");
+  queue.consume(1);
+  EXPECT_GE(queue.footprint(), queue.bytes());
+  EXPECT_LT(queue.footprint(), kLarge);
+  queue.consume(5);
+  EXPECT_EQ(queue.footprint(), 0u);
+}
+
 TEST(OutQueue, ContinuesInsideAChunk) {
   OutQueue queue;
   append(queue, "abcdef");
