@@ -23,7 +23,7 @@ LAYERS = {
     "proto/plugin": ("proto/base",),
     "daemon/loop": ("proto/base", "proto/net"),
     "daemon/store": ("proto/base", "proto/wire/status.h"),
-    "daemon/config": ("proto/base", "proto/net", "proto/wire/frame.h", "daemon/loop"),
+    "daemon/config": ("proto/base", "proto/net", "proto/wire/fields.h", "proto/wire/frame.h", "daemon/loop"),
     "daemon/vms": ("proto/base", "proto/net", "proto/wire/status.h", "daemon/loop", "daemon/store", "daemon/config"),
     "daemon/calls": ("proto", "daemon/loop", "daemon/config", "daemon/vms"),
     # hostcall-runner, a program of its own; hostcalld shares only what they say to each other.
@@ -52,7 +52,8 @@ JSON_FILES = (
 
 # (what: pattern of the included name, where: patterns of the only files that may include it, why)
 RESERVED = (
-    (r"<sys/epoll\.h", (r"daemon/loop/reactor[^/]*", r"client/lib/poll_set[^/]*", r"tests/.*"), "only the daemon's reactor and the client's poll_set use epoll"),
+    (r"<sys/epoll\.h", (r"daemon/loop/reactor[^/]*", r"client/lib/(poll_set|server_poll)[^/]*", r"tests/.*"),
+     "only the daemon's reactor, the client's poll_set and the server's server_poll use epoll"),
     (r"<linux/vm_sockets\.h", (r"proto/net/.*",), "sockaddr_vm belongs to proto/net"),
     (r"<systemd/.*", (r"daemon/loop/(reactor|listener|journal)[^/]*",
                       r"daemon/runner/(bus|bus_message|transient_unit|unit_message|unit_state)\.cc", r"tests/unit/daemon/runner/.*", r"tests/bench/sd_bus/.*"),
@@ -161,6 +162,8 @@ SELF_CHECK = (
     ("client/lib/a.cc", "<linux/vm_sockets.h>", True),
     ("client/lib/a.cc", "<sys/epoll.h>", True),
     ("client/lib/poll_set.cc", "<sys/epoll.h>", False),
+    ("client/lib/server_poll.cc", "<sys/epoll.h>", False),
+    ("client/lib/server_core.cc", "<sys/epoll.h>", True),
     ("client/lib/channel.cc", "<nlohmann/json.hpp>", True),
     ("client/cli/a.cc", '"client/lib/channel.h"', True),
     ("client/cli/a.cc", '"client/hostcall/guest_verbs.h"', True),

@@ -43,9 +43,10 @@ bool is_of_services(std::string_view method) {
   return std::ranges::find(kCallsOfServices, service_of(method)) != std::end(kCallsOfServices);
 }
 
+// Of a service whose methods are not known, the method is "SERVICE/*".
 bool matches(std::string_view call_pattern, std::string_view method) {
   if (call_pattern == kAny || call_pattern == method) return true;
-  return call_pattern.ends_with("/*") && service_of(call_pattern) == service_of(method);
+  return (call_pattern.ends_with("/*") || method.ends_with("/*")) && service_of(call_pattern) == service_of(method);
 }
 
 // Which rules cover parts of one rule, and so all of it.
@@ -219,9 +220,21 @@ void KnownNames::add(const VmRecord& vm) {
 
 // A service that is disabled has a warning of its own.
 void KnownNames::add(const Services& of_files) {
-  for (const auto& service : of_files.all()) services.insert(service->name);
+  for (const auto& service : of_files.all()) {
+    if (service->routed() == nullptr)
+      services.insert(service->name);
+    else
+      add_routed(*service);
+  }
   for (const auto& disabled : of_files.disabled())
     if (!disabled.name.empty()) services.insert(disabled.name);
+}
+
+void KnownNames::add_routed(const ServiceRecord& service) {
+  const auto& described = service.routed()->described;
+  if (!described) methods.push_back({.name = service.name + "/*"});
+  if (described)
+    for (const auto& [method, shape] : described->methods) methods.push_back({.name = service.name + "/" + method});
 }
 
 std::vector<std::string> policy_warnings(const Policy& policy, const KnownNames& known) {

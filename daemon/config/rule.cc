@@ -18,18 +18,10 @@ constexpr std::size_t kMaxName = 256;
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool is_letter_or_digit(char c) { return is_letter(c) || (c >= '0' && c <= '9'); }
 
-bool is_service(std::string_view text) {
-  for (auto dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.')) {
-    if (!is_identifier(text.substr(0, dot))) return false;
-    text.remove_prefix(dot + 1);
-  }
-  return is_identifier(text);
-}
-
 bool is_call_pattern(std::string_view text) {
   if (text == kAny) return true;
   const auto slash = text.find('/');
-  if (slash == std::string_view::npos || text.size() > kMaxName || !is_service(text.substr(0, slash))) return false;
+  if (slash == std::string_view::npos || text.size() > kMaxName || !is_full_name(text.substr(0, slash))) return false;
   const auto method = text.substr(slash + 1);
   return method == kAny || is_identifier(method);
 }
@@ -106,6 +98,14 @@ std::uint64_t fingerprint_of(const Rule& rule) {
 }
 
 }  // namespace
+
+bool is_full_name(std::string_view text) {
+  for (auto dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.')) {
+    if (!is_identifier(text.substr(0, dot))) return false;
+    text.remove_prefix(dot + 1);
+  }
+  return is_identifier(text);
+}
 
 bool is_identifier(std::string_view text) {
   return !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, is_letter_or_digit);

@@ -48,6 +48,8 @@ struct CallQuery {
 
 // Whether the text is [A-Za-z_][A-Za-z0-9_]*, the form of names in protobuf and of variables of an environment.
 bool is_identifier(std::string_view text);
+// Whether the text is identifiers with dots between them, the form of a service's name: "acme.v1.Inventory".
+bool is_full_name(std::string_view text);
 
 // Reads one rule. Throws ConfigError.
 Rule read_rule(const JsonValue& object);

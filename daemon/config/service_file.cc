@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "daemon/config/metadata_key.h"
 #include "daemon/config/rule.h"
 #include "daemon/config/sha256.h"
 #include "daemon/config/unit_properties.h"
@@ -150,7 +151,7 @@ ProgramService read_program(const JsonValue& entry) {
 
 // --- sockets ---
 
-constexpr char kUnixScheme[] = "unix:";
+constexpr std::string_view kUnixScheme = "unix:";
 constexpr char kTcpScheme[] = "tcp:";
 constexpr char kSocketForms[] = "; write unix:/path, unix:@name, tcp:127.0.0.1:PORT or tcp:[::1]:PORT";
 
@@ -158,6 +159,12 @@ bool take_prefix(std::string_view& text, std::string_view prefix) {
   if (!text.starts_with(prefix)) return false;
   text.remove_prefix(prefix.size());
   return true;
+}
+
+std::string read_unix_path(const JsonValue& value, std::string_view path) {
+  const auto address = net::Address::at_path(path);
+  if (!address.ok()) value.fail(address.error().message());
+  return std::string(path);
 }
 
 // Only this host itself: what is beyond it has identities and firewalls of its own.
@@ -178,9 +185,7 @@ void read_address(const JsonValue& value, SocketService& socket) {
   std::string_view rest = text;
   if (take_prefix(rest, kTcpScheme)) return read_tcp(value, rest, socket);
   if (!take_prefix(rest, kUnixScheme)) value.fail(in_quotes(text) + " is not a socket" + kSocketForms);
-  const auto address = net::Address::at_path(rest);
-  if (!address.ok()) value.fail(address.error().message());
-  socket.unix_path = rest;
+  socket.unix_path = read_unix_path(value, rest);
 }
 
 Preface read_preface(const JsonValue& value) {
@@ -206,9 +211,80 @@ SocketService read_socket(const JsonValue& entry) {
   return socket;
 }
 
+// --- servers ---
+
+constexpr std::size_t kMaxServiceName = 128;
+constexpr std::size_t kMaxMetadataKeys = 32;
+constexpr std::size_t kMaxMetadataKey = 64;
+
+std::string read_full_name(const JsonValue& value) {
+  auto name = value.string();
+  if (name.size() > kMaxServiceName || !is_full_name(name))
+    value.fail(in_quotes(name) + " is not the full name of a service in a .proto, such as acme.v1.Inventory");
+  if (name == "hostcall" || name.starts_with("hostcall.")) value.fail("hostcall.… are hostcall's own services");
+  return name;
+}
+
+// Only what a key of metadata can be, in lower case, as it is sent on.
+void check_metadata_key(const JsonValue& value, std::string_view key) {
+  const bool is_prefix = key.ends_with('*');
+  const auto text = key.substr(0, key.size() - (is_prefix ? 1 : 0));
+  if (key.empty() || key.size() > kMaxMetadataKey || !is_metadata_text(text))
+    value.fail(in_quotes(key) + " is not a key of metadata in lower case, such as \"traceparent\" or \"acme-*\"");
+  if (is_own_metadata(text)) value.fail("hostcall sets the metadata hostcall-… itself");
+}
+
+std::vector<std::string> read_metadata(const JsonValue& list) {
+  std::vector<std::string> keys;
+  for (const auto& element : list.elements()) {
+    keys.push_back(element.string());
+    check_metadata_key(element, keys.back());
+    if (keys.size() > kMaxMetadataKeys)
+      element.fail("a service takes at most " + std::to_string(kMaxMetadataKeys) + " keys");
+  }
+  return keys;
+}
+
+Protocol read_protocol(const JsonValue& value) {
+  const auto name = value.string();
+  if (name == "ttrpc") return Protocol::kTtrpc;
+  if (name == "hostcall") return Protocol::kHostcall;
+  value.fail(in_quotes(name) + " is not a protocol; known are ttrpc and hostcall");
+}
+
+// Only a Unix socket: whoever connects to a TCP port of this host could claim to be any VM.
+std::string read_server_address(const JsonValue& value) {
+  const auto text = value.string();
+  std::string_view path = text;
+  if (!take_prefix(path, kUnixScheme))
+    value.fail(in_quotes(text) + " is not a Unix socket; write unix:/path or unix:@name");
+  return read_unix_path(value, path);
+}
+
+ServiceDescriptors read_described(const JsonValue& value, std::string_view service) {
+  auto described = read_descriptors(value.absolute_path(), service);
+  if (!described.ok()) value.fail(described.error().message());
+  return std::move(described).value();
+}
+
+RoutedService read_routed(const JsonValue& entry) {
+  entry.allow_keys(
+      {"service", "ttrpc", "protocol", "streaming", "metadata", "descriptors", "concurrent", "concurrent_per_vm"});
+  RoutedService routed;
+  routed.unix_path = read_server_address(entry.at("ttrpc"));
+  if (entry.has("protocol")) routed.protocol = read_protocol(entry.at("protocol"));
+  if (entry.has("streaming")) routed.streaming = entry.at("streaming").boolean();
+  if (entry.has("metadata")) routed.metadata = read_metadata(entry.at("metadata"));
+  if (entry.has("descriptors"))
+    routed.described = read_described(entry.at("descriptors"), read_full_name(entry.at("service")));
+  return routed;
+}
+
 // --- what all have in common ---
 
-std::string read_name(const JsonValue& value) {
+std::string read_name(const JsonValue& entry) {
+  if (entry.has("service")) return read_full_name(entry.at("service"));
+  const auto value = entry.at("name");
   auto name = value.string();
   if (!is_name(name)) value.fail(in_quotes(name) + " is not a service's name: [a-z0-9][a-z0-9_.-]{0,63}");
   return name;
@@ -221,15 +297,19 @@ std::uint32_t read_concurrent(const JsonValue& entry, std::string_view key, std:
 }  // namespace
 
 ServiceRecord read_service(const JsonValue& entry) {
-  const bool runs = entry.has("run");
-  if (runs == entry.has("socket"))
-    entry.fail(runs ? "a service has \"run\" or \"socket\", not both" : "expected \"run\" or \"socket\"");
+  constexpr const char* kKinds[] = {"run", "socket", "ttrpc"};
+  const auto kinds = std::ranges::count_if(kKinds, [&](const char* kind) { return entry.has(kind); });
+  if (kinds != 1)
+    entry.fail(kinds > 1 ? "a service has one of \"run\", \"socket\" and \"ttrpc\", not several"
+                         : "expected \"run\", \"socket\" or \"ttrpc\"");
   ServiceRecord service;
-  service.name = read_name(entry.at("name"));
-  if (runs)
+  service.name = read_name(entry);
+  if (entry.has("run"))
     service.kind = read_program(entry);
-  else
+  else if (entry.has("socket"))
     service.kind = read_socket(entry);
+  else
+    service.kind = read_routed(entry);
   if (entry.has("user")) service.user = read_user(entry.at("user"));
   service.concurrent = read_concurrent(entry, "concurrent", kDefaultConcurrent);
   service.concurrent_per_vm =
@@ -271,7 +351,7 @@ void Services::read_file(const std::string& path, Places& here, const Places& be
 void Services::read_entry(const JsonValue& entry, Places& here, const Places& before) {
   std::string name;
   try {
-    name = read_name(entry.at("name"));
+    name = read_name(entry);
     if (before.contains(name)) return;
     const auto [first, is_new] = here.emplace(name, entry.file() + ":" + std::to_string(entry.line()));
     if (!is_new) {

@@ -54,6 +54,24 @@ std::string SocketService::address() const {
   return "tcp:" + (is_v6 ? "[" + tcp_host + "]" : tcp_host) + ":" + std::to_string(tcp_port);
 }
 
+bool is_own_metadata(std::string_view key) {
+  constexpr std::string_view kOwn = "hostcall";
+  const auto plain = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  if (!std::ranges::equal(key.substr(0, kOwn.size()), kOwn, {}, plain)) return false;
+  return key.size() == kOwn.size() || std::string_view("-_.").find(key[kOwn.size()]) != std::string_view::npos;
+}
+
+bool RoutedService::takes_metadata(std::string_view key) const {
+  return std::ranges::any_of(metadata, [key](std::string_view pattern) {
+    return pattern.ends_with('*') ? key.starts_with(pattern.substr(0, pattern.size() - 1)) : key == pattern;
+  });
+}
+
+const char* ServiceRecord::kind_text() const {
+  if (program() != nullptr) return "a program";
+  return socket() != nullptr ? "a socket" : "a server";
+}
+
 Done check_placeholders(std::string_view text) {
   while (!text.empty()) HOSTCALL_TRY(take_piece(text));
   return done();

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "daemon/config/pattern.h"
+#include "daemon/config/service_descriptors.h"
 #include "proto/base/clock.h"
 
 namespace hostcall::daemon {
@@ -48,11 +50,34 @@ struct SocketService {
   std::string address() const;
 };
 
+// Whether callers' metadata of this key is never passed on, because its name is hostcall's: "hostcall-…", however it is
+// spelt.
+bool is_own_metadata(std::string_view key);
+
+// What the server of a routed service speaks.
+enum class Protocol : std::uint8_t {
+  kTtrpc,     // ttrpc alone: each connection has one call at a time, because closing it is the only way to cancel
+  kHostcall,  // with the extension: all calls share a connection
+};
+
+// A ttrpc server of the host, which serves a service of its own .proto.
+struct RoutedService {
+  std::string unix_path;  // absolute, or "@abstract"
+  Protocol protocol = Protocol::kTtrpc;
+  bool streaming = false;                       // the server takes streams
+  std::vector<std::string> metadata;            // keys of callers' metadata that it gets; "acme-*": all with that start
+  std::optional<ServiceDescriptors> described;  // nothing: its methods are not known
+
+  std::string address() const { return "unix:" + unix_path; }
+  // Whether it gets the caller's metadata of this key, which is in lower case.
+  bool takes_metadata(std::string_view key) const;
+};
+
 struct ServiceRecord {
-  std::string name;  // [a-z0-9][a-z0-9_.-]{0,63}
-  std::variant<ProgramService, SocketService> kind;
+  std::string name;  // [a-z0-9][a-z0-9_.-]{0,63}; of a routed service, that of its .proto: "acme.v1.Inventory"
+  std::variant<ProgramService, SocketService, RoutedService> kind;
   // Whose program it is, or who connects. Empty: for a program, a user of its own that exists only while it runs
-  // (DynamicUser); for a socket, hostcalld itself.
+  // (DynamicUser); for a socket or a server, hostcalld itself.
   std::string user;
   std::uint32_t concurrent = 0;         // calls at once, of all VMs
   std::uint32_t concurrent_per_vm = 0;  // and of each
@@ -62,6 +87,9 @@ struct ServiceRecord {
 
   const ProgramService* program() const { return std::get_if<ProgramService>(&kind); }
   const SocketService* socket() const { return std::get_if<SocketService>(&kind); }
+  const RoutedService* routed() const { return std::get_if<RoutedService>(&kind); }
+  // "a program", "a socket" or "a server".
+  const char* kind_text() const;
   std::string place() const { return file + ":" + std::to_string(line); }
 };
 

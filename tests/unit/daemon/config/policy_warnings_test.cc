@@ -58,6 +58,20 @@ TEST(PolicyWarnings, CallsThatDoNotExist) {
           "p.json:4: no method is named \"example.Other/Method\", so the rule never matches it"));
 }
 
+// "SERVICE/*" stands for methods that are not known.
+TEST(PolicyWarnings, MethodsOfServersMayNotBeKnown) {
+  auto names = known();
+  names.methods.push_back({.name = "acme.v1.Open/*"});
+  names.methods.push_back({.name = "acme.v1.Described/Get"});
+  const auto warnings = [&](const std::string& calls) {
+    return policy_warnings(Policy::parse({{"p.json", "{\"rules\": [{" + rule(R"("*")", calls) + "}]}"}}), names);
+  };
+  EXPECT_THAT(warnings(R"("acme.v1.Open/Anything", "acme.v1.Open/*", "acme.v1.Described/Get", "acme.v1.Described/*")"),
+              IsEmpty());
+  EXPECT_THAT(warnings(R"("acme.v1.Described/Drop")"), ElementsAre(HasSubstr("no method is named")));
+  EXPECT_THAT(warnings(R"("acme.v1.Closed/*")"), ElementsAre(HasSubstr("no service is named")));
+}
+
 TEST(PolicyWarnings, VmsAndTagsThatNoRecordHas) {
   EXPECT_THAT(warnings_of({rule(R"("web9", "web1", "tag:nosuchtag", "tag:wep", "tag:web1")", R"("*")")}),
               ElementsAre("p.json:2: no VM is named \"web9\" at present, so this entry matches nothing; did you mean "

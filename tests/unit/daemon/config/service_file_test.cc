@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "tests/support/descriptors.h"
 #include "tests/support/temp_dir.h"
 
 namespace hostcall::daemon {
@@ -79,8 +80,8 @@ TEST(ServiceFile, RefusesProgramsThatCantBeMeant) {
   EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x", "{host}"]})"), HasSubstr("no placeholder {host}"));
   EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x", "a}b"]})"), HasSubstr("a brace alone"));
   EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x", "a\u0000b"]})"), HasSubstr("it has a NUL"));
-  EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x"], "socket": "unix:/x"})"), HasSubstr("not both"));
-  EXPECT_THAT(error_of(R"({"name": "x"})"), HasSubstr("expected \"run\" or \"socket\""));
+  EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x"], "socket": "unix:/x"})"), HasSubstr("not several"));
+  EXPECT_THAT(error_of(R"({"name": "x"})"), HasSubstr("expected \"run\", \"socket\" or \"ttrpc\""));
   EXPECT_THAT(error_of(R"({"name": "X", "run": ["/bin/x"]})"), HasSubstr("is not a service's name"));
   EXPECT_THAT(error_of(R"({"run": ["/bin/x"]})"), HasSubstr("\"name\" is missing"));
 }
@@ -183,6 +184,84 @@ TEST(ServiceFile, RefusesSocketsThatCantBeMeant) {
   EXPECT_THAT(socket_error("unix:/x", R"(, "preface": "proxy")"), HasSubstr("known are none, qrexec and proxy-v2"));
   EXPECT_THAT(socket_error("unix:/x", R"(, "arguments": [])"), HasSubstr("unknown key"));
   EXPECT_THAT(socket_error("unix:/x", R"(, "max_bytes": 0)"), HasSubstr("expected a whole number"));
+}
+
+// ---------------------------------------------------------------- servers
+
+std::string server_error(const std::string& members) {
+  return error_of(R"({"service": "acme.v1.Inventory", "ttrpc": "unix:/run/x")" + members + "}");
+}
+
+TEST(ServiceFile, ReadsServers) {
+  const auto server = read(R"({"service": "acme.v1.Inventory", "ttrpc": "unix:/run/acme/inventory.sock",
+                               "protocol": "hostcall", "streaming": true, "metadata": ["traceparent", "acme-*"],
+                               "concurrent": 20, "concurrent_per_vm": 5})");
+  EXPECT_EQ(server.name, "acme.v1.Inventory");
+  EXPECT_EQ(server.program(), nullptr);
+  EXPECT_EQ(server.socket(), nullptr);
+  EXPECT_STREQ(server.kind_text(), "a server");
+  EXPECT_EQ(server.routed()->address(), "unix:/run/acme/inventory.sock");
+  EXPECT_EQ(server.routed()->protocol, Protocol::kHostcall);
+  EXPECT_TRUE(server.routed()->streaming);
+  EXPECT_THAT(server.routed()->metadata, ElementsAre("traceparent", "acme-*"));
+  EXPECT_FALSE(server.routed()->described);
+  EXPECT_EQ(server.concurrent, 20u);
+  EXPECT_EQ(server.concurrent_per_vm, 5u);
+  const auto plain = read(R"({"service": "Plain", "ttrpc": "unix:@plain"})");
+  EXPECT_EQ(plain.routed()->address(), "unix:@plain");
+  EXPECT_EQ(plain.routed()->protocol, Protocol::kTtrpc);
+  EXPECT_FALSE(plain.routed()->streaming);
+  EXPECT_THAT(plain.routed()->metadata, IsEmpty());
+}
+
+TEST(ServiceFile, ReadsTheDescriptorsOfAServer) {
+  const TempDir directory;
+  const auto path = directory.write(
+      "x.desc", test::descriptor_set({test::file_descriptor("acme.v1", "Inventory", {{.name = "Get"}})}));
+  const auto with = [&](const std::string& name) {
+    return R"({"service": ")" + name + R"(", "ttrpc": "unix:/run/x", "descriptors": ")" + path + "\"}";
+  };
+  EXPECT_TRUE(read(with("acme.v1.Inventory")).routed()->described->methods.contains("Get"));
+  EXPECT_THAT(error_of(with("acme.v1.Other")), HasSubstr("describes no service \"acme.v1.Other\""));
+  EXPECT_THAT(server_error(R"(, "descriptors": "relative")"), HasSubstr("descriptors"));
+  EXPECT_THAT(server_error(R"(, "descriptors": "/does/not/exist")"), HasSubstr("/does/not/exist"));
+}
+
+TEST(ServiceFile, RefusesServersThatCantBeMeant) {
+  for (const auto* name : {"", "acme v1", "acme..v1", ".acme", "acme.", "1acme", "acme/v1", "acme-v1"})
+    EXPECT_THAT(error_of(R"({"ttrpc": "unix:/x", "service": ")" + std::string(name) + "\"}"),
+                HasSubstr("is not the full name of a service"))
+        << name;
+  EXPECT_THAT(error_of(R"({"ttrpc": "unix:/x", "service": ")" + std::string(129, 'a') + "\"}"), HasSubstr("full name"));
+  for (const auto* name : {"hostcall", "hostcall.v1.Admin", "hostcall.v2.Anything"})
+    EXPECT_THAT(error_of(R"({"ttrpc": "unix:/x", "service": ")" + std::string(name) + "\"}"),
+                HasSubstr("hostcall's own services"));
+  EXPECT_EQ(error_of(R"({"ttrpc": "unix:/x", "service": "hostcalls.v1.Fine"})"), "");
+  EXPECT_THAT(error_of(R"({"ttrpc": "unix:/x", "name": "x"})"), HasSubstr("unknown key"));
+  for (const auto* address : {"/run/x", "tcp:127.0.0.1:80", "vsock:2:1", "unix:relative", "unix:"})
+    EXPECT_NE(error_of(R"({"service": "a.B", "ttrpc": ")" + std::string(address) + "\"}"), "") << address;
+  EXPECT_THAT(server_error(R"(, "socket": "unix:/y")"), HasSubstr("not several"));
+  EXPECT_THAT(server_error(R"(, "run": ["/bin/x"])"), HasSubstr("not several"));
+  EXPECT_THAT(error_of(R"({"service": "a.B"})"), HasSubstr("expected \"run\", \"socket\" or \"ttrpc\""));
+  EXPECT_THAT(server_error(R"(, "protocol": "grpc")"), HasSubstr("known are ttrpc and hostcall"));
+  EXPECT_THAT(server_error(R"(, "user": "alice")"), HasSubstr("unknown key"));
+  EXPECT_THAT(server_error(R"(, "start_rate": 5)"), HasSubstr("unknown key"));
+  EXPECT_THAT(server_error(R"(, "streaming": "yes")"), HasSubstr("streaming"));
+}
+
+TEST(ServiceFile, RefusesMetadataThatCantBeMeant) {
+  for (const auto* key : {"", "Traceparent", "a b", "a*b", "**", "\xc3\xa4"})
+    EXPECT_THAT(server_error(R"(, "metadata": [")" + std::string(key) + "\"]"), HasSubstr("is not a key of metadata"))
+        << key;
+  EXPECT_THAT(server_error(R"(, "metadata": [")" + std::string(65, 'a') + "\"]"), HasSubstr("is not a key"));
+  for (const auto* key : {"hostcall", "hostcall*", "hostcall-*", "hostcall-vm", "hostcall_vm", "hostcall.vm"})
+    EXPECT_THAT(server_error(R"(, "metadata": [")" + std::string(key) + "\"]"), HasSubstr("hostcall sets the metadata"))
+        << key;
+  EXPECT_EQ(server_error(R"(, "metadata": ["*", "h*", "hostcallx"])"), "");
+  std::string keys = "\"k\"";
+  for (int i = 1; i < 32; ++i) keys += ", \"k\"";
+  EXPECT_EQ(server_error(R"(, "metadata": [)" + keys + "]"), "");
+  EXPECT_THAT(server_error(R"(, "metadata": [)" + keys + R"(, "k"])"), HasSubstr("at most 32 keys"));
 }
 
 // ---------------------------------------------------------------- digests
