@@ -1,6 +1,7 @@
 #include "daemon/loop/listener.h"
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -11,6 +12,13 @@ namespace {
 
 // What it costs to accept, identify and admit or refuse a peer.
 constexpr Units kAcceptUnits = 20;
+
+// Who connects to a Unix socket learns who called listen() last. By that hostcalld tells its own sockets, to which it
+// connects for no guest.
+Done make_own(int listener) {
+  if (::listen(listener, net::kBacklog) != 0) return Error::from_errno("listen on an inherited socket");
+  return done();
+}
 
 }  // namespace
 
@@ -89,6 +97,7 @@ Result<std::vector<InheritedSocket>> inherited_sockets() {
     if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return Error::from_errno("fcntl of an inherited socket");
     auto address = HOSTCALL_TRY(net::listening_address(fd.get()));
     net::refuse_descriptors(fd.get());
+    if (address.family == net::Address::Family::kUnix) HOSTCALL_TRY(make_own(fd.get()));
     sockets.push_back({std::move(fd), std::move(address)});
   }
   return sockets;

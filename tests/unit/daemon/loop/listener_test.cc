@@ -230,6 +230,23 @@ TEST_F(ListenerTest, TakesOverTheSocketsOfSystemd) {
   EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
 }
 
+// So that no guest is connected to them as hostcalld.
+TEST_F(ListenerTest, TheSocketsOfSystemdBecomeItsOwn) {
+  const auto listener = net::listen(unix_address(path_));
+  const auto in_child = [&] {
+    pass({listener->get()});
+    const auto sockets = inherited_sockets();
+    require(sockets.ok() && sockets->size() == 1, "it is taken");
+    const auto peer = net::start_connect(unix_address(path_), milliseconds(0));
+    ucred owner{};
+    socklen_t size = sizeof owner;
+    require(::getsockopt(peer->get(), SOL_SOCKET, SO_PEERCRED, &owner, &size) == 0, "SO_PEERCRED");
+    require(owner.pid == ::getpid(), "whoever connects sees this process");
+    std::exit(0);
+  };
+  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
+}
+
 TEST_F(ListenerTest, WithoutSystemdThereAreNone) {
   auto sockets = inherited_sockets();
   ASSERT_TRUE(sockets.ok());
