@@ -28,6 +28,7 @@ class Helper final : public AttemptObserver {
     reply.mutable_failed()->set_text(status.message);
     send(reply, {});
   }
+  void on_stopped() override {}
   bool has_sent() const { return has_sent_; }
 
  private:

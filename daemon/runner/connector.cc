@@ -86,10 +86,11 @@ void Connector::on_io(std::uint32_t) {
   finish(connected.ok() ? 0 : connected.error().code);
 }
 
-void Connector::stop() {
+bool Connector::stop() {
   timer_.cancel();
   if (socket_) reactor_.remove(socket_.get());
   socket_.reset();
+  return true;
 }
 
 void Connector::finish(int error) {

@@ -13,9 +13,9 @@ class Connector final : public ConnectionAttempt, public IoHandler {
  public:
   // The observer is told in a later turn.
   Connector(Reactor& reactor, const std::string& service, const SocketService& socket, AttemptObserver& observer);
-  ~Connector() override { stop(); }
+  ~Connector() override { (void)stop(); }
 
-  void stop() override;
+  bool stop() override;
 
   void on_io(std::uint32_t events) override;
 

@@ -39,7 +39,9 @@ Status check_user(const ServiceRecord& service) {
                    "would run as root, because hostcalld does and systemd does not run this host; that must be "
                    "written: \"user\": \"root\"");
   if (!service.user.empty() && uid_of(service.user) != ::geteuid())
-    return refusal(service, "has another user than hostcalld, which takes a host that systemd runs");
+    return refusal(service,
+                   "has another user than hostcalld, which needs systemd; with \"runner\": \"direct\", hostcalld's own "
+                   "user runs all programs");
   return {};
 }
 
@@ -54,7 +56,7 @@ DirectHost::DirectHost(Reactor& reactor) : reactor_(reactor) {
 wire::Status DirectHost::check(const ProgramOrder& order) {
   // Without the limits that the administrator wrote, it may do what he did not want.
   if (!order.program().properties.empty())
-    return refusal(*order.service, "has properties, which take a host that systemd runs");
+    return refusal(*order.service, "has properties, which need systemd; with \"runner\": \"direct\", none can be set");
   return check_user(*order.service);
 }
 

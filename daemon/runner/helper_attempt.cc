@@ -32,10 +32,12 @@ void HelperAttempt::on_turn_end() {
   fail({Code::kResourceExhausted, "the host has no room for a connection", seconds(1)});
 }
 
-void HelperAttempt::stop() {
+bool HelperAttempt::stop() {
   is_over_ = true;
   if (channel_) channel_->close();
-  if (unit_) unit_->kill();
+  if (!unit_ || is_gone_) return true;
+  if (!std::exchange(is_stopped_, true)) unit_->kill();
+  return false;
 }
 
 void HelperAttempt::on_packet(ReceivedPacket packet) {
@@ -54,9 +56,18 @@ void HelperAttempt::on_packet(ReceivedPacket packet) {
 void HelperAttempt::on_gone(const runner::Ended&) {
   if (channel_) channel_->on_io(kReadable);
   fail({Code::kUnavailable, "service " + in_quotes(service_) + " can't be reached"});
+  note_gone();
 }
 
-void HelperAttempt::on_lost(const Status& status) { fail(status); }
+void HelperAttempt::on_lost(const Status& status) {
+  fail(status);
+  note_gone();
+}
+
+void HelperAttempt::note_gone() {
+  is_gone_ = true;
+  if (is_stopped_) observer_.on_stopped();
+}
 
 void HelperAttempt::fail(const Status& status) {
   if (!std::exchange(is_over_, true)) observer_.on_no_socket(status);

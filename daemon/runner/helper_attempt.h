@@ -19,7 +19,7 @@ class HelperAttempt final : public ConnectionAttempt,
   HelperAttempt(Reactor& reactor, Bus& bus, const std::string& service, UnitSpec spec, AttemptObserver& observer);
   ~HelperAttempt() override { reactor_.forget(*this); }
 
-  void stop() override;
+  bool stop() override;
   void on_running(const std::string&) override {}
   void on_gone(const runner::Ended& end) override;
   void on_lost(const wire::Status& status) override;
@@ -30,11 +30,14 @@ class HelperAttempt final : public ConnectionAttempt,
 
  private:
   void fail(const wire::Status& status);
+  void note_gone();
 
   Reactor& reactor_;
   const std::string service_;
   AttemptObserver& observer_;
-  bool is_over_ = false;
+  bool is_over_ = false;     // the outcome is told, or of no interest
+  bool is_gone_ = false;     // the unit
+  bool is_stopped_ = false;  // by stop()
   std::optional<PacketChannel> channel_;
   std::optional<TransientUnit> unit_;
 };

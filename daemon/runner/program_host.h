@@ -35,12 +35,14 @@ class HostedProgram {
   virtual void kill() = 0;
 };
 
-// Told of one connection attempt: one of them, and nothing follows. May not destroy the attempt, but retire it.
+// Told of one connection attempt. May not destroy the attempt, but retire it.
 class AttemptObserver {
  public:
-  // The socket is non-blocking.
+  // One of these, unless it was stopped before. The socket is non-blocking.
   virtual void on_socket(UniqueFd socket) = 0;
   virtual void on_no_socket(const wire::Status& status) = 0;
+  // After stop() said false: it is gone, with the process that it took; nothing follows.
+  virtual void on_stopped() = 0;
 
  protected:
   ~AttemptObserver() = default;
@@ -49,8 +51,8 @@ class AttemptObserver {
 class ConnectionAttempt {
  public:
   virtual ~ConnectionAttempt() = default;
-  // Nobody is told any more.
-  virtual void stop() = 0;
+  // Ends it; its outcome is not told any more. True: it is gone; false: on_stopped() follows.
+  virtual bool stop() = 0;
 };
 
 class ProgramHost {

@@ -16,7 +16,8 @@ using wire::Status;
 
 // A hostcalld that asks and does not read is not ours.
 constexpr std::size_t kMaxUnsent = 4 * kMaxRunning;
-constexpr std::size_t kMaxAttempts = 1024;
+// Those count whose process still ends. hostcalld has a rate for each VM.
+constexpr std::size_t kMaxAttempts = 128;
 constexpr std::size_t kDescriptors = 3;
 // How long the programs of a closed connection may take to end.
 constexpr Duration kGiveUpTime = kTermTime + seconds(5);
@@ -72,7 +73,8 @@ class RunnerSession::Attempt final : public AttemptObserver {
   Attempt(RunnerSession& session, std::uint64_t id, const ConnectOrder& order)
       : session_(session), id_(id), attempt_(session.host_.connect(order, *this)) {}
   std::uint64_t id() const { return id_; }
-  void stop() { attempt_->stop(); }
+  // False: its process still ends.
+  bool stop() { return attempt_->stop(); }
 
   void on_socket(UniqueFd socket) override {
     runner::Reply reply;
@@ -84,6 +86,7 @@ class RunnerSession::Attempt final : public AttemptObserver {
     session_.fail(id_, status);
     session_.remove(*this);
   }
+  void on_stopped() override { session_.forget(*this); }
 
  private:
   RunnerSession& session_;
@@ -191,17 +194,23 @@ void RunnerSession::remove(Program& program) {
 }
 
 void RunnerSession::remove(Attempt& attempt) {
+  if (attempt.stop()) forget(attempt);
+}
+
+void RunnerSession::forget(Attempt& attempt) {
   const auto at = attempts_.find(attempt.id());
   if (at == attempts_.end()) return;
-  attempt.stop();
   reactor_.retire(std::move(at->second));
   attempts_.erase(at);
+  end_if_empty();
 }
 
 void RunnerSession::on_channel_closed(const std::string& why) {
   if (why_.empty()) why_ = why;
   channel_.close();
-  while (!attempts_.empty()) remove(*attempts_.begin()->second);
+  std::vector<Attempt*> attempts;
+  for (const auto& [id, attempt] : attempts_) attempts.push_back(attempt.get());
+  for (auto* attempt : attempts) remove(*attempt);
   for (const auto& [id, program] : programs_) program->cancel();
   give_up_.set(reactor_.now() + kGiveUpTime);
   end_if_empty();
@@ -209,11 +218,12 @@ void RunnerSession::on_channel_closed(const std::string& why) {
 
 // A process in the kernel that not even SIGKILL ends. What watches it goes on.
 void RunnerSession::on_give_up() {
+  while (!attempts_.empty()) forget(*attempts_.begin()->second);
   while (!programs_.empty()) remove(*programs_.begin()->second);
 }
 
 void RunnerSession::end_if_empty() {
-  if (channel_.is_open() || !programs_.empty()) return;
+  if (channel_.is_open() || !programs_.empty() || !attempts_.empty()) return;
   if (const auto on_end = std::exchange(on_end_, nullptr)) on_end(why_);
 }
 

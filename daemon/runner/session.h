@@ -47,6 +47,7 @@ class RunnerSession final : public PacketChannelObserver, public TurnEnd {
   void fail(std::uint64_t id, const wire::Status& status);
   void remove(Program& program);
   void remove(Attempt& attempt);
+  void forget(Attempt& attempt);
   void end_if_empty();
   void on_give_up();
 

@@ -26,11 +26,13 @@ class News final : public HostObserver, public AttemptObserver {
   void on_lost(const wire::Status& status) override { failure = status; }
   void on_socket(UniqueFd connected) override { socket = std::move(connected); }
   void on_no_socket(const wire::Status& status) override { failure = status; }
+  void on_stopped() override { stopped = true; }
 
   std::string unit;
   std::optional<runner::Ended> end;
   std::optional<wire::Status> failure;
   UniqueFd socket;
+  bool stopped = false;
 };
 
 inline std::pair<UniqueFd, UniqueFd> stream_pair() {

@@ -165,6 +165,22 @@ TEST_F(SystemdHostTest, AHelperConnectsAsAnotherUser) {
   systemd_->say_job_removed(name(), "done");
   run();
   EXPECT_EQ(news_.failure->message, "service \"agent\" can't be reached");
+  EXPECT_TRUE(attempt_->stop());
+}
+
+// What is still there must count.
+TEST_F(SystemdHostTest, AHelperThatIsStoppedIsThereUntilItsUnitIsGone) {
+  attempt_ = host_->connect(connect_order("agent"), news_);
+  run();
+  EXPECT_FALSE(attempt_->stop());
+  EXPECT_FALSE(attempt_->stop());
+  run();
+  EXPECT_FALSE(news_.stopped);
+  say_state("failed", CLD_KILLED, SIGTERM, "signal", true);
+  systemd_->say_job_removed(name(), "done");
+  run();
+  EXPECT_TRUE(news_.stopped);
+  EXPECT_FALSE(news_.failure);
 }
 
 }  // namespace
