@@ -19,6 +19,7 @@
 #include "daemon/services/host_service.h"
 #include "daemon/services/method_names.h"
 #include "daemon/services/relay_service.h"
+#include "daemon/services/routed_service.h"
 #include "daemon/services/run_service.h"
 #include "daemon/services/session_service.h"
 #include "daemon/services/store_host.h"
@@ -96,7 +97,8 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
           ->description("Configuration file, JSON with comments. Default: " + config_directory() +
                         "/hostcalld.json, or if that does not exist " + vendor_directory() + "/hostcalld.json");
   const auto* check = app.add_flag("--check")->description(
-      "Do all that a start does before it listens, and exit: 0 if nothing is wrong");
+      "Do all that a start does before it listens, and exit: 0 if nothing is wrong; an error in services.d, which "
+      "disables only its own service, is a warning");
   app.set_version_flag("--version", "hostcalld " HOSTCALL_VERSION);
   app.footer(
       "Signals: SIGHUP reloads configuration, VM records, services and policy; SIGTERM finishes running calls and "
@@ -151,13 +153,15 @@ int run(const Options& options) {
                               .services = config.services_directories()});
   HostCalls host_calls;
   Router router;
-  register_session_service(router, store.engine());
+  register_session_service(router, store.engine(), catalog);
   register_host_service(router, {.daemon_started = reactor.now(), .root = {}});
   register_diagnostics_service(router, reactor);
   register_store_service(router, store.engine(), reactor);
   const HostCallEnvironment environment{reactor, catalog, runner, host_calls};
   register_relay_service(router, environment);
   register_run_service(router, environment);
+  const RoutedServices routed(environment);
+  router.add_routes(routed);
   Server server({.reactor = reactor,
                  .journal = journal,
                  .audit = audit,

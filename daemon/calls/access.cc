@@ -155,16 +155,17 @@ std::string VmAccess::over_burst_text(const Cost& cost, Reader reader) const {
 
 std::size_t VmAccess::list_allowed(const Router& router, v1::ListServicesResponse& response) const {
   std::size_t looked_at = 0;
-  std::vector<const Method*> methods;
+  const auto routed = router.routed_names();
+  std::vector<MethodName> methods;
   for (const auto& method : router.methods())
-    if (method->audience == Audience::kGuest) methods.push_back(method.get());
-  std::ranges::sort(methods, {}, &Method::name);
-  for (const auto* method : methods) {
+    if (method->audience == Audience::kGuest) methods.push_back({method->index, method->name});
+  for (const auto& name : routed) methods.push_back({MethodName::kNoIndex, name});
+  std::ranges::sort(methods, {}, &MethodName::name);
+  for (const auto& method : methods) {
     v1::AllowedMethod allowed;
-    const auto& policy = vm_.policy.rules(force_, vm_.record, {method->index, method->name});
-    const auto rules = policy.listed(privileged_port_, looked_at);
+    const auto rules = vm_.policy.rules(force_, vm_.record, method).listed(privileged_port_, looked_at);
     if (!fill_allowed(rules, allowed)) continue;
-    allowed.set_method(method->name);
+    allowed.set_method(std::string(method.name));
     *response.add_methods() = std::move(allowed);
   }
   return looked_at;

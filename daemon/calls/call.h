@@ -78,6 +78,8 @@ struct CallContext {
   TimePoint now;
   TimePoint deadline;  // kNever: none
   std::uint32_t max_message_bytes;
+  // The Request as it came, until the handler has started.
+  const wire::RequestView* request = nullptr;
 
   // The largest reply that the caller can be sent now. Check it before building one that may be larger.
   std::size_t max_reply_bytes() const { return session.max_reply_bytes(); }
@@ -109,6 +111,8 @@ class Call {
   virtual void reply(const google::protobuf::MessageLite& message) = 0;
   // Ends the call; OK ends a streamed reply. Destroys the handler at the end of the turn.
   virtual void finish(const Status& status) = 0;
+  // Ends the call as the server of a routed service has: with its status, with all details, and its single reply.
+  virtual void pass_on(const Status& status, std::string_view reply) = 0;
   // Returns the credit for a message of so many bytes to the caller. Call it once for each message, in order.
   virtual void consumed(std::size_t message_bytes) = 0;
   // The handler keeps the message, charged to the VM, until it calls consumed() for it. It holds up no other call of

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "proto/net/socket.h"
 
@@ -241,7 +242,6 @@ void Connection::flush() {
 bool Connection::send_some() {
   auto& output = session_.endpoint().output();
   const std::size_t most = net::max_send_bytes(caller_.peer.family);
-  const auto sent_before = bytes_out_;
   for (std::size_t left = kSendBytesPerTurn; left != 0 && !output.empty();) {
     std::array<iovec, kPieces> pieces;
     const auto count = output.gather(pieces);
@@ -250,17 +250,32 @@ bool Connection::send_some() {
     if (sent.value() == 0) break;
     output.consume(sent.value());
     left -= sent.value();
-    bytes_out_ += sent.value();
-    calls_.stats.bytes_out += sent.value();
+    count_sent(sent.value());
   }
   session_.settle_output();
-  calls_.heap.note(static_cast<std::size_t>(bytes_out_ - sent_before));
-  note_unread(bytes_out_ != sent_before);
+  note_unread();
   return true;
 }
 
-// Watches how long the peer leaves output unread. `progress`: the socket has taken some.
-void Connection::note_unread(bool progress) {
+void Connection::count_sent(std::size_t bytes) {
+  if (bytes != 0) has_sent_ = true;
+  bytes_out_ += bytes;
+  calls_.stats.bytes_out += bytes;
+  calls_.heap.note(bytes);
+}
+
+// A large message, from where it lies: a copy would cost as much as half of the sending. What the socket does not take
+// is output, which waits for the end of the turn.
+std::size_t Connection::send_now(std::span<iovec> pieces) {
+  const auto sent = net::send_all(fd_.get(), pieces, net::max_send_bytes(caller_.peer.family));
+  if (!sent.ok()) return 0;
+  count_sent(sent.value());
+  return sent.value();
+}
+
+// Watches how long the peer leaves output unread: since the socket took some last, here or in send_now().
+void Connection::note_unread() {
+  const bool progress = std::exchange(has_sent_, false);
   if (session_.endpoint().output().empty()) {
     unread_since_ = kNever;
   } else if (progress || unread_since_ == kNever) {

@@ -58,6 +58,7 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   void flush_soon() override { calls_.reactor.at_turn_end(*this); }
   void finish_soon() override;
   void booted(bool again) override { connections_.booted(*this, again); }
+  std::size_t send_now(std::span<iovec> pieces) override;
 
   void set_state(State state);
   void read_input();
@@ -74,7 +75,8 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   void discard_input();
   void flush();
   bool send_some();
-  void note_unread(bool progress);
+  void count_sent(std::size_t bytes);
+  void note_unread();
   void update_interest();
   void note_frame_progress();
   void on_tick();
@@ -113,6 +115,7 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   wire::ReadSize read_size_;
   bool bulk_ = false;       // the last read held few, large frames
   bool must_read_ = false;  // waits to read from the socket
+  bool has_sent_ = false;   // since note_unread()
   std::uint8_t pings_unanswered_ = 0;
   State state_ = State::kOpen;
 };

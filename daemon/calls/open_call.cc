@@ -5,9 +5,10 @@
 namespace hostcall::daemon {
 
 OpenCall::OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
-                   TimePoint deadline)
+                   TimePoint deadline, std::unique_ptr<const Method> routed)
     : owner_(owner),
       stream_(&stream),
+      routed_(std::move(routed)),
       method_(method),
       streams_(std::move(streams)),
       deadline_(reactor, Callback::to<&OpenCall::deadline_passed>(this)) {
@@ -34,6 +35,10 @@ void OpenCall::reply(const google::protobuf::MessageLite& message) {
 
 void OpenCall::finish(const Status& status) {
   if (!over()) owner_.end_call(*this, status, {});
+}
+
+void OpenCall::pass_on(const Status& status, std::string_view reply) {
+  if (!over()) owner_.pass_on_end(*this, status, reply);
 }
 
 void OpenCall::take_first(std::string_view message) {

@@ -20,6 +20,8 @@ class CallOwner {
   virtual bool may_send(OpenCall& call, std::size_t bytes) = 0;
   // Sends the status to the peer, with the single reply if there is one, and removes the call.
   virtual void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) = 0;
+  // See Call::pass_on(). Removes the call.
+  virtual void pass_on_end(OpenCall& call, const Status& status, std::string_view reply) = 0;
   // The call has room for the message that it waited to send. Called from within other calls' work.
   virtual void has_room(OpenCall& call) = 0;
   virtual void give_credit(OpenCall& call, std::size_t message_bytes) = 0;
@@ -32,9 +34,9 @@ class CallOwner {
 
 class OpenCall final : public Call, public RoomWaiter {
  public:
-  // A deadline of kNever: it has none.
+  // A deadline of kNever: it has none. `routed`: the method, if it belongs to this call alone; else null.
   OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
-           TimePoint deadline);
+           TimePoint deadline, std::unique_ptr<const Method> routed = nullptr);
 
   // Takes ownership of the handler and starts it.
   void run(std::unique_ptr<CallHandler> handler);
@@ -56,6 +58,7 @@ class OpenCall final : public Call, public RoomWaiter {
   Status reserve_reply(std::size_t bytes) override;
   void reply(const google::protobuf::MessageLite& message) override;
   void finish(const Status& status) override;
+  void pass_on(const Status& status, std::string_view reply) override;
   void consumed(std::size_t message_bytes) override;
   void kept(std::size_t message_bytes) override;
 
@@ -68,6 +71,7 @@ class OpenCall final : public Call, public RoomWaiter {
 
   CallOwner& owner_;
   wire::Stream* stream_;
+  const std::unique_ptr<const Method> routed_;
   const Method& method_;
   Charge streams_;
   Timer deadline_;

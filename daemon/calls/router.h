@@ -13,6 +13,7 @@
 
 #include "daemon/calls/call.h"
 #include "daemon/config/policy_warnings.h"
+#include "daemon/vms/policy_state.h"
 #include "proto/wire/stream.h"
 
 namespace hostcall::daemon {
@@ -43,6 +44,8 @@ class Method {
   virtual bool decided_by_request() const { return false; }
   // Whether a request names a resource for policy.
   virtual bool has_resource() const { return false; }
+  // Whether its calls are meant to last: no deadline that they name is too long.
+  virtual bool lasts() const { return false; }
   // Refuses what no request of the caller can name as its resource. INVALID_ARGUMENT: what is wrong with it.
   virtual Status check_resource(const Caller&, std::string_view) const { return {}; }
 
@@ -51,7 +54,20 @@ class Method {
   const wire::Shape shape;
   const Audience audience;
   const bool is_protocol;
-  std::uint32_t index = 0;  // position in Router::methods()
+  std::uint32_t index = MethodName::kNoIndex;  // position in Router::methods()
+};
+
+// The services that other servers of the host serve, with methods that may not be known.
+class Routes {
+ public:
+  // A method of a routed service, for one call. `asked`: its shape as far as the Request tells. Null: no such service,
+  // or its methods are known and this is none of them.
+  virtual std::unique_ptr<Method> find(std::string_view service, std::string_view method, wire::Shape asked) const = 0;
+  // The methods by name, sorted, or "SERVICE/*" where they are not known.
+  virtual std::vector<std::string> names() const = 0;
+
+ protected:
+  ~Routes() = default;
 };
 
 class Router {
@@ -86,9 +102,19 @@ class Router {
     for (const auto* name : all) require(name);
   }
 
+  // What is not registered here is looked for there. Must outlive this.
+  void add_routes(const Routes& routes) { routes_ = &routes; }
+
   // Null if there is no such method.
   Method* find(std::string_view service, std::string_view method) const;
   Method* find(std::string_view full_name) const;
+  // A method of a routed service, for one call. Null if there is no such method.
+  std::unique_ptr<Method> route(std::string_view service, std::string_view method, wire::Shape asked) const {
+    return routes_ == nullptr ? nullptr : routes_->find(service, method, asked);
+  }
+  std::vector<std::string> routed_names() const {
+    return routes_ == nullptr ? std::vector<std::string>() : routes_->names();
+  }
   // The methods, for warnings about rules.
   std::vector<KnownNames::Method> known_methods() const;
   const std::vector<std::unique_ptr<Method>>& methods() const { return methods_; }
@@ -98,6 +124,7 @@ class Router {
   void require(std::string_view name) const;
   std::vector<std::unique_ptr<Method>> methods_;
   std::map<std::string_view, std::map<std::string_view, Method*>> by_service_;
+  const Routes* routes_ = nullptr;
   mutable Method* last_found_ = nullptr;  // callers tend to repeat one method
 };
 
@@ -240,6 +267,7 @@ class OpenedMethod final : public Method {
   }
   bool decided_by_request() const override { return true; }
   bool has_resource() const override { return true; }
+  bool lasts() const override { return true; }
   Status check_resource(const Caller&, std::string_view resource) const override { return check_(resource); }
   Answer start(const CallContext& context, std::string_view, Handler& handler) override {
     return {function_(static_cast<const Method&>(*this), context, handler), {}};

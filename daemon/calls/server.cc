@@ -288,7 +288,7 @@ void Server::reload_begins() {
 void Server::reload_is_over(const ReloadOutcome& outcome) {
   if (outcome.ok()) {
     ++parts_.stats.reloads;
-    parts_.journal.write(Level::kInfo, MessageId::kReloaded, "reloaded configuration, VM records and policy");
+    parts_.journal.write(Level::kInfo, MessageId::kReloaded, "reloaded configuration, VM records, services and policy");
   } else {
     ++parts_.stats.reloads_failed;
     parts_.journal.write(Level::kError, MessageId::kReloadFailed,

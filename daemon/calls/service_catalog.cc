@@ -23,7 +23,8 @@ Status over_service_limit(const Caller& caller, const ServiceRecord& service, st
 std::pair<double, double> starts_of(const ServiceRecord& service) {
   const auto* program = service.program();
   if (program != nullptr) return {program->start_rate, program->start_burst};
-  return {service.socket()->start_rate, service.socket()->start_burst};
+  if (service.socket() != nullptr) return {service.socket()->start_rate, service.socket()->start_burst};
+  return {0, 1};  // calls of servers have the rates of policy
 }
 
 // VMs come and go for years.

@@ -38,9 +38,16 @@ bool is_hello(const wire::RequestView& request) {
   return request.method == Hello::kMethod && request.service == Hello::kService;
 }
 
+// As far as the Request tells: whether the reply to a stream is one message, it does not.
+wire::Shape asked_shape(const wire::Stream& stream) {
+  if (stream.remote_open) return wire::Shape::kBidiStream;
+  return stream.said_closed ? wire::Shape::kServerStream : wire::Shape::kUnary;
+}
+
 wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, MemoryBudget& budget,
-                                       wire::ChunkPool& chunks) {
-  wire::EndpointOptions options{.role = wire::EndpointOptions::Role::kServer, .budget = &budget, .chunks = &chunks};
+                                       wire::ChunkPool& chunks, wire::DirectSender& sender) {
+  wire::EndpointOptions options{
+      .role = wire::EndpointOptions::Role::kServer, .budget = &budget, .chunks = &chunks, .sender = &sender};
   options.max_message_bytes = caller.vm ? static_cast<std::uint32_t>(caller.vm->quota.limits().message_bytes)
                               : refused ? kRefusedMessageBytes
                                         : kAdminMessageBytes;
@@ -59,7 +66,7 @@ Session::Session(CallEnvironment& environment, const Caller& caller, std::uint64
       share_(environment.share_of(caller)),
       budget_(caller.charge(Resource::kMemory)),
       outbound_(caller.charge(Resource::kOutbound)),
-      endpoint_(endpoint_options(caller, !refusal.ok(), budget_, environment.output_chunks), *this),
+      endpoint_(endpoint_options(caller, !refusal.ok(), budget_, environment.output_chunks, owner), *this),
       id_(id) {
   if (refusal.ok()) {
     if (caller.vm) access_.emplace(environment.access.of(*caller.vm, caller.privileged_port()));
@@ -79,7 +86,7 @@ Session::~Session() {
 void Session::on_request(wire::Stream& stream, const wire::RequestView& request, bool remote_open) {
   ++calls_;
   ++environment_.stats.calls;
-  spend(units_of_request(request.payload.size()));
+  spend(units_of_request(request.payload.size(), request.data.size() - request.payload.size()));
   // No handler runs while a request arrives. A caller that ends a call and begins another has the first one's place.
   bury_calls();
   if (refusal_) return answer_refused(stream);
@@ -88,9 +95,15 @@ void Session::on_request(wire::Stream& stream, const wire::RequestView& request,
   auto streams = caller_.charge(Resource::kStreams);
   if (!streams.try_grow(1)) return answer_too_many(stream);
   auto* method = environment_.router.find(request.service, request.method);
+  std::unique_ptr<Method> routed;
+  if (method == nullptr) [[unlikely]] {
+    spend(kEventUnits);
+    routed = environment_.router.route(request.service, request.method, asked_shape(stream));
+    method = routed.get();
+  }
   if (const auto objection = object_to(method, request, remote_open)) return answer(stream, *objection);
   if (method->is_protocol) return answer_hello(stream, request.payload);
-  start_call(stream, *method, request, std::move(streams));
+  start_call(stream, *method, request, std::move(streams), std::move(routed));
 }
 
 void Session::answer_too_many(wire::Stream& stream) {
@@ -166,15 +179,18 @@ TimePoint Session::deadline_of(const Method& method, const wire::RequestView& re
   if (!is_named && wire::server_streams(method.shape)) return kNever;
   const Duration unnamed = method.shape == wire::Shape::kUnary ? timeouts.call_default : timeouts.call_max;
   const Duration wanted = is_named ? nanoseconds(request.timeout_nano) : unnamed;
-  return deadline_after(environment_.reactor.now(), std::min(wanted, timeouts.call_max));
+  return deadline_after(environment_.reactor.now(), method.lasts() ? wanted : std::min(wanted, timeouts.call_max));
 }
 
-void Session::start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams) {
+// `routed`: the method, if it belongs to the call alone.
+void Session::start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams,
+                         std::unique_ptr<Method> routed) {
   const CallContext context{.caller = caller_,
                             .session = *this,
                             .now = environment_.reactor.now(),
                             .deadline = deadline_of(method, request),
-                            .max_message_bytes = endpoint_.max_message_bytes()};
+                            .max_message_bytes = endpoint_.max_message_bytes(),
+                            .request = &request};
   Handler handler;
   refusal_noted_ = false;
   const auto answered = method.start(context, request.payload, handler);
@@ -190,7 +206,7 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
   }
   if (!handler) return answer(stream, answered.status, answered.reply);
   auto call = std::make_unique<OpenCall>(static_cast<CallOwner&>(*this), environment_.reactor, stream, method,
-                                         std::move(streams), context.deadline);
+                                         std::move(streams), context.deadline, std::move(routed));
   call->position = open_.size();
   auto& opened = *call;
   open_.push_back(std::move(call));
@@ -311,6 +327,14 @@ void Session::end_call(OpenCall& call, const Status& status, const wire::Payload
   if (!status.ok() || !wire::server_streams(call.method().shape)) return answer(stream, status, reply);
   endpoint_.close_stream(stream);
   owner_.flush_soon();
+}
+
+// A limit of the service is none of ours.
+void Session::pass_on_end(OpenCall& call, const Status& status, std::string_view reply) {
+  auto& stream = call.stream();
+  remove(call, status.code);
+  if (fits(status.details.size())) return answer(stream, status, reply);
+  answer(stream, {status.code, status.message + " (its details do not fit; read the replies first)", {}, {}});
 }
 
 void Session::give_credit(OpenCall& call, std::size_t message_bytes) {
@@ -440,6 +464,7 @@ void Session::note_boot_id(const v1::HelloRequest& request) {
 std::size_t Session::list_allowed(v1::ListServicesResponse& response) const {
   if (access_) return access_->list_allowed(environment_.router, response);
   for (const auto& method : environment_.router.methods()) response.add_methods()->set_method(method->name);
+  for (const auto& name : environment_.router.routed_names()) response.add_methods()->set_method(name);
   std::sort(response.mutable_methods()->begin(), response.mutable_methods()->end(),
             [](const auto& a, const auto& b) { return a.method() < b.method(); });
   return 0;

@@ -15,8 +15,8 @@
 
 namespace hostcall::daemon {
 
-// What a session asks its connection to do.
-class SessionOwner {
+// What a session asks its connection to do. Its engine hands it large messages to send where they lie.
+class SessionOwner : public wire::DirectSender {
  public:
   // Send the output at the end of this turn. Also called when the engine is suspended.
   virtual void flush_soon() = 0;
@@ -115,6 +115,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   wire::SendOutcome send_message(OpenCall& call, const wire::Payload& message) override;
   bool may_send(OpenCall& call, std::size_t bytes) override;
   void end_call(OpenCall& call, const Status& status, const wire::Payload& reply) override;
+  void pass_on_end(OpenCall& call, const Status& status, std::string_view reply) override;
   void has_room(OpenCall& call) override {
     has_room_.push_back(call);
     owner_.flush_soon();
@@ -128,7 +129,8 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   [[gnu::cold]] void note_refusal(const Refusal& refusal);
   [[gnu::cold]] void refuse_for_limit(const Status& status);
   TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
-  void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams);
+  void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams,
+                  std::unique_ptr<Method> routed);
   [[gnu::cold]] void answer_refused(wire::Stream& stream);
   [[gnu::cold]] void answer_too_many(wire::Stream& stream);
   void answer(wire::Stream& stream, const Status& status, const wire::Payload& reply = {});

@@ -10,6 +10,8 @@
 #include "daemon/services/vm_admin.h"
 #include "daemon/vms/settings.h"
 #include "hostcall/v1/admin.hostcall.h"
+#include "hostcall/v1/relay.hostcall.h"
+#include "hostcall/v1/run.hostcall.h"
 #include "proto/base/escape.h"
 
 namespace hostcall::daemon {
@@ -33,6 +35,12 @@ void fill_session(const SessionInfo& session, TimePoint now, v1::SessionState& s
 Status invalid(std::string text) { return {Code::kInvalidArgument, std::move(text)}; }
 
 // Refuses a question about a call that can't be made: a rule would not help.
+// Run and Relay are about services, all other methods with resources about keys.
+std::string_view example_of(const Method& method) {
+  return method.service == v1::Run::Start::kService || method.service == v1::Relay::Open::kService ? "backup"
+                                                                                                   : "/self/x";
+}
+
 Status object_to(const VmRef& vm, const Method& method, const v1::PolicyExplainRequest& request) {
   if (request.privileged_port() && vm->record.cid == 0)
     return invalid(
@@ -46,7 +54,8 @@ Status object_to(const VmRef& vm, const Method& method, const v1::PolicyExplainR
   }
   return invalid(method.name + (method.has_resource()
                                     ? " is about a resource, which policy decides by too; add it, for example "
-                                      "--resource /self/x"
+                                      "--resource " +
+                                          std::string(example_of(method))
                                     : " has no resource; leave out --resource"));
 }
 
@@ -103,6 +112,7 @@ Status AdminService::no_method(const std::string& name) const {
   KnownNames::Names names;
   for (const auto& method : router_.known_methods())
     if (method.for_guests) names.insert(method.name);
+  for (auto& routed : router_.routed_names()) names.insert(std::move(routed));
   const auto near = nearest(name, names);
   const auto hint = near.empty() ? "name it as PACKAGE.SERVICE/METHOD, for example hostcall.v1.Host/Info"
                                  : "did you mean " + in_quotes(near) + "?";
@@ -113,7 +123,12 @@ Status AdminService::policy_explain(const v1::PolicyExplainRequest& request,
                                     v1::PolicyExplainResponse& response) const {
   const auto vm = parts_.registry.find(request.vm());
   if (!vm) return no_vm(request.vm());
-  const auto* method = router_.find(request.method());
+  const std::string_view name = request.method();
+  const Method* method = router_.find(name);
+  const auto slash = std::min(name.find('/'), name.size());
+  const auto routed =
+      router_.route(name.substr(0, slash), name.substr(std::min(slash + 1, name.size())), wire::Shape::kUnary);
+  if (method == nullptr) method = routed.get();
   if (method == nullptr) return no_method(request.method());
   if (method->audience == Audience::kAdmin)
     return {Code::kUnimplemented, "guests can't call " + method->name + ": the host serves it to administrators only"};

@@ -37,10 +37,14 @@ Status HostCall::use_service(std::string_view name) {
   std::shared_ptr<const ServiceRecord> found;
   if (auto status = environment_.catalog.find(name, found); !status.ok()) return status;
   if (auto status = check_kind(*found); !status.ok()) return status;
+  resource = name;
+  return take_place(std::move(found));
+}
+
+Status HostCall::take_place(std::shared_ptr<const ServiceRecord> found) {
   if (auto status = environment_.catalog.take(*found, caller_, environment_.reactor.now(), slot_); !status.ok())
     return status;
   service_ = std::move(found);
-  resource = name;
   timer_.cancel();
   begin_record();
   began_ = environment_.reactor.now();
@@ -91,12 +95,21 @@ Status HostCall::check_descriptor(int fd) const {
                                         "); on the host, raise LimitNOFILE= of hostcalld.service"};
 }
 
-void HostCall::end(const Status& status) {
-  if (std::exchange(over_, true)) return;
+// False: it has ended already.
+bool HostCall::begin_end() {
+  if (std::exchange(over_, true)) return false;
   environment_.calls.remove(number_);
   timer_.cancel();
   stop_waiting();
-  call().finish(status);
+  return true;
+}
+
+void HostCall::end(const Status& status) {
+  if (begin_end()) call().finish(status);
+}
+
+void HostCall::end_with(const Status& status, std::string_view reply) {
+  if (begin_end()) call().pass_on(status, reply);
 }
 
 void HostCall::time_is_up() {
@@ -106,7 +119,9 @@ void HostCall::time_is_up() {
 
 Status check_service_name(std::string_view name) {
   if (is_name(name)) return {};
-  return {Code::kInvalidArgument, in_quotes(name) + " is not a service's name: [a-z0-9][a-z0-9_.-]{0,63}"};
+  return {
+      Code::kInvalidArgument,
+      in_quotes(name) + " is not a service's name: [a-z0-9][a-z0-9_.-]{0,63}; a server's methods are called instead"};
 }
 
 Status charge_host_call(const CallContext& context, Charge& memory) {

@@ -50,6 +50,7 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
  protected:
   const HostCallEnvironment& environment() const { return environment_; }
   const Caller& caller() const { return caller_; }
+  SessionFacts& session() { return session_; }
   // Only after use_service().
   const ServiceRecord& service() const { return *service_; }
   bool has_service() const { return service_ != nullptr; }
@@ -57,6 +58,10 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
   bool check_order(std::string_view service_name);
   // Asks policy, finds the service and takes a place.
   [[nodiscard]] Status use_service(std::string_view name);
+  // Takes a place at a service that policy has allowed.
+  [[nodiscard]] Status take_place(std::shared_ptr<const ServiceRecord> found);
+  // Its number among all calls that use a service. Only after use_service().
+  std::uint64_t number() const { return number_; }
   // Gives the place at the service back before the call ends.
   void leave_service() { slot_ = {}; }
   // RESOURCE_EXHAUSTED: the last descriptors are not for guests.
@@ -64,6 +69,8 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
   // NOT_FOUND: the service is of another kind.
   virtual Status check_kind(const ServiceRecord& found) const = 0;
   void end(const Status& status);
+  // Ends the call as its server has.
+  void end_with(const Status& status, std::string_view reply);
   bool is_over() const { return over_; }
 
   // The one timer of the call: it has to name its service until then, and later whatever on_time() does.
@@ -80,6 +87,7 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
 
  private:
   void start() override { timer_.set(environment_.reactor.now() + kFirstMessage); }
+  bool begin_end();
   void time_is_up();
   void begin_record();
 

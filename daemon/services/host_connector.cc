@@ -34,7 +34,23 @@ wire::Status unavailable(const ServiceRecord& service, std::string_view why) {
   return {Code::kUnavailable, "the service " + in_quotes(service.name) + ": " + std::string(why)};
 }
 
+Done check_socket(int fd, pid_t own_pid) {
+  if (!is_stream_socket(fd)) return Error{0, "what it is connected to is no stream socket"};
+  if (is_socket_of(own_pid, fd)) return Error{0, "its socket belongs to hostcalld itself"};
+  return done();
+}
+
 }  // namespace
+
+// Callers see the error, but shall not learn the path.
+Result<UniqueFd> connect_to_host(const std::string& unix_path, pid_t own_pid) {
+  auto socket = net::start_connect(net::unix_address(unix_path), milliseconds(0));
+  if (!socket.ok())
+    return Error{socket.error().code,
+                 socket.error().code == EAGAIN ? "the backlog of its socket is full" : "connect to its socket"};
+  HOSTCALL_TRY(check_socket(socket->get(), own_pid));
+  return socket;
+}
 
 HostConnector::HostConnector(const HostCallEnvironment& environment, const ServiceRecord& service, const Caller& caller,
                              ConnectObserver& observer)
@@ -52,18 +68,15 @@ HostConnector::HostConnector(const HostCallEnvironment& environment, const Servi
 
 // A Unix socket is connected at once or not at all.
 void HostConnector::try_once() {
-  auto socket = net::start_connect(net::unix_address(service_.socket()->unix_path), milliseconds(0));
-  if (socket.ok()) return on_connected(std::move(socket).value());
-  const auto& error = socket.error();
-  if (error.code == EAGAIN && reactor_.now() < until_) return timer_.set(reactor_.now() + kRetryEvery);
-  observer_.on_connect_failed(unavailable(service_, error.code == EAGAIN ? "its backlog is full" : error.message()));
+  auto socket = connect_to_host(service_.socket()->unix_path, own_pid_);
+  if (socket.ok()) return observer_.on_connected(std::move(socket).value());
+  if (socket.error().code == EAGAIN && reactor_.now() < until_) return timer_.set(reactor_.now() + kRetryEvery);
+  observer_.on_connect_failed(unavailable(service_, socket.error().message()));
 }
 
 void HostConnector::on_connected(UniqueFd socket) {
-  if (!is_stream_socket(socket.get()))
-    return observer_.on_connect_failed(unavailable(service_, "what it is connected to is no stream socket"));
-  if (is_socket_of(own_pid_, socket.get()))
-    return observer_.on_connect_failed(unavailable(service_, "its socket belongs to hostcalld itself"));
+  if (const auto checked = check_socket(socket.get(), own_pid_); !checked.ok())
+    return observer_.on_connect_failed(unavailable(service_, checked.error().message()));
   observer_.on_connected(std::move(socket));
 }
 

@@ -5,8 +5,12 @@
 
 #include "daemon/services/host_call.h"
 #include "daemon/services/runner.h"
+#include "proto/base/result.h"
 
 namespace hostcall::daemon {
+
+// Connects to the Unix socket of a service as hostcalld itself: at once, or not at all. EAGAIN: its backlog is full.
+Result<UniqueFd> connect_to_host(const std::string& unix_path, pid_t own_pid);
 
 class HostConnector final : private ConnectObserver {
  public:

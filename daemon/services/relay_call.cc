@@ -50,7 +50,8 @@ RelayCall::RelayCall(const HostCallEnvironment& environment, const Method& metho
 
 Status RelayCall::check_kind(const ServiceRecord& found) const {
   if (found.socket() != nullptr) return {};
-  return {Code::kNotFound, "the service " + in_quotes(found.name) + " is no socket but a program; see hostcall run"};
+  return {Code::kNotFound, "the service " + in_quotes(found.name) + " is no socket but " + found.kind_text() +
+                               "; see hostcall " + (found.program() != nullptr ? "run" : "call")};
 }
 
 void RelayCall::open(std::string_view name) {

@@ -134,8 +134,8 @@ Status RunCall::send_signal(std::uint64_t signal) {
 
 Status RunCall::check_kind(const ServiceRecord& found) const {
   if (found.program() != nullptr) return {};
-  return {Code::kNotFound,
-          "the service " + in_quotes(found.name) + " is no program but a socket; see hostcall connect"};
+  return {Code::kNotFound, "the service " + in_quotes(found.name) + " is no program but " + found.kind_text() +
+                               "; see hostcall " + (found.socket() != nullptr ? "connect" : "call")};
 }
 
 void RunCall::begin(const Message& message) {

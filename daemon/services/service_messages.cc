@@ -15,7 +15,8 @@ constexpr std::size_t kMaxReason = 1024;
 std::uint64_t nano(Duration duration) { return static_cast<std::uint64_t>(nanoseconds(duration).count()); }
 
 v1::ServiceKind kind_of(const ServiceRecord& service) {
-  return service.program() != nullptr ? v1::SERVICE_KIND_PROGRAM : v1::SERVICE_KIND_SOCKET;
+  if (service.program() != nullptr) return v1::SERVICE_KIND_PROGRAM;
+  return service.socket() != nullptr ? v1::SERVICE_KIND_SOCKET : v1::SERVICE_KIND_SERVER;
 }
 
 // Words with spaces or quotes in quotes, so that one can tell them apart.
@@ -27,6 +28,11 @@ std::string one_line(const std::vector<std::string>& command) {
     line += (line.empty() ? "" : " ") + (is_plain ? word : in_quotes(word));
   }
   return bounded_text(line, kMaxTarget);
+}
+
+std::string target_of(const ServiceRecord& service) {
+  if (const auto* program = service.program()) return one_line(program->command);
+  return service.socket() != nullptr ? service.socket()->address() : service.routed()->address();
 }
 
 std::string preface_name(Preface preface) {
@@ -65,6 +71,17 @@ void fill_socket(const SocketService& socket, v1::ServiceSocket& message) {
   message.set_preface(preface_name(socket.preface));
   message.set_idle_timeout_nano(nano(socket.idle_timeout));
   message.set_max_bytes(socket.max_bytes);
+  message.set_start_rate(socket.start_rate);
+  message.set_start_burst(socket.start_burst);
+}
+
+void fill_server(const RoutedService& routed, v1::ServiceServer& message) {
+  message.set_address(routed.address());
+  message.set_protocol(routed.protocol == Protocol::kTtrpc ? "ttrpc" : "hostcall");
+  message.set_streaming(routed.streaming);
+  for (const auto& key : routed.metadata) message.add_metadata(key);
+  if (!routed.described) return;
+  for (const auto& [method, shape] : routed.described->methods) message.add_methods(method);
 }
 
 }  // namespace
@@ -72,8 +89,7 @@ void fill_socket(const SocketService& socket, v1::ServiceSocket& message) {
 void fill_service(const ServiceRecord& service, std::uint32_t calls, v1::ServiceState& state) {
   state.set_name(service.name);
   state.set_kind(kind_of(service));
-  const auto* program = service.program();
-  state.set_target(program != nullptr ? one_line(program->command) : service.socket()->address());
+  state.set_target(target_of(service));
   state.set_user(service.user);
   state.set_calls(calls);
   state.set_concurrent(service.concurrent);
@@ -89,8 +105,10 @@ void fill_disabled(const Services::Disabled& disabled, v1::ServiceState& state) 
 void fill_details(const ServiceRecord& service, v1::ServiceShowResponse& response) {
   if (const auto* program = service.program())
     fill_program(*program, *response.mutable_program());
+  else if (const auto* socket = service.socket())
+    fill_socket(*socket, *response.mutable_socket());
   else
-    fill_socket(*service.socket(), *response.mutable_socket());
+    fill_server(*service.routed(), *response.mutable_server());
   response.set_digest(service.digest);
 }
 

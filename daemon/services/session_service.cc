@@ -6,6 +6,7 @@
 
 #include "daemon/services/limit_messages.h"
 #include "hostcall/v1/session.hostcall.h"
+#include "proto/base/escape.h"
 #include "proto/descriptors.h"
 
 namespace hostcall::daemon {
@@ -78,18 +79,48 @@ std::string guest_descriptor_set() {
   }
 }
 
-Status descriptors(const std::string& for_guests, const CallContext& context, v1::DescriptorsResponse& response) {
-  const auto set = context.caller.audience == Audience::kAdmin ? descriptor_set() : std::string_view(for_guests);
-  if (set.size() + 64 > context.max_message_bytes)
-    return {Code::kResourceExhausted,
-            "the descriptor set has " + std::to_string(set.size()) + " bytes, more than the limit message_bytes"};
+// Whether the name is in the package that belongs to hostcall, of which everybody may ask for the description.
+bool is_own(std::string_view service) { return service.empty() || service.starts_with("hostcall."); }
+
+// Whether policy may allow the caller a method of the service.
+bool may_call(const CallContext& context, const std::string& service) {
+  v1::ListServicesResponse allowed;
+  const auto rules = context.session.list_allowed(allowed);
+  context.spend(static_cast<std::size_t>(allowed.methods_size()) + rules / kRulesPerUnit);
+  return std::ranges::any_of(allowed.methods(),
+                             [&](const auto& method) { return method.method().starts_with(service + "/"); });
+}
+
+// Who may call nothing of a service learns nothing of it.
+Status find_routed(const ServiceCatalog& catalog, const CallContext& context, const std::string& service,
+                   std::string_view& set) {
+  const auto found = catalog.services().find(service);
+  if (!found || found->routed() == nullptr || !may_call(context, service))
+    return {Code::kNotFound, "the host has no service " + in_quotes(service) + " that this VM may call"};
+  const auto& described = found->routed()->described;
+  if (!described)
+    return {Code::kNotFound, "the host has no description of " + in_quotes(service) +
+                                 R"(; its administrator adds "descriptors" in services.d)"};
+  set = described->set;
+  return {};
+}
+
+Status descriptors(const ServiceCatalog& catalog, const std::string& for_guests, const CallContext& context,
+                   const v1::DescriptorsRequest& request, v1::DescriptorsResponse& response) {
+  auto set = context.caller.audience == Audience::kAdmin ? descriptor_set() : std::string_view(for_guests);
+  if (!is_own(request.service()))
+    if (auto status = find_routed(catalog, context, request.service(), set); !status.ok()) return status;
+  if (set.size() + 64 > context.max_reply_bytes())
+    return {Code::kResourceExhausted, "the descriptor set of " + std::to_string(set.size()) +
+                                          " bytes does not fit into outbound_bytes now; read the replies first"};
+  context.spend(set.size() / kCopiedBytesPerUnit);
   response.set_file_descriptor_set(std::string(set));
   return {};
 }
 
 }  // namespace
 
-void register_session_service(Router& router, const store::Engine& engine) {
+void register_session_service(Router& router, const store::Engine& engine, const ServiceCatalog& catalog) {
   namespace Session = v1::Session;
   router.protocol<Session::Hello>(Audience::kGuest);
   router.unary<Session::WhoAmI>(Audience::kGuest, who_am_i);
@@ -100,9 +131,10 @@ void register_session_service(Router& router, const store::Engine& engine) {
       });
   router.unary<Session::Ping>(Audience::kGuest, ping);
   router.unary<Session::Descriptors>(
-      Audience::kGuest, [for_guests = guest_descriptor_set()](const CallContext& context, const v1::DescriptorsRequest&,
-                                                              v1::DescriptorsResponse& response) {
-        return descriptors(for_guests, context, response);
+      Audience::kGuest,
+      [&catalog, for_guests = guest_descriptor_set()](const CallContext& context, const v1::DescriptorsRequest& request,
+                                                      v1::DescriptorsResponse& response) {
+        return descriptors(catalog, for_guests, context, request, response);
       });
   router.check_complete(Session::kAllMethods);
 }

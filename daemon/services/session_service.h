@@ -2,11 +2,12 @@
 #pragma once
 
 #include "daemon/calls/router.h"
+#include "daemon/calls/service_catalog.h"
 #include "daemon/store/engine.h"
 
 namespace hostcall::daemon {
 
 // The engine must outlive the router.
-void register_session_service(Router& router, const store::Engine& engine);
+void register_session_service(Router& router, const store::Engine& engine, const ServiceCatalog& catalog);
 
 }  // namespace hostcall::daemon

@@ -4,7 +4,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -22,13 +25,14 @@ struct PolicyInForce {
 
 // A method, by its position in the router.
 struct MethodName {
-  std::uint32_t index;
+  static constexpr std::uint32_t kNoIndex = ~std::uint32_t{0};
+  std::uint32_t index;  // kNoIndex: of a routed service, found by its name
   std::string_view name;
 };
 
 class PolicyState {
  public:
-  // The rules for the VM's calls to a method, valid until the policy changes.
+  // The rules for the VM's calls to a method, valid until the next call of this, or the policy changes.
   const MethodPolicy& rules(const PolicyInForce& force, const VmRecord& vm, const MethodName& method) {
     if (number_ == force.number && method.index < by_method_.size() && by_method_[method.index])
       return *by_method_[method.index];
@@ -40,11 +44,16 @@ class PolicyState {
   }
 
  private:
+  // A guest can invent names, so no more of them than this are kept.
+  static constexpr std::size_t kMostNames = 16;
+
   const MethodPolicy& look_up(const PolicyInForce& force, const VmRecord& vm, const MethodName& method);
+  const MethodPolicy& look_up_name(const PolicyInForce& force, const VmRecord& vm, std::string_view name);
 
   std::uint64_t number_ = 0;  // of the policy that by_method_ points into
   std::vector<std::unique_ptr<MethodPolicy>> by_method_;
-  std::unordered_map<std::uint64_t, TokenBucket> rates_;  // by the rule's fingerprint
+  std::map<std::string, MethodPolicy, std::less<>> by_name_;  // of routed methods
+  std::unordered_map<std::uint64_t, TokenBucket> rates_;      // by the rule's fingerprint
 };
 
 }  // namespace hostcall::daemon

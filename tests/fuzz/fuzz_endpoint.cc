@@ -11,6 +11,7 @@
 #include <deque>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/fuzz/fuzz.h"
 #include "tests/support/counting_budget.h"
@@ -48,6 +49,7 @@ class Owner final : public wire::EndpointEvents {
  public:
   std::unordered_map<std::uint32_t, Call> calls;
   std::size_t refusals = 0;
+  std::vector<std::uint32_t> refused_answers;  // until forget_refused()
 
   void on_request(Stream& stream, const wire::RequestView& request, bool) override {
     const auto method = std::ranges::find(kMethods, request.method);
@@ -74,7 +76,7 @@ class Owner final : public wire::EndpointEvents {
   void on_refused(Stream& stream, wire::Refusal, wire::FrameType type) override {
     ++refusals;
     if (type == wire::FrameType::kRequest) calls.emplace(stream.id(), Call{});
-    if (type == wire::FrameType::kResponse) calls.erase(stream.id());
+    if (type == wire::FrameType::kResponse) refused_answers.push_back(stream.id());
   }
   void on_cancel(Stream& stream, Code) override {
     require(stream.cancelled && calls.contains(stream.id()), "of a call");
@@ -144,6 +146,15 @@ class Side {
     endpoint.consumed(stream, unread.front());
     unread.pop_front();
   }
+  // With a refused answer the engine ends its call, unless the connection ends with it.
+  void forget_refused() {
+    for (const auto id : std::exchange(owner.refused_answers, {})) {
+      bool is_open = false;
+      endpoint.for_each_stream([&](const Stream& stream) { is_open |= stream.id() == id; });
+      require(!is_open || endpoint.violation() != nullptr, "a call ends with its answer");
+      if (!is_open) owner.calls.erase(id);
+    }
+  }
   bool streams_replies(const Stream& stream) const { return wire::server_streams(owner.calls.at(stream.id()).shape); }
   std::string take(std::size_t bytes) {
     std::string out;
@@ -188,6 +199,7 @@ void hostile(Choices& choices, Role role) {
           const auto bytes = choices.take(choices.byte());
           fed += bytes.size();
           feed(side.endpoint, bytes);
+          side.forget_refused();
         }
       }
       require(side.endpoint.open_streams() == side.owner.calls.size(),

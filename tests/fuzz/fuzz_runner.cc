@@ -62,7 +62,7 @@ class ListHost final : public ProgramHost {
   };
   class Attempt final : public ConnectionAttempt {
    public:
-    void stop() override {}
+    bool stop() override { return true; }
   };
 
   explicit ListHost(const Services& services) : services_(services) {}

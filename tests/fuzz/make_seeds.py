@@ -101,8 +101,40 @@ def script_seeds():
     yield "requests", "Ping", bytes([0, 0, 1, 0, 0, 0, 0, 0, 0, 2, 0, 3, 1, 0, 0, 0, 0, 0, 15, 0])
 
 
+def backend_seeds():
+    """What fuzz_backend's server does; 20 as the first byte of a response makes it OK."""
+    unary, server, bidi = (bytes([0, shape, 0, 1]) + b"q" for shape in range(3))
+    hello = bytes([5, 0, 247, 247, 0])  # with the largest windows
+    ok, failed = bytes([8, 0, 0, 0, 20, 0, 2]) + b"ok" + bytes([0]), bytes([8, 0, 0, 0, 5, 1]) + b"m" + bytes([0, 0])
+    reply, end = bytes([8, 1, 0, 0, 3]) + b"abc" + bytes([0]), bytes([8, 1, 0, 5, 0, 0])
+    send, cancel, close_send, gone, wait = bytes([2, 0, 3]) + b"def", bytes([3, 0]), bytes([3, 1]), bytes([6, 0]), bytes([4, 99])
+    ping, goaway, garbage = bytes([8, 5, 192, 255, 0, 9, 0]), bytes([8, 7, 192, 255, 0, 1, 0, 0, 0, 0]), bytes([7, 4]) + b"HTTP\0"
+    calls = unary + ok + unary + failed + server + reply + reply + end + bidi + send + close_send + ok + bidi + send + reply + end
+    ends = unary + cancel + bidi + gone + wait + unary + garbage + server + wait
+    for name, begin in (("Ttrpc", bytes([0])), ("Hostcall", bytes([1]) + unary + hello)):
+        yield "backend", name, begin + calls
+        yield "backend", name + "Ends", begin + ends
+        yield "backend", name + "Controls", begin + unary + ping + server + reply + goaway + unary + ok
+    yield "backend", "LateHello", bytes([1]) + unary + server + wait * 2 + hello + unary
+
+
+def described(number, content):
+    """A field of a message, for fewer than 128 bytes."""
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def descriptor_seeds():
+    methods = [described(1, b"Get"), described(1, b"List") + b"\x30\x01", described(1, b"Put") + b"\x28\x01"]
+    service = described(6, described(1, b"Inventory") + b"".join(described(2, method) for method in methods))
+    right, other = (described(1, described(2, package) + service) for package in (b"acme.v1", b"acme.v2"))
+    yield "descriptors", "One", right
+    yield "descriptors", "Two", other + right
+    yield "descriptors", "Own", right + described(1, described(2, b"hostcall.v1"))
+    yield "descriptors", "Cut", right[:-3]
+
+
 def main():
-    for target, name, content in [*seeds(), *text_seeds(), *script_seeds()]:
+    for target, name, content in [*seeds(), *text_seeds(), *script_seeds(), *backend_seeds(), *descriptor_seeds()]:
         folder = HERE / "corpus" / target
         folder.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)

@@ -21,7 +21,7 @@ namespace hostcall::daemon::test {
 
 inline void register_services(Rig& rig, Runner& runner, HostCalls& host_calls, store::Engine& engine,
                               const v1::StoreCondition& condition) {
-  register_session_service(rig.router, engine);
+  register_session_service(rig.router, engine, rig.catalog);
   register_host_service(rig.router, {.daemon_started = rig.reactor.now(), .root = rig.directory / "root"});
   register_diagnostics_service(rig.router, rig.reactor);
   register_store_service(rig.router, engine, rig.reactor);

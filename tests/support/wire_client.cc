@@ -51,7 +51,8 @@ std::uint32_t WireClient::start(const std::string& method, const std::string& pa
   const auto service = method.substr(0, slash);
   const auto name = method.substr(slash + 1);
   auto& stream =
-      endpoint_.open({.service = service, .method = name, .timeout_nano = timeout.count()}, payload_of(payload), shape);
+      endpoint_.open({.service = service, .method = name, .timeout_nano = timeout.count(), .metadata = metadata},
+                     payload_of(payload), shape);
   const auto id = stream.id();
   calls_.emplace(id, Call{&stream, {}});
   flush();
@@ -67,11 +68,15 @@ Answer WireClient::finish(std::uint32_t stream) {
   return answer;
 }
 
-bool WireClient::send(std::uint32_t stream, const google::protobuf::MessageLite& message) {
+bool WireClient::try_send(std::uint32_t stream, const std::string& message) {
+  const auto& call = calls_.at(stream);
+  return !call.ended && endpoint_.send_data(*call.stream, payload_of(message)) == wire::SendOutcome::kSent && flush();
+}
+
+bool WireClient::send(std::uint32_t stream, const std::string& message) {
   auto& call = calls_.at(stream);
-  const auto bytes = message.SerializeAsString();
   while (!call.ended) {
-    const auto outcome = endpoint_.send_data(*call.stream, payload_of(bytes));
+    const auto outcome = endpoint_.send_data(*call.stream, payload_of(message));
     if (outcome == wire::SendOutcome::kSent) return flush();
     if (outcome == wire::SendOutcome::kEnded || !flush()) return false;
     // Without windows, sending makes room; with them, the host has to grant credit.
@@ -189,7 +194,7 @@ bool WireClient::wait_for_goaway() {
 
 void WireClient::on_response(wire::Stream& stream, const wire::ResponseView& response) {
   of(stream).answer.payload = response.payload;
-  end(stream, response.status());
+  end(stream, response.whole_status());
 }
 
 void WireClient::on_data(wire::Stream& stream, std::string_view data) { of(stream).answer.messages.emplace_back(data); }

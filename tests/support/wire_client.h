@@ -9,7 +9,9 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "hostcall/v1/session.pb.h"
 #include "proto/base/unique_fd.h"
@@ -33,6 +35,8 @@ class WireClient final : private wire::EndpointEvents {
 
   wire::Endpoint& endpoint() { return endpoint_; }
   int fd() const { return fd_.get(); }
+  // Goes with each call that is started.
+  std::vector<wire::Metadata> metadata;
 
   // Calls Session/Hello with all features except `without`, enables the agreed ones and returns the reply. Throws if
   // refused.
@@ -49,7 +53,12 @@ class WireClient final : private wire::EndpointEvents {
     return finish(start(method, request.SerializeAsString(), wire::Shape::kUnary, timeout));
   }
   // Sends a message of a stream, waiting for credit. False: the stream or the connection has ended.
-  bool send(std::uint32_t stream, const google::protobuf::MessageLite& message);
+  bool send(std::uint32_t stream, const google::protobuf::MessageLite& message) {
+    return send(stream, message.SerializeAsString());
+  }
+  bool send(std::uint32_t stream, const std::string& message);
+  // The same if it needs no waiting.
+  bool try_send(std::uint32_t stream, const std::string& message);
   void close_send(std::uint32_t stream);
   void cancel(std::uint32_t stream);
   // Takes a message of a streamed reply; nothing if the stream has ended. Messages return no credit until taken.

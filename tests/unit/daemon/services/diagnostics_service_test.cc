@@ -179,6 +179,7 @@ class ClosedCall final : public Call {
   Status reserve_reply(std::size_t) override { return {}; }
   void reply(const google::protobuf::MessageLite&) override {}
   void finish(const Status& status) override { finished = status; }
+  void pass_on(const Status& status, std::string_view) override { finished = status; }
   void consumed(std::size_t) override { ++consumed_messages; }
   void kept(std::size_t) override {}
 

@@ -334,6 +334,27 @@ TEST_F(RelayTest, ACallerThatDoesNotReadStopsTheService) {
   EXPECT_EQ(received(*caller, stream).size(), sent.size());
 }
 
+TEST_F(RelayTest, ACallerThatReadsSlowlyStays) {
+  const auto caller = rig_.peer("web1");  // without windows, so that only its socket bounds what it gets
+  open(*caller);
+  ASSERT_TRUE(backend_.accept());
+  const std::string part(32 * kKiB, 'p');  // sent as one piece of the socket's buffer
+  while (used("web1", Resource::kOutbound) < part.size()) {
+    backend_.say(part);
+    settle();
+  }
+  std::vector<char> buffer(part.size());
+  for (int i = 0; i < 20; ++i) {
+    advance(seconds(10));
+    // What comes next fills its socket before the turn ends, and with it the flush.
+    ASSERT_GT(::recv(caller->fd(), buffer.data(), buffer.size(), MSG_DONTWAIT), 0);
+    backend_.say(part);
+    settle();
+    ASSERT_GT(used("web1", Resource::kOutbound), 0u);
+  }
+  EXPECT_EQ(rig_.stats.connections_open, 1u);
+}
+
 TEST_F(RelayTest, WhatIsKeptForASlowServiceIsChargedAndBounded) {
   limit("web1", [](Limits& limits) {
     limits.memory_bytes = 128 * kKiB;
@@ -509,6 +530,19 @@ TEST_F(RelayTest, SaysWhyASocketCantBeConnectedTo) {
   expect_nothing_left();
 }
 
+// As long as the caller wants, because without a deadline it would last for ever.
+TEST_F(RelayTest, NoDeadlineIsTooLong) {
+  rig_.config.timeouts.call_max = milliseconds(100);
+  const auto caller = guest("web1");
+  const auto stream = open(*caller, to("echo"), seconds(2));
+  EXPECT_TRUE(backend_.accept());
+  expect_greeting(*caller, stream);
+  rig_.advance(seconds(1), kTick * 100);
+  EXPECT_FALSE(caller->ended(stream));
+  rig_.advance(seconds(2), kTick * 100);
+  expect_refused(caller->finish(stream).status, Code::kDeadlineExceeded, "did not finish before the call's deadline");
+}
+
 TEST_F(RelayTest, WaitsForAFullBacklog) {
   backend_.close_listener();
   ::unlink(path().c_str());
@@ -526,7 +560,7 @@ TEST_F(RelayTest, WaitsForAFullBacklog) {
   expect_greeting(*caller, second);
   const auto third = open(*caller);
   advance(HostConnector::kLimit + milliseconds(50));
-  expect_refused(ended(*caller, third), Code::kUnavailable, "its backlog is full");
+  expect_refused(ended(*caller, third), Code::kUnavailable, "the backlog of its socket is full");
 }
 
 // Which would give a VM another identity.

@@ -6,6 +6,7 @@
 #include "hostcall/v1/diagnostics.hostcall.h"
 #include "hostcall/v1/session.hostcall.h"
 #include "hostcall/v1/store.hostcall.h"
+#include "proto/base/escape.h"
 #include "tests/unit/daemon/services/fixture.h"
 #include "tests/unit/daemon/services/one_session.h"
 
@@ -148,6 +149,21 @@ TEST_F(SessionServiceTest, DescribesItsServices) {
     EXPECT_THAT(set, testing::HasSubstr(name));
 }
 
+TEST_F(SessionServiceTest, DescribesItselfByTheNameOfEachOfItsServices) {
+  const auto caller = guest("web1");
+  const auto all = must<Session::Descriptors>(*caller).file_descriptor_set();
+  v1::DescriptorsRequest request;
+  for (const auto* name : {"hostcall.v1.Store", "hostcall.v1.Admin", "hostcall.v1.None"}) {
+    request.set_service(name);
+    EXPECT_EQ(must<Session::Descriptors>(*caller, request).file_descriptor_set(), all) << name;
+  }
+  for (const auto* name : {"hostcall", "hostcallx.v1.Store", "acme.v1.\x1bInventory"}) {
+    request.set_service(name);
+    expect_refused(call<Session::Descriptors>(*caller, request).status, Code::kNotFound,
+                   "the host has no service " + in_quotes(name) + " that this VM may call");
+  }
+}
+
 TEST_F(SessionServiceTest, AGuestLearnsNothingOfTheAdministratorsService) {
   const auto of_guest = must<Session::Descriptors>(*guest("web1")).file_descriptor_set();
   const auto of_host = must<Session::Descriptors>(*admin()).file_descriptor_set();
@@ -158,10 +174,10 @@ TEST_F(SessionServiceTest, AGuestLearnsNothingOfTheAdministratorsService) {
 }
 
 TEST_F(SessionServiceTest, ADescriptionThatDoesNotFitIsRefused) {
-  limit("web1", [](Limits& limits) { limits.message_bytes = 4096; });
+  limit("web1", [](Limits& limits) { limits.outbound_bytes = 4096; });
   const auto caller = guest("web1");
   expect_refused(call<Session::Descriptors>(*caller).status, Code::kResourceExhausted,
-                 "more than the limit message_bytes");
+                 "does not fit into outbound_bytes");
   EXPECT_EQ(rig_.stats.calls_limited, 1u);
 }
 
