@@ -144,10 +144,12 @@ void Channel::close_send(Call& call) {
 }
 
 std::string_view Channel::take(Call& call) {
+  const bool paused = is_paused();
   const auto message = call.inbox.take();
   unread_ -= Inbox::cost_of(message.size());
   if (call.link != nullptr) call.link->consumed(call, message.size());
-  dirty_ = true;  // credit may be due, and reading may go on
+  // Reading may go on, or credit is to be sent. Otherwise the owner need not look at the socket again.
+  if (paused || (call.link != nullptr && call.link->has_output())) dirty_ = true;
   return message;
 }
 

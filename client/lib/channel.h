@@ -154,6 +154,7 @@ class Channel final : private LinkEvents {
   void for_each_link(Visit visit) const;
   void after_reading(TimePoint now);
   bool may_await_host() const;
+  bool is_paused() const;
   bool await_host(TimePoint until, TimePoint& now);
   void poll(TimePoint until, TimePoint now) const;
 

@@ -118,6 +118,13 @@ bool Channel::await_host(TimePoint until, TimePoint& now) {
   return false;
 }
 
+// Whether a link reads no more until messages are taken.
+bool Channel::is_paused() const {
+  bool paused = false;
+  for_each_link([&](const Link& link) { paused |= !link.may_read(); });
+  return paused;
+}
+
 void Channel::poll(TimePoint until, TimePoint now) const {
   const auto limit = to_timespec(until > now ? until - now : Duration::zero());
   pollfd entries[kMaxLinks];

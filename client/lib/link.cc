@@ -295,13 +295,6 @@ void Link::on_data(wire::Stream& stream, std::string_view data) {
 
 void Link::on_remote_closed(wire::Stream& stream) { end_ok(*call_of(stream), {}); }
 
-void Link::on_refused(wire::Stream& stream, wire::Refusal, wire::FrameType) {
-  auto* call = call_of(stream);
-  if (call == nullptr) return lose({"the answer to Hello is too large", false});
-  cancel(*call, wire::Code::kResourceExhausted);
-  events_.on_call_failed(*call, {wire::Code::kResourceExhausted, call->name() + ": a message is too large", {}});
-}
-
 void Link::on_writable(wire::Stream& stream) { events_.on_writable(*call_of(stream)); }
 
 void Link::on_goaway(const wire::Goaway& goaway) {

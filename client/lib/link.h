@@ -134,7 +134,8 @@ class Link final : private wire::EndpointEvents, private wire::DirectSender {
   void on_response(wire::Stream& stream, const wire::ResponseView& response) override;
   void on_data(wire::Stream& stream, std::string_view data) override;
   void on_remote_closed(wire::Stream& stream) override;
-  void on_refused(wire::Stream& stream, wire::Refusal refusal, wire::FrameType type) override;
+  // A frame beyond ttrpc's limit, which ends the connection, and the call with it.
+  void on_refused(wire::Stream&, wire::Refusal, wire::FrameType) override {}
   void on_writable(wire::Stream& stream) override;
   void on_goaway(const wire::Goaway& goaway) override;
   std::size_t send_now(std::span<iovec> pieces) override;

@@ -42,5 +42,22 @@ TEST(ChannelWindow, MoreUnreadBytesWidenIt) { EXPECT_EQ(streams_that_get_through
 
 TEST(ChannelWindow, ItHasNoMoreThanTheProtocolAllows) { EXPECT_EQ(streams_that_get_through(UINT32_MAX), kStreams); }
 
+TEST(ChannelWindow, TakingAMessageIsWorkOnlyIfCreditIsDue) {
+  Rig rig(extended_script());
+  TestCall stream("a.B/S", "", wire::Shape::kServerStream);
+  rig.begin(stream);
+  rig.pump();
+  auto& host = rig.host.connection();
+  const auto send_and_take = [&](std::size_t bytes) {
+    ASSERT_EQ(host.send(host.calls.back(), std::string(bytes, 'x')), SendOutcome::kSent);
+    rig.pump();
+    ASSERT_EQ(rig.channel->take(stream.call).size(), bytes);
+  };
+  send_and_take(10);
+  EXPECT_GT(rig.channel->next_timeout(), rig.now);
+  send_and_take(60 * 1024);
+  EXPECT_LT(rig.channel->next_timeout(), rig.now);
+}
+
 }  // namespace
 }  // namespace hostcall::test
