@@ -6,8 +6,10 @@
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/type_resolver_util.h>
 
+#include <algorithm>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "proto/base/escape.h"
 #include "proto/base/utf8.h"
@@ -70,6 +72,44 @@ std::optional<std::string_view> find_repeated_member(std::string_view json) {
   return std::nullopt;
 }
 
+// What a field is called in JSON unless its .proto file says otherwise.
+std::string default_json_name(std::string_view name) {
+  std::string json_name;
+  bool begins_word = false;
+  for (const char c : name) {
+    if (c != '_') json_name += begins_word && c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    begins_word = c == '_';
+  }
+  return json_name;
+}
+
+template <class Fields>
+void drop_default_json_names(Fields& fields) {
+  for (auto& field : fields)
+    if (field.json_name() == default_json_name(field.name())) field.clear_json_name();
+}
+
+void drop_default_json_names(pb::DescriptorProto& message) {
+  drop_default_json_names(*message.mutable_field());
+  drop_default_json_names(*message.mutable_extension());
+  for (auto& nested : *message.mutable_nested_type()) drop_default_json_names(nested);
+}
+
+// protoc keeps the blank behind each //, and the text of a comment has another one.
+void drop_margin(std::string& comment) {
+  char before = '\0';
+  std::erase_if(comment, [&before](char c) { return std::exchange(before, c) == '\n' && c == ' '; });
+}
+
+// Of what protoc adds, what would be shown as if the author had written it.
+void clean(pb::FileDescriptorProto& file) {
+  drop_default_json_names(*file.mutable_extension());
+  for (auto& message : *file.mutable_message_type()) drop_default_json_names(message);
+  if (!file.has_source_code_info()) return;
+  for (auto& location : *file.mutable_source_code_info()->mutable_location())
+    if (location.has_leading_comments()) drop_margin(*location.mutable_leading_comments());
+}
+
 // Where the first byte is that belongs to no code point.
 std::optional<std::size_t> find_non_utf8(std::string_view text) {
   for (std::size_t at = 0; at < text.size();) {
@@ -87,9 +127,13 @@ Schema::Schema() : types_(pb::util::NewTypeResolverForDescriptorPool(kTypePrefix
 std::unique_ptr<Schema> Schema::parse(std::string_view file_descriptor_set) {
   pb::FileDescriptorSet set;
   if (!set.ParseFromArray(file_descriptor_set.data(), static_cast<int>(file_descriptor_set.size()))) return nullptr;
+  if (set.file_size() > kMaxFiles) return nullptr;
   std::unique_ptr<Schema> schema(new Schema);
   // A database, not the pool itself: files may come in any order, and only those in use are built.
-  for (const auto& file : set.file()) schema->files_.Add(file);
+  for (auto& file : *set.mutable_file()) {
+    clean(file);
+    schema->files_.Add(file);
+  }
   return schema;
 }
 
@@ -98,27 +142,46 @@ const Schema& Schema::built_in() {
   return *schema;
 }
 
+const pb::ServiceDescriptor* Schema::find_service(std::string_view name) const {
+  return pool_.FindServiceByName(std::string(name));
+}
+
 const pb::MethodDescriptor* Schema::find_method(std::string_view name) const {
   const auto slash = name.find('/');
   if (slash == std::string_view::npos) return nullptr;
-  const auto* service = pool_.FindServiceByName(std::string(name.substr(0, slash)));
+  const auto* service = find_service(name.substr(0, slash));
   return service == nullptr ? nullptr : service->FindMethodByName(std::string(name.substr(slash + 1)));
 }
 
-std::vector<std::string> Schema::near(std::string_view name) const {
-  std::vector<std::string> found;
-  if (const auto* service = pool_.FindServiceByName(std::string(name.substr(0, name.find('/'))))) {
-    for (int i = 0; i < service->method_count(); ++i)
-      found.push_back(service->full_name() + "/" + service->method(i)->name());
-    return found;
-  }
-  std::vector<std::string> names;
+bool Schema::is_broken(std::string_view service) const {
+  pb::FileDescriptorProto file;
+  const std::string name(service);
+  if (pool_.FindFileContainingSymbol(name) != nullptr || !files_.FindFileContainingSymbol(name, &file)) return false;
+  const auto prefix = file.package().empty() ? "" : file.package() + ".";
+  return std::ranges::any_of(file.service(), [&](const auto& one) { return prefix + one.name() == name; });
+}
+
+std::vector<std::string> Schema::services() const {
+  std::vector<std::string> names, found;
   files_.FindAllFileNames(&names);
-  for (const auto& file_name : names) {
-    const auto* file = pool_.FindFileByName(file_name);
+  for (const auto& name : names) {
+    const auto* file = pool_.FindFileByName(name);
     for (int i = 0; file != nullptr && i < file->service_count(); ++i) found.push_back(file->service(i)->full_name());
   }
   return found;
+}
+
+std::vector<std::string> Schema::methods(std::string_view service) const {
+  std::vector<std::string> found;
+  const auto* descriptor = find_service(service);
+  for (int i = 0; descriptor != nullptr && i < descriptor->method_count(); ++i)
+    found.push_back(descriptor->full_name() + "/" + descriptor->method(i)->name());
+  return found;
+}
+
+std::vector<std::string> Schema::near(std::string_view name) const {
+  const auto service = name.substr(0, name.find('/'));
+  return find_service(service) == nullptr ? services() : methods(service);
 }
 
 // What a message's own parser takes the bytes for, written down again. The JSON writer takes them as they are: it

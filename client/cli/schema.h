@@ -1,5 +1,5 @@
 // Schema: services and messages that are known at run time only, and their JSON. The one user of protobuf's full
-// runtime; nothing of it is set up before somebody asks for JSON.
+// runtime; nothing of it is set up before somebody asks for JSON or for a description.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -23,7 +23,9 @@ enum class JsonStyle { kLine, kPretty };
 // Neither copied nor moved: descriptors point into it.
 class Schema {
  public:
-  // Null: the bytes are no FileDescriptorSet.
+  // How many files a set may have: protobuf goes down a chain of imports by recursion.
+  static constexpr int kMaxFiles = 2000;
+  // Null: the bytes are no FileDescriptorSet, or it has more files.
   static std::unique_ptr<Schema> parse(std::string_view file_descriptor_set);
   // What this program was built with.
   static const Schema& built_in();
@@ -32,6 +34,14 @@ class Schema {
 
   // "package.Service/Method"; null: there is none. Valid as long as the schema.
   const google::protobuf::MethodDescriptor* find_method(std::string_view name) const;
+  // "package.Service", with the same.
+  const google::protobuf::ServiceDescriptor* find_service(std::string_view name) const;
+  // Whether there is a service of this name that can't be found, because its file or an import is missing or wrong.
+  bool is_broken(std::string_view service) const;
+  // Full names, by file.
+  std::vector<std::string> services() const;
+  // "package.Service/Method", in the order of the service, which need not be there.
+  std::vector<std::string> methods(std::string_view service) const;
   // What there is near a name that find_method() does not know: the methods of its service, else the services.
   std::vector<std::string> near(std::string_view name) const;
 

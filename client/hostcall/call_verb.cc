@@ -7,7 +7,9 @@ namespace {
 
 constexpr char kHelp[] = R"(Calls any method of the host. Request and reply are in protobuf's JSON: bytes are
 base64, 64-bit numbers are strings, and a reply has every field. The host
-describes its services; hostcall services lists those that this VM may call.
+describes its services: hostcall services lists those that this VM may call,
+hostcall describe prints what they take. A service without descriptors on the
+host needs --descriptors.
 
 JSON is the request and defaults to {}; - reads it from standard input. For a
 method that takes a stream, JSON or else standard input has one document per
@@ -27,10 +29,11 @@ class CallVerb : public Verb {
  public:
   void declare(Arguments& arguments) override {
     arguments.positional("SERVICE/METHOD", method_, "Full name, for example hostcall.v1.Host/Info.");
+    arguments.option("--descriptors", "FILE", descriptors_, kDescriptorsHelp);
     arguments.positional("JSON", json_, "The request; defaults to {}; - reads standard input.");
   }
   ExitCode run(Invocation& invocation) override {
-    GenericCall call(invocation, method_);
+    GenericCall call(invocation, method_, descriptors_);
     call.run(input(call.client_streams()));
     return ExitCode::kDone;
   }
@@ -38,7 +41,7 @@ class CallVerb : public Verb {
  private:
   Documents input(bool streaming) const { return Documents::of_argument(json_.value_or(streaming ? "-" : "{}")); }
   std::string method_;
-  std::optional<std::string> json_;
+  std::optional<std::string> json_, descriptors_;
 };
 
 }  // namespace

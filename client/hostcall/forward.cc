@@ -24,8 +24,9 @@ or tcp:[::1]:PORT, to which every user of this machine can connect. Port 0 is a
 free one.
 
 Prints one line once it listens: nothing with -q, and with --json "listen" and
-"service". It has reached the host by then. Goes on until Ctrl-C, SIGTERM or SIGHUP,
-or a --timeout that was given (exit code 124).
+"service". It has reached the host by then; whether the host has the service, and
+its policy allows it, shows with the first connection. Goes on until Ctrl-C, SIGTERM
+or SIGHUP, or a --timeout that was given (exit code 124).
 )";
 
 constexpr char kExamples[] = R"(  hostcall forward unix:$XDG_RUNTIME_DIR/agent.sock ssh-agent

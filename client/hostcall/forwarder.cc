@@ -77,7 +77,7 @@ void Forwarder::wait() {
     if (const int number = interrupt_.take(); number != 0) throw SignalEnd{number};
   if (Clock::now() >= invocation_.deadline())
     throw Failure{ExitCode::kDeadline,
-                  "the time is over (--timeout), " + std::to_string(connections_.size()) + " connections were open"};
+                  "the time is over (--timeout); connections that were open: " + std::to_string(connections_.size())};
 }
 
 void Forwarder::proceed_all() {

@@ -8,9 +8,7 @@
 
 #include "client/cli/interrupt.h"
 #include "client/cli/output.h"
-#include "client/cli/text.h"
 #include "client/cli/wait.h"
-#include "hostcall/v1/session.hostcall.h"
 #include "proto/base/escape.h"
 
 namespace hostcall::cli::guest {
@@ -19,6 +17,13 @@ namespace {
 Shape shape_of(const google::protobuf::MethodDescriptor& method) {
   if (!method.client_streaming()) return Shape::kServerStream;
   return method.server_streaming() ? Shape::kBidiStream : Shape::kClientStream;
+}
+
+std::string service_of(const std::string& method) {
+  const auto slash = method.find('/');
+  if (slash == std::string::npos)
+    throw usage(in_quotes(method) + " is not a method; write package.Service/Method, as hostcall services does");
+  return method.substr(0, slash);
 }
 
 // Sends documents and prints replies as each side is ready, until the stream has ended.
@@ -78,43 +83,25 @@ class Pump {
 
 }  // namespace
 
-GenericCall::GenericCall(Invocation& invocation, const std::string& method) : invocation_(invocation), name_(method) {
-  if (method.find('/') == std::string::npos)
-    throw usage(in_quotes(method) + " is not a method; write package.Service/Method, as hostcall services does");
-  load_schema();
-  method_ = schema_->find_method(method);
-  if (method_ == nullptr)
-    throw Failure{ExitCode::kNoSuchMethod, "the host describes no method " + printable(method) + "; it has " +
-                                               join(schema_->near(method), ", ")};
-}
-
-// Prefers the host's own description. A host that has none, or denies it to this VM, may still serve the services that
-// this program was built with.
-void GenericCall::load_schema() {
-  auto reply = invocation_.reply_of<v1::Session::Descriptors>();
-  if (reply.ok()) {
-    served_ = Schema::parse(reply->file_descriptor_set());
-    if (!served_) throw Failure{ExitCode::kUnreachable, "the host's description of its services is malformed"};
-    schema_ = served_.get();
-    return;
-  }
-  const auto code = exit_code_of(reply.status().code);
-  const bool refused = code == ExitCode::kDenied || code == ExitCode::kNoSuchMethod;
-  if (!refused || Schema::built_in().find_method(name_) == nullptr) throw failure_of(of_read(reply.status()));
-  schema_ = &Schema::built_in();
-}
+GenericCall::GenericCall(Invocation& invocation, const std::string& method,
+                         const std::optional<std::string>& descriptors)
+    : invocation_(invocation),
+      name_(method),
+      description_(Description::of(invocation, descriptors, service_of(method))),
+      method_(description_.method(method)) {}
 
 std::string GenericCall::request_of(const std::string& source, const std::string& json) const {
-  const auto type = method_->input_type()->full_name();
-  auto bytes = schema_->from_json(type, json);
-  if (!bytes.ok()) throw usage(source + " is not a " + type + ": " + bytes.error().message());
+  const auto type = method_.input_type()->full_name();
+  auto bytes = description_.schema().from_json(type, json);
+  if (!bytes.ok()) throw usage(source + " does not fit " + type + ": " + bytes.error().message());
   return *std::move(bytes);
 }
 
 void GenericCall::print_reply(std::string_view bytes, JsonStyle style) const {
   if (invocation_.quiet()) return;
-  const auto json = schema_->to_json(method_->output_type()->full_name(), bytes, style);
-  if (!json) throw Failure{ExitCode::kUnreachable, "the host's reply is not a " + method_->output_type()->full_name()};
+  const auto json = description_.schema().to_json(method_.output_type()->full_name(), bytes, style);
+  if (!json)
+    throw Failure{ExitCode::kUnreachable, "the host's reply does not fit " + method_.output_type()->full_name()};
   print_line(*json);
 }
 
@@ -141,14 +128,14 @@ void GenericCall::run_streaming(ByteStream stream, Documents input) {
       .run([this](const std::string& source, const std::string& line) { return request_of(source, line); },
            [this](std::string_view bytes) { print_reply(bytes, JsonStyle::kLine); });
   const auto last = value_of(stream.finish());
-  if (!method_->server_streaming()) print_last_reply(last);
+  if (!method_.server_streaming()) print_last_reply(last);
 }
 
 void GenericCall::run(Documents input) {
-  const auto shape = shape_of(*method_);
+  const auto shape = shape_of(method_);
   if (client_streams()) return run_streaming(open(shape, {}), std::move(input));
   const auto request = request_of(input.name(), input.all(invocation_.deadline()));
-  if (!method_->server_streaming()) return run_unary(request);
+  if (!method_.server_streaming()) return run_unary(request);
   run_streaming(open(shape, request), Documents());
 }
 

@@ -1,28 +1,27 @@
-// GenericCall: calls a method known only from the host's description, with JSON documents.
+// GenericCall: calls a method known only from a description, with JSON documents.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 
 #include "client/cli/documents.h"
 #include "client/cli/invocation.h"
 #include "client/cli/schema.h"
+#include "client/hostcall/description.h"
 
 namespace hostcall::cli::guest {
 
 class GenericCall {
  public:
-  // Asks the host for the method; throws Failure if it has none.
-  GenericCall(Invocation& invocation, const std::string& method);
+  // Takes the method from the file of descriptors, without one from the host; throws Failure if it is not there.
+  GenericCall(Invocation& invocation, const std::string& method, const std::optional<std::string>& descriptors);
 
-  bool client_streams() const { return method_->client_streaming(); }
+  bool client_streams() const { return method_.client_streaming(); }
   // Prints each reply as it comes. For unary and server-streaming methods the input is one document;
   // for client-streaming ones it has one document per line. Throws Failure.
   void run(Documents input);
 
  private:
-  void load_schema();
   // `source` names the document in messages.
   std::string request_of(const std::string& source, const std::string& json) const;
   void print_reply(std::string_view bytes, JsonStyle style) const;
@@ -34,9 +33,8 @@ class GenericCall {
 
   Invocation& invocation_;
   std::string name_;
-  std::unique_ptr<Schema> served_;  // null: uses the built-in one
-  const Schema* schema_ = nullptr;
-  const google::protobuf::MethodDescriptor* method_ = nullptr;
+  Description description_;
+  const google::protobuf::MethodDescriptor& method_;
 };
 
 }  // namespace hostcall::cli::guest

@@ -7,6 +7,7 @@ namespace hostcall::cli::guest {
 
 extern const VerbEntry kCall;
 extern const VerbEntry kConnect;
+extern const VerbEntry kDescribe;
 extern const VerbEntry kDoctor;
 extern const VerbEntry kForward;
 extern const VerbEntry kInfo;

@@ -25,7 +25,7 @@ std::vector<cli::VerbEntry> verbs() {
                                      guest::kRun,    guest::kConnect, guest::kForward};
   const auto kv = guest::kv_verbs();
   all.insert(all.end(), kv.begin(), kv.end());
-  all.insert(all.end(), {guest::kCall, guest::kSpeedTest, guest::kDoctor});
+  all.insert(all.end(), {guest::kCall, guest::kDescribe, guest::kSpeedTest, guest::kDoctor});
   return all;
 }
 

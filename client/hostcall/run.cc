@@ -16,7 +16,7 @@ of the program. All words behind NAME are the program's, options too; options of
 hostcall stand before it. Nothing is read before the program runs.
 
 Ctrl-C, SIGTERM, SIGHUP or a reader that has gone ends the program on the host
-and all that it has started. So does a --timeout that is given; without it, the
+and all that it has started. So does a --timeout that is given. Without it, the
 service's own timeout is the deadline, and the start takes at most 30s. -q changes
 nothing, and there is no JSON.
 

@@ -9,6 +9,10 @@ namespace {
 
 constexpr char kHelp[] = R"(Lists every method that the host's policy lets this VM call, with the resources
 and the rate that policy grants, and the VM's limits with what is left of each.
+Of a service that the host routes to another program, each method is listed if
+the host has its descriptors, else "/*" stands for all of them. hostcall
+describe prints what a method takes and returns.
+
 With -q, prints only the names of the methods.
 )";
 

@@ -26,9 +26,10 @@ constexpr char kCheckExamples[] = R"(  hostcallctl policy check
 constexpr char kExplainHelp[] = R"(Explains how the policy in force decides a call of a VM, and which rule of which
 file decides. The audit record has the same text; a denied guest gets the name of
 the file instead of its path. Exits with 0 if the call is allowed, with 126 if it
-is denied, and with 2 if it can't be made, because its resource is missing or
-malformed, or because the VM's calls never have a privileged port. With -q, prints
-nothing.
+is denied, with 127 if no method has this name, and with 2 if it can't be made,
+because its resource is missing or malformed, or because the VM's calls never have
+a privileged port. Whether services.d has the service that is the resource is not
+looked at. With -q, prints nothing.
 )";
 
 constexpr char kExplainExamples[] = R"(  hostcallctl policy explain --vm web1 --call hostcall.v1.Host/Info

@@ -30,6 +30,7 @@ std::string kind_name(const v1::RunState& run) {
   switch (run.kind()) {
     case v1::SERVICE_KIND_PROGRAM: return "run";
     case v1::SERVICE_KIND_SOCKET: return "relay";
+    case v1::SERVICE_KIND_SERVER: return "call";
     default: return "(unknown)";  // one that a newer hostcalld knows
   }
 }

@@ -11,8 +11,8 @@
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kListHelp[] = R"(Lists the services of services.d in force by name: the program or socket, whose it
-is, how many calls use it now, how many may at once, in all and of each VM, and
+constexpr char kListHelp[] = R"(Lists the services of services.d in force by name: the program, socket or server,
+whose it is, how many calls use it now, how many may at once, in all and of each VM, and
 where it is described. Below them, the services that are disabled, with the reason.
 With -q, prints only the names of those in force.
 )";
@@ -33,8 +33,9 @@ constexpr char kCheckHelp[] = R"(Asks hostcalld to read services.d as its files 
 force. Prints each error with file and line, and exits with 1 if there is one: the
 service would be disabled. Warns of services whose user or program does not exist,
 and of programs that are not executable or that others could change. Warnings do
-not change the exit code. Without a running daemon: hostcalld --check. With -q,
-prints only errors and warnings.
+not change the exit code. Without a running daemon, hostcalld --check prints the
+errors, as warnings that do not change its exit code. With -q, prints only errors
+and warnings.
 )";
 
 constexpr char kCheckExamples[] = R"(  hostcallctl service check && hostcallctl policy reload
@@ -44,6 +45,7 @@ std::string kind_name(const v1::ServiceState& service) {
   switch (service.kind()) {
     case v1::SERVICE_KIND_PROGRAM: return "program";
     case v1::SERVICE_KIND_SOCKET: return "socket";
+    case v1::SERVICE_KIND_SERVER: return "server";
     default: return service.disabled().empty() ? "(unknown)" : "disabled";  // one that a newer hostcalld knows
   }
 }
@@ -101,13 +103,16 @@ void add_settings(Table& table, const std::string& title,
   for (const auto& setting : settings) table.field(title, setting.name() + "=" + printable(setting.value()));
 }
 
+std::string starts_text(double rate, double burst) {
+  return fixed(rate, 1) + "/s of each VM, " + fixed(burst, 1) + " at once";
+}
+
 void add_program(Table& table, const v1::ServiceProgram& program) {
   table.field("command", words_text(program.command()));
   table.field("arguments", arguments_text(program));
   table.field("directory", program.directory().empty() ? "/" : program.directory());
   table.field("timeout", time_text(program.timeout_nano()));
-  table.field("starts",
-              fixed(program.start_rate(), 1) + "/s of each VM, " + fixed(program.start_burst(), 1) + " at once");
+  table.field("starts", starts_text(program.start_rate(), program.start_burst()));
   add_settings(table, "environment", program.environment());
   add_settings(table, "property", program.properties());
 }
@@ -117,6 +122,17 @@ void add_socket(Table& table, const v1::ServiceSocket& socket) {
   table.field("preface", socket.preface());
   table.field("idle timeout", time_text(socket.idle_timeout_nano()));
   table.field("bytes at most", socket.max_bytes() == 0 ? "any number" : format_bytes(socket.max_bytes()));
+  table.field("starts",
+              socket.start_rate() == 0 ? "any number" : starts_text(socket.start_rate(), socket.start_burst()));
+}
+
+void add_server(Table& table, const v1::ServiceServer& server) {
+  table.field("address", server.address());
+  table.field("protocol", server.protocol());
+  table.field("metadata", join({server.metadata().begin(), server.metadata().end()}, ", "));
+  if (server.methods().empty()) table.field("streams", server.streaming() ? "yes" : "no");
+  table.field("methods", server.methods().empty() ? "all (it has no descriptors)"
+                                                  : join({server.methods().begin(), server.methods().end()}, ", "));
 }
 
 std::string to_text(const v1::ServiceShowResponse& shown) {
@@ -132,6 +148,7 @@ std::string to_text(const v1::ServiceShowResponse& shown) {
   table.field("user", user_name(service));
   if (shown.has_program()) add_program(table, shown.program());
   if (shown.has_socket()) add_socket(table, shown.socket());
+  if (shown.has_server()) add_server(table, shown.server());
   table.field("calls now", std::to_string(service.calls()));
   table.field("at once",
               std::to_string(service.concurrent()) + ", of each VM " + std::to_string(service.concurrent_per_vm()));

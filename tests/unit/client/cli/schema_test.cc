@@ -10,6 +10,7 @@
 #include "hostcall/v1/session.pb.h"
 #include "proto/base/escape.h"
 #include "tests/support/refusal.h"
+#include "tests/unit/client/cli/proto_files.h"
 
 namespace hostcall::cli {
 namespace {
@@ -176,6 +177,117 @@ TEST(Schema, FilesMayComeInAnyOrder) {
   const auto schema = Schema::parse(set.SerializeAsString());
   ASSERT_NE(schema, nullptr);
   EXPECT_NE(schema->find_method("S/M"), nullptr);
+}
+
+// ---------------------------------------------------------------- sets of others
+
+const test::ProtoFiles kForeign = {{"old.proto", R"(syntax = "proto2"; package acme;
+message Old {
+  optional int32 n = 1 [default = 7];
+  repeated group Result = 2 { required string url = 1; }
+  extensions 100 to 200;
+}
+extend Old { optional string more = 100; })"},
+                                   {"s.proto", R"(syntax = "proto3"; package acme.v1; import "old.proto";
+service S { rpc M(All) returns (acme.Old); rpc N(stream All) returns (stream All); }
+message All {
+  message Nested { int32 n = 1; }
+  enum Kind { NONE = 0; MUCH = 7; }
+  Nested nested = 1;
+  map<string, Nested> by_name = 2;
+  map<int64, Kind> kinds = 3;
+  oneof choice { bytes raw = 4; All self = 5; }
+  string named = 6 [json_name = "other"];
+  acme.Old old = 7;
+  optional bool maybe = 8;
+})"},
+                                   {"t.proto", R"(syntax = "proto3"; package acme.v2;
+message All { string text = 1; } service S {} service T { rpc M(All) returns (All); })"}};
+
+std::unique_ptr<Schema> foreign() { return Schema::parse(test::descriptor_set_of(kForeign)); }
+
+// A document becomes the message's bytes, and these become the document that has what was not given, too.
+void expect_json(const Schema& schema, const char* type, const std::string& json, const std::string& whole) {
+  const auto bytes = schema.from_json(type, json);
+  ASSERT_TRUE(bytes.ok()) << json << ": " << test::refusal_of(bytes);
+  const auto back = schema.to_json(type, bytes.value(), JsonStyle::kLine);
+  ASSERT_TRUE(back) << json;
+  EXPECT_EQ(nlohmann::json::parse(*back), nlohmann::json::parse(whole));
+}
+
+TEST(Schema, OfOthersHasItsServicesAndMethods) {
+  const auto schema = foreign();
+  EXPECT_EQ(schema->services(), (std::vector<std::string>{"acme.v1.S", "acme.v2.S", "acme.v2.T"}));
+  EXPECT_EQ(schema->methods("acme.v1.S"), (std::vector<std::string>{"acme.v1.S/M", "acme.v1.S/N"}));
+  EXPECT_TRUE(schema->methods("acme.v2.S").empty());
+  EXPECT_TRUE(schema->methods("acme.v1.All").empty());
+  EXPECT_EQ(schema->near("acme.v2.T/Nothing"), (std::vector<std::string>{"acme.v2.T/M"}));
+  EXPECT_EQ(schema->near("acme.v3.S/M"), schema->services());
+  EXPECT_EQ(schema->find_method("acme.v1.S/M")->output_type()->full_name(), "acme.Old");
+  for (const auto* name : {"", "S", "acme.v1", "acme.v1.All", "acme.v1.S/M", ".acme.v1.S"})
+    EXPECT_EQ(schema->find_service(name), nullptr) << name;
+}
+
+TEST(Schema, OfOthersMapsEveryKindOfField) {
+  const auto schema = foreign();
+  expect_json(*schema, "acme.v1.All", "{}", R"({"byName": {}, "kinds": {}, "other": ""})");
+  expect_json(*schema, "acme.v1.All",
+              R"({"by_name": {"a": {"n": 1}, "": {}}, "kinds": {"-5": "MUCH", "6": 0}, "self": {"raw": "aGk="}})",
+              R"({"byName": {"a": {"n": 1}, "": {"n": 0}}, "kinds": {"-5": "MUCH", "6": "NONE"}, "other": "",
+                  "self": {"byName": {}, "kinds": {}, "other": "", "raw": "aGk="}})");
+  expect_json(*schema, "acme.v1.All", R"({"other": "x", "maybe": false, "nested": {"n": -1}, "old": {"n": 1}})",
+              R"({"nested": {"n": -1}, "byName": {}, "kinds": {}, "other": "x", "maybe": false,
+                  "old": {"n": 1, "result": []}})");
+  expect_json(*schema, "acme.v2.All", R"({"text": "t"})", R"({"text": "t"})");
+}
+
+TEST(Schema, OfOthersRefusesWhatDoesNotFit) {
+  const auto schema = foreign();
+  for (const auto* json : {R"({"raw": "aGk=", "self": {}})", R"({"kinds": {"x": 0}})", R"({"kinds": {"1": "NEVER"}})",
+                           R"({"nested": []})", R"({"text": "t"})"})
+    EXPECT_NE(test::refusal_of(schema->from_json("acme.v1.All", json)), "") << json;
+  EXPECT_FALSE(schema->from_json("acme.v1.None", "{}").ok());
+  EXPECT_FALSE(schema->to_json("acme.Old", "\x13\x14", JsonStyle::kLine)) << "a result without its url";
+}
+
+TEST(Schema, AServiceWithoutItsImportsIsBroken) {
+  google::protobuf::FileDescriptorSet set;
+  ASSERT_TRUE(set.ParseFromString(test::descriptor_set_of(kForeign)));
+  set.mutable_file()->DeleteSubrange(0, 1);
+  const auto schema = Schema::parse(set.SerializeAsString());
+  EXPECT_EQ(schema->find_service("acme.v1.S"), nullptr);
+  EXPECT_TRUE(schema->is_broken("acme.v1.S"));
+  EXPECT_EQ(schema->services(), (std::vector<std::string>{"acme.v2.S", "acme.v2.T"}));
+  for (const auto* name : {"acme.v2.S", "acme.v1.All", "acme.v1", "acme.v1.None", ""})
+    EXPECT_FALSE(schema->is_broken(name)) << name;
+}
+
+// The set itself is readable, and so is what has nothing to do with the fault.
+TEST(Schema, DescriptorsThatContradictThemselvesAreBroken) {
+  google::protobuf::FileDescriptorSet set;
+  ASSERT_TRUE(set.ParseFromString(test::descriptor_set_of(kForeign)));
+  auto& file = *set.mutable_file(1);
+  file.mutable_message_type(0)->mutable_field(0)->set_type_name(".acme.v1.Nothing");
+  EXPECT_TRUE(Schema::parse(set.SerializeAsString())->is_broken("acme.v1.S"));
+  file.add_dependency(file.name());
+  EXPECT_TRUE(Schema::parse(set.SerializeAsString())->is_broken("acme.v1.S"));
+  EXPECT_NE(Schema::parse(set.SerializeAsString())->find_service("acme.v2.T"), nullptr);
+}
+
+// Each imports the next, which takes the parser's stack.
+TEST(Schema, TheNumberOfFilesIsBounded) {
+  google::protobuf::FileDescriptorSet set;
+  for (int i = 0; i < Schema::kMaxFiles; ++i) {
+    auto& file = *set.add_file();
+    file.set_name(std::to_string(i));
+    if (i + 1 < Schema::kMaxFiles) file.add_dependency(std::to_string(i + 1));
+  }
+  set.mutable_file(0)->add_service()->set_name("S");
+  const auto schema = Schema::parse(set.SerializeAsString());
+  ASSERT_NE(schema, nullptr);
+  EXPECT_NE(schema->find_service("S"), nullptr);
+  set.add_file()->set_name("one too many");
+  EXPECT_EQ(Schema::parse(set.SerializeAsString()), nullptr);
 }
 
 }  // namespace

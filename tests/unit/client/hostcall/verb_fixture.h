@@ -18,7 +18,8 @@ using Words = std::vector<std::string>;
 
 class VerbFixture : public testing::Test {
  protected:
-  explicit VerbFixture(std::string verb) : verb_(std::move(verb)) {}
+  explicit VerbFixture(std::string verb, Script script = services_script())
+      : verb_(std::move(verb)), host_(std::move(script)) {}
 
   Words words(const Words& more) const {
     Words all{HOSTCALL_PROGRAM, "--address", host_.address(), verb_};
@@ -38,7 +39,7 @@ class VerbFixture : public testing::Test {
 
   const std::string verb_;
   const TempDir directory_;
-  const ServerProcess host_{services_script()};
+  const ServerProcess host_;
 };
 
 }  // namespace hostcall::test
