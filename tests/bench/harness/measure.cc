@@ -59,6 +59,11 @@ void Result::add_calls(std::uint64_t count, const Moment& begin, const Moment& e
   add("server_us_per_call", (end.server_cpu_s - begin.server_cpu_s) * 1e6 / calls);
 }
 
+void Result::add_percentiles(const std::string& name, Latencies& latencies) {
+  add(name + "_p50_us", latencies.percentile_us(50));
+  add(name + "_p99_us", latencies.percentile_us(99));
+}
+
 void Result::add(const std::string& name, double value) {
   char text[64];
   std::snprintf(text, sizeof text, "%.6g", value);

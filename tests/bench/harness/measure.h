@@ -42,6 +42,8 @@ class Result {
  public:
   // Calls, their rate, and CPU time per call.
   void add_calls(std::uint64_t count, const Moment& begin, const Moment& end);
+  // "NAME_p50_us" and "NAME_p99_us".
+  void add_percentiles(const std::string& name, Latencies& latencies);
   void add(const std::string& name, double value);
   void add(const std::string& name, const std::string& text);
   void print() const;

@@ -1,5 +1,5 @@
 // hostcall by its public C++ interface: Diagnostics of a real daemon. Many connections are in one epoll set, as a
-// program with an event loop of its own would have them.
+// program with an event loop of its own would have them. Mode "routed": calls of another server, through the daemon.
 #include <hostcall/client.h>
 #include <sys/epoll.h>
 
@@ -9,6 +9,7 @@
 #include "proto/base/unique_fd.h"
 #include "tests/bench/harness/client.h"
 #include "tests/bench/hostcall/require_ok.h"
+#include "tests/bench/hostcall/routed_echo.h"
 
 namespace hostcall::bench {
 namespace {
@@ -19,6 +20,8 @@ constexpr int kEvents = 256;
 constexpr std::uint32_t kLateMs = 5;
 constexpr std::uint32_t kMaxQueued = 100'000;
 
+// `Echo`: the unary method that is called.
+template <class Echo>
 class HostcallClient final : public Client {
  public:
   HostcallClient(const Arguments& arguments, Ends& ends)
@@ -49,13 +52,13 @@ class HostcallClient final : public Client {
   void start(unsigned slot) override {
     auto& client = clients_[clients_.size() == 1 ? 0 : slot];
     if (!processing_) begun_.push_back(&client);
-    require_ok(client.start<Diagnostics::Echo>(request_, response_, [this, slot](const Status& status) {
+    require_ok(client.start<Echo>(request_, response_, [this, slot](const Status& status) {
       require_ok(status);
       ends_.finished(slot, response_.payload());
     }));
   }
   void start_late() override {
-    require_ok(clients_.front().start<Diagnostics::Echo>(late_, response_, [this](const Status& status) {
+    require_ok(clients_.front().start<Echo>(late_, response_, [this](const Status& status) {
       if (status.code == Code::kCancelled) return;  // the measurement is over
       require_ok(status);
       check_reply(response_.payload(), payload_);
@@ -71,7 +74,8 @@ class HostcallClient final : public Client {
   }
 
   void download() override {
-    auto stream = first().open<Diagnostics::Source>(source_);
+    hostcall::Client& client = first();
+    auto stream = client.open<Diagnostics::Source>(source_);
     require_ok(stream.status());
     std::uint64_t got = 0;
     while (stream->recv(chunk_)) {
@@ -82,7 +86,8 @@ class HostcallClient final : public Client {
     check_total(got, arguments_.bytes);
   }
   void upload() override {
-    auto stream = first().open<Diagnostics::Sink>();
+    hostcall::Client& client = first();
+    auto stream = client.open<Diagnostics::Sink>();
     require_ok(stream.status());
     for (std::uint64_t sent = 0; sent < arguments_.bytes; sent += arguments_.chunk)
       if (!stream->send(chunk_)) break;
@@ -112,7 +117,7 @@ class HostcallClient final : public Client {
     processing_ = false;
   }
   void call_on(hostcall::Client& client) {
-    require_ok(client.call<Diagnostics::Echo>(request_, response_));
+    require_ok(client.call<Echo>(request_, response_));
     check_reply(response_.payload(), payload_);
   }
 
@@ -134,7 +139,8 @@ class HostcallClient final : public Client {
 
 int main(int argc, char** argv) {
   using namespace hostcall::bench;
-  return run_client(argc, argv, [](const Arguments& arguments, Ends& ends) {
-    return std::make_unique<HostcallClient>(arguments, ends);
+  return run_client(argc, argv, [](const Arguments& arguments, Ends& ends) -> std::unique_ptr<Client> {
+    if (arguments.mode == "routed") return std::make_unique<HostcallClient<RoutedEcho>>(arguments, ends);
+    return std::make_unique<HostcallClient<Diagnostics::Echo>>(arguments, ends);
   });
 }

@@ -33,6 +33,8 @@ GROWTH = {
 }
 # Bytes written for each byte that a purge of values of 65 KB deletes.
 PURGE_WRITTEN = 0.1
+# The daemon's memory for each relay without traffic.
+IDLE_RELAY_KIB = 8
 
 
 def bounds():
@@ -44,6 +46,7 @@ def bounds():
         "syscalls-pipelined": (("server_calls", 3, 0.1), ("client_calls", 3, 0.1)),
         "instructions-unary": tuple((side, 0, instructions[side]) for side in ("client", "server")),
         "instructions-whoami": (("whoami", 0, instructions["whoami"]),),
+        "idle-relays": (("kib_per_relay", 1, IDLE_RELAY_KIB),),
         **{f"growth-{name}": (("exponent", 2, most),) for name, (_, most) in GROWTH.items()},
         "growth-purge-written": (("most", 3, PURGE_WRITTEN),),
     }

@@ -13,11 +13,14 @@ from lib import bounds
 from lib.breakdown import self_costs
 from lib.growth import growth_rows
 from lib.measure import Record
-from lib.process import PATIENCE, Failure, on_core, rss_kib, run_client, said_by, wait_until
+from lib.process import PATIENCE, PINS, Failure, on_core, pins, rss_kib, run_client, said_by, wait_until
+from lib.relays import PROGRAM, PROGRAM_SERVICE, SOCKET_SERVICE, start_services
 from lib.store import store
 from lib.systems import start_daemon
 
 HOLDERS = 4  # processes among which the idle connections are divided, each with its own descriptors
+IDLE_RELAYS = 1_000
+ALLOWED_US = 1_000  # of Run/Start beside the ratio: a keeper starts, and messages pass between four processes
 DAEMON_CORE, CLIENT_CORE = 0, 0
 COUNTS = 4  # of what is above its bound, before it has failed
 
@@ -68,10 +71,7 @@ def idle(space, programs, effort):
     full, cpu, begin = rss_kib(pid), cpu_seconds(pid), time.monotonic()
     time.sleep(effort.idle_seconds)
     cpu, seconds = cpu_seconds(pid) - cpu, time.monotonic() - begin
-    for holder in holders:
-        holder.stdin.close()
-        if holder.wait(PATIENCE) != 0:
-            raise Failure(f"an idle connection was lost: {said_by(holder)}")
+    end_holders(holders)
     space.stop([daemon.process])
     return [Record(0, "same", "idle", "hostcall", {
         "connections": each * HOLDERS, "vms": effort.idle_vms, "base_kib": base, "rss_kib": full,
@@ -84,6 +84,44 @@ def hold(space, programs, arguments):
 
 def cpu_seconds(pid):
     return int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+def idle_relays(space, programs, effort):
+    """Of the daemon's memory, for each relay of one connection."""
+    daemon = start_services(space, programs, DAEMON_CORE)
+    base = rss_kib(daemon.process.pid)
+    holder = space.start([programs.get("bench-hostcall-hold-relays"), daemon.address, SOCKET_SERVICE, IDLE_RELAYS],
+                         CLIENT_CORE, stdin=subprocess.PIPE)
+    wait_until(lambda: said_by(holder) == "ready", holder, "no idle relays")
+    full = rss_kib(daemon.process.pid)
+    end_holders([holder])
+    space.stop([daemon.process])
+    return [Record(0, "same", "idle-relays", "hostcall", {
+        "relays": IDLE_RELAYS, "base_kib": base, "rss_kib": full, "kib_per_relay": (full - base) / IDLE_RELAYS})]
+
+
+def end_holders(holders):
+    for holder in holders:
+        holder.stdin.close()
+        if holder.wait(PATIENCE) != 0:
+            raise Failure(f"what was idle was lost: {said_by(holder)}")
+
+
+# ---------------------------------------------------------------- programs of services.d
+
+def run_programs(space, programs, effort):
+    """From the call to its end, against fork, exec and wait in the same process."""
+    return [run_on(space, programs, effort, pin) for pin in pins()]
+
+
+def run_on(space, programs, effort, pin):
+    server_core, client_core = PINS[pin]
+    daemon = start_services(space, programs, server_core)
+    figures = run_client([programs.get("bench-hostcall-run"), daemon.address, PROGRAM_SERVICE, PROGRAM,
+                          effort.programs_run], client_core)
+    space.stop([daemon.process])
+    figures["ratio"] = (figures["run_p50_us"] - ALLOWED_US) / figures["fork_p50_us"]
+    return Record(0, pin, "run", "hostcall", figures)
 
 
 # ---------------------------------------------------------------- hostcall whoami
@@ -198,6 +236,6 @@ def count_instructions(space, programs, calls):
     return {side: self_costs(path) for side, path in profiles.items()}
 
 
-EXTRAS = {"idle": idle, "whoami": whoami, "syscalls": counted(syscalls), "instructions": counted(instructions),
+EXTRAS = {"idle": idle, "idle-relays": idle_relays, "run": run_programs, "whoami": whoami, "syscalls": counted(syscalls), "instructions": counted(instructions),
           "store": store, **growth_rows()}
 WORKS = tuple(dict.fromkeys(map(work_of, EXTRAS)))

@@ -2,7 +2,7 @@
 import dataclasses
 import statistics
 
-from lib.bounds import GROWTH, PURGE_WRITTEN
+from lib.bounds import GROWTH, IDLE_RELAY_KIB, PURGE_WRITTEN
 
 GRPC_BEST = ("grpc-cq", "grpc-sync")
 
@@ -51,6 +51,33 @@ def stream_goals():
                             at_least=True, pin=pin)
 
 
+def routed_goals():
+    for protocol in ("ttrpc", "hostcall"):
+        for against, limit, name in (("hostcall", 2.2, "the built-in one"), ("grpc-proxy", 0.42, "gRPC with a proxy")):
+            yield ratio(f"a routed call by {protocol}, unary p50, same core, against {name}", "unary-64", limit,
+                        (against,), system=f"routed-{protocol}")
+
+
+RELAYS = (  # title, system, against, at least
+    ("Relay/Open, {}, GB/s, {}, against plain copying", "relay", "copy", 0.8),
+    ("the same as bytes, not typed", "relay-bytes", "copy", 0.8),
+    ("hostcall forward, {}, GB/s, {}, against two socats", "forward", "socats", 1.5),
+)
+
+
+def relay_goals():
+    for pin in ("same", "split"):
+        place = "one core" if pin == "same" else "two cores"
+        for work in ("relay-download", "relay-upload"):
+            for title, system, against, limit in RELAYS:
+                yield ratio(title.format(work.removeprefix("relay-"), place), work, limit, (against,), system=system,
+                            take=figure("gb_per_s"), at_least=True, pin=pin)
+        yield ratio(f"hostcall forward, unary 64 B, p50, {place}, against two socats", "relay-64", 0.7, ("socats",),
+                    system="forward", pin=pin)
+        yield Goal(f"Run/Start of true, p50 less 1 ms, {place}, against fork, exec and wait", "run", figure("ratio"),
+                   1.5, pin=pin)
+
+
 GOALS = (
     Goal("system calls per unary call: daemon", "syscalls-unary", whole_calls("server_calls"), 3, unit="calls"),
     Goal("system calls per unary call: client", "syscalls-unary", whole_calls("client_calls"), 2, unit="calls"),
@@ -77,6 +104,9 @@ GOALS = (
           system="busy-poll"),
     Goal("idle: RSS per connection over the base", "idle", figure("kib_per_connection"), 1, unit="KiB"),
     Goal("idle: RSS in all", "idle", lambda figures: figures["rss_kib"] / 1024, 24, unit="MiB"),
+    *relay_goals(),
+    *routed_goals(),
+    Goal("1,000 idle relays: RSS each", "idle-relays", figure("kib_per_relay"), IDLE_RELAY_KIB, unit="KiB"),
     Goal("store: durable puts of 64 writers against one commit for each put", "store-puts", figure("gain"), 8,
          at_least=True),
     Goal("store: p99 of a put of 64 writers in fsyncs of the disk", "store-puts", figure("p99_fsyncs"), 6),

@@ -3,6 +3,8 @@ import dataclasses
 import sys
 
 from lib.process import Failure, PINS, pins, run_client
+from lib.relays import start_relay
+from lib.routes import start_route
 from lib.systems import SYSTEMS, WORKS, start_server
 
 
@@ -17,6 +19,7 @@ class Effort:
     idle_seconds: float
     whoami_runs: int
     counted_calls: int  # of strace
+    programs_run: int
     store_puts: int
     store_gets: int
     store_watches: int
@@ -31,10 +34,10 @@ class Effort:
 
 
 FULL = Effort(rounds=5, seconds=0.5, warmup=0.1, stream_bytes=256 << 20, idle_connections=10_000, idle_vms=250,
-              idle_seconds=20, whoami_runs=21, counted_calls=2_000, store_puts=1_000, store_gets=20_000,
+              idle_seconds=20, whoami_runs=21, counted_calls=2_000, programs_run=500, store_puts=1_000, store_gets=20_000,
               store_watches=1_000, store_watched_puts=100, store_keys=1_000_000, growth_rounds=5, growth_full=True)
 QUICK = Effort(rounds=1, seconds=0.08, warmup=0.02, stream_bytes=16 << 20, idle_connections=500, idle_vms=25,
-               idle_seconds=1, whoami_runs=3, counted_calls=300, store_puts=40, store_gets=200,
+               idle_seconds=1, whoami_runs=3, counted_calls=300, programs_run=20, store_puts=40, store_gets=200,
                store_watches=20, store_watched_puts=3, store_keys=2_000, growth_rounds=3, growth_full=False)
 
 
@@ -81,17 +84,24 @@ class Rounds:
         return record
 
     def run_once(self, pin, work, system):
-        server_core, client_core = PINS[pin]
         server = self.servers.get((system.name, pin))
         if server is None or server.process.poll() is not None:
-            server = start_server(self.space, self.programs, system, server_core)
-            self.servers[system.name, pin] = server
+            self.servers[system.name, pin] = server = self.start(pin, system)
         effort = self.effort
         seconds = effort.seconds * WORKS[work].longer
         argv = [self.programs.get(f"bench-{system.program}-client"), "--address", server.address,
                 "--server", server.process.pid, "--seconds", seconds, "--warmup", effort.warmup,
                 "--bytes", effort.stream_bytes, *WORKS[work].arguments, *system.client]
-        return run_client(argv, client_core)
+        figures = run_client(argv, PINS[pin][1])
+        return {name: value for name, value in figures.items() if not (server.forks and name.startswith("server_"))}
+
+    def start(self, pin, system):
+        if system.relay:
+            return start_relay(self.space, self.programs, system.name, pin)
+        server_core = PINS[pin][0]
+        if system.route:
+            return start_route(self.space, self.programs, system.name, server_core)
+        return start_server(self.space, self.programs, system, server_core)
 
 
 def chosen_systems(names):

@@ -72,10 +72,10 @@ def work_table(work, pin, by_system, figures_of):
     for system in sorted(by_system, key=list(TITLES).index):
         records = with_figures(by_system[system])
         figures = [number(median_of(records, name)) for name in columns]
-        ratios = [number(ratio_to(base, by_system[system], figures_of, work)) for base in ("raw", "hostcall")]
+        ratios = [number(ratio_to(base, by_system[system], figures_of, work)) for base in work.bases]
         rows.append([TITLES[system], *figures, *ratios, reason_of(by_system[system])])
     return Table(f"{work.title}; {'one core' if pin == 'same' else 'two cores'}",
-                 ["system", *(HEADINGS[name] for name in columns), "/ raw", "/ hostcall", ""], rows)
+                 ["system", *(HEADINGS[name] for name in columns), *(f"/ {base}" for base in work.bases), ""], rows)
 
 
 def with_figures(records):

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import pathlib
+import shutil
 
 from lib.process import Failure
 
@@ -12,6 +13,8 @@ UNARY = ("unary-64", "unary-4096")
 PIPELINED = ("pipelined-64", "pipelined-4096")
 STREAMS = ("download", "upload")
 COMMON = UNARY + PIPELINED + ("connections",) + STREAMS + ("connect",)
+RELAYED = ("relay-64", "relay-download", "relay-upload")
+RELAY_BASES = ("copy", "socats")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Work:
     arguments: tuple  # of the client program
     figure: str       # the one that is compared
     longer: int = 1   # times the seconds of the others
+    bases: tuple = ("raw", "hostcall")  # the systems that the others are divided by
 
 
 def latency(title, *arguments):
@@ -45,6 +49,13 @@ WORKS = {
     "late-1": Work("64 in flight, beside them 1 % late by 5 ms", ("--work", "late", "--late", 1), "p99_us"),
     "fairness": Work("many VMs at once, the slowest one's share of the mean", ("--work", "connections"),
                      "slowest_share", longer=4),
+    # Through something to the raw socket's server:
+    "relay-64": Work("unary 64 B through a relay, closed loop", ("--work", "unary", "--payload", 64), "p50_us",
+                     bases=RELAY_BASES),
+    "relay-download": Work("stream to the client through a relay, 64 KiB chunks", ("--work", "download"), "gb_per_s",
+                           bases=RELAY_BASES),
+    "relay-upload": Work("stream to the server through a relay, 64 KiB chunks", ("--work", "upload"), "gb_per_s",
+                         bases=RELAY_BASES),
 }
 
 
@@ -61,6 +72,8 @@ class System:
     rules: int = 10
     worst_rules: bool = False
     busy_poll_usec: int = 0  # of hostcall's daemon
+    relay: bool = False  # in front of the raw socket's server, see relays.py
+    route: bool = False  # in front of a server of the same calls, see routes.py
 
 
 def rules_system(count, worst=False):
@@ -73,6 +86,11 @@ def busy_poll_system(usec):
     """On one core it shows that it gives up where it can only be in the way."""
     return System("busy-poll", f"hostcall, busy polling {usec} us on both sides", "hostcall", works=UNARY,
                   client=("--busy-poll", usec), busy_poll_usec=usec)
+
+
+def routed_system(protocol):
+    return System(f"routed-{protocol}", f"hostcall, to another server by the protocol {protocol}", "hostcall",
+                  works=("unary-64", "pipelined-64"), client=("--mode", "routed"), route=True)
 
 
 def vms_system(count):
@@ -97,8 +115,18 @@ SYSTEMS = (
     System("sd-bus", "sd-bus, peer to peer", "sd-bus"),
     System("thrift", "Thrift, threaded", "thrift"),
     busy_poll_system(50),
+    routed_system("ttrpc"), routed_system("hostcall"),
+    System("grpc-proxy", "gRPC C++, through a proxy", "grpc", works=("unary-64", "pipelined-64"),
+           client=("--mode", "cq"), route=True),
     rules_system(10), rules_system(1_000), rules_system(10_000), rules_system(10_000, worst=True),
     vms_system(1), vms_system(100), vms_system(1_000),
+    System("copy", "plain copying relay", "raw", works=RELAYED, relay=True),
+    System("relay", "hostcall, Relay/Open", "hostcall-relay", works=RELAYED, relay=True),
+    System("relay-bytes", "the same as bytes, not typed", "hostcall-relay", works=RELAYED, client=("--mode", "bytes"),
+           relay=True),
+    System("forward", "hostcall forward", "raw", works=RELAYED, relay=True),
+    System("socats", "two socats in a row", "raw", works=RELAYED, relay=True),
+    System("socats-64k", "the same with buffers of 64 KiB", "raw", works=RELAYED, relay=True),
 )
 
 
@@ -123,7 +151,8 @@ class Programs:
         return path
 
     def has(self, system):
-        return self.find(f"bench-{system.program}-client") is not None
+        return self.find(f"bench-{system.program}-client") is not None and (
+            not system.name.startswith("socats") or shutil.which("socat") is not None)
 
 
 # ---------------------------------------------------------------- servers
@@ -136,6 +165,7 @@ class Server:
     process: object
     address: str  # for clients; a {} in it is the number of the VM
     directory: pathlib.Path | None = None  # of hostcall's daemon
+    forks: bool = False  # a process for each connection, whose CPU time nobody counts
 
 
 def start_server(space, programs, system, core):
@@ -152,23 +182,25 @@ RAISED_LIMITS = {"connections": 1024, "connect_rate": 100_000, "connect_burst": 
                  "store_write_rate": 1_000_000, "store_write_burst": 1_000_000}
 
 
-def start_daemon(space, programs, core, vms=1, policy=None, under=(), busy_poll_usec=0, limits=None):
+def start_daemon(space, programs, core, vms=1, policy=None, under=(), busy_poll_usec=0, limits=None, services=()):
     """A hostcalld whose VM I listens at the address with I for {}; each checks the uid of its VMM. `under`: a program
-    that runs it."""
+    that runs it. `services`: entries of services.d."""
     directory = space.directory(f"hostcalld-{next(numbers)}")
     os.umask(0o022)  # hostcalld reads no file that a group may write
-    for name in ("vms.d", "policy.d", "run", "state"):
+    for name in ("vms.d", "policy.d", "services.d", "run", "state"):
         (directory / name).mkdir()
     write_json(directory / "vms.d/50-bench.json", {"vms": [
         {"name": f"vm{i}", "tags": ["bench"], "unix_path": f"{directory}/vm{i}.sock", "vmm_uid": os.getuid()}
         for i in range(vms)]})
     write_json(directory / "policy.d/50-bench.json", {"rules": policy or usual_rules(10)})
+    write_json(directory / "services.d/50-bench.json", {"services": list(services)})
     write_json(directory / "hostcalld.json", {
         "listen": [], "admin_group": "", "admin_socket": f"{directory}/admin.sock",
         "limits": {**RAISED_LIMITS, **(limits or {})},
         "busy_poll_usec": busy_poll_usec,
         "runtime_directory": f"{directory}/run", "state_directory": f"{directory}/state",
-        "vms_directory": f"{directory}/vms.d", "policy_directory": f"{directory}/policy.d"})
+        "vms_directory": f"{directory}/vms.d", "policy_directory": f"{directory}/policy.d",
+        "services_directory": f"{directory}/services.d", "runner": "direct"})
     argv = [*under, programs.get("hostcalld"), "--config", directory / "hostcalld.json"]
     last = max(f"vm{i}" for i in range(vms))  # the daemon opens them by name
     process = space.start_server(argv, core, directory / f"{last}.sock")
@@ -185,6 +217,9 @@ def rule(vm, call, **more):
 
 
 LAST_RULES = [rule("*", "hostcall.v1.Session/*"), rule("tag:bench", "hostcall.v1.Diagnostics/*")]
+SERVICE_RULES = [rule("tag:bench", "hostcall.v1.Run/*", resources=["**"]),
+                 rule("tag:bench", "hostcall.v1.Relay/*", resources=["**"]), *LAST_RULES]
+ROUTED_RULES = [rule("tag:bench", "bench.v1.Routed/*"), *LAST_RULES]
 STORE_RULES = [rule("tag:bench", "hostcall.v1.Store/*"), *LAST_RULES]
 
 

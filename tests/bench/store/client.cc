@@ -36,11 +36,6 @@ hostcall::Client make_client(const std::string& address) {
   return *std::move(client);
 }
 
-void add_percentiles(Result& result, const std::string& name, Latencies& latencies) {
-  result.add(name + "_p50_us", latencies.percentile_us(50));
-  result.add(name + "_p99_us", latencies.percentile_us(99));
-}
-
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 // Begins calls until `count` have ended, `in_flight` at a time.
@@ -72,7 +67,7 @@ void puts(const std::string& address, unsigned in_flight, unsigned calls) {
   });
   Result result;
   result.add("puts_per_s", calls / seconds_since(begin));
-  add_percentiles(result, "put", latencies);
+  result.add_percentiles("put", latencies);
   result.print();
 }
 
@@ -99,8 +94,8 @@ void get(const std::string& address, unsigned calls) {
     check_reply(found.item().value(), put.value());
   }
   Result result;
-  add_percentiles(result, "get", gets);
-  add_percentiles(result, "ping", pings);
+  result.add_percentiles("get", gets);
+  result.add_percentiles("ping", pings);
   result.print();
 }
 
@@ -164,7 +159,7 @@ void watch(const std::string& address, unsigned watches, unsigned puts) {
   }
   Result result;
   result.add("watches", watches);
-  add_percentiles(result, "delivery", latencies);
+  result.add_percentiles("delivery", latencies);
   result.print();
 }
 
@@ -202,7 +197,7 @@ void fsync_alone(const std::string& directory, unsigned calls) {
   }
   ::unlink(path.c_str());
   Result result;
-  add_percentiles(result, "fsync", latencies);
+  result.add_percentiles("fsync", latencies);
   result.print();
 }
 
