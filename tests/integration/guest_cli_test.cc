@@ -108,11 +108,74 @@ TEST_F(GuestCli, CallFallsBackToItsOwnDescriptors) {
   EXPECT_EQ(answer(test::run(guest_words({"call", "hostcall.v1.Session/WhoAmI", "--json"}, "db1")))["vmName"], "db1");
 }
 
+TEST_F(GuestCli, DescribesWhatTheVmMayCall) {
+  const auto all = lines_of(guest({"describe"}).output);
+  EXPECT_NE(std::ranges::find(all, "hostcall.v1.Host"), all.end());
+  const auto less = lines_of(guest_as("db1", {"describe"}).output);
+  EXPECT_EQ(std::ranges::find(less, "hostcall.v1.Host"), less.end());
+  EXPECT_NE(std::ranges::find(less, "hostcall.v1.Session"), less.end());
+  EXPECT_EQ(guest({"describe", "-q"}).output, guest({"services", "-q"}).output);
+  EXPECT_EQ(answer(guest({"describe", "--json"}))["services"], json(all));
+}
+
+TEST_F(GuestCli, DescribesServicesOfHostcall) {
+  const auto start = guest({"describe", "hostcall.v1.Run/Start"});
+  EXPECT_EQ(start.code, 0) << start.errors;
+  for (const auto* part :
+       {"// hostcall/v1/run.proto\nsyntax = \"proto3\";\n\npackage hostcall.v1;\n\nservice Run {\n",
+        "  rpc Start(stream .hostcall.v1.StartRequest) returns (stream .hostcall.v1.StartResponse);\n}\n",
+        "\nmessage StartRequest {\n", "\nmessage Ended {\n", "uint32 exit_code = "})
+    EXPECT_TRUE(contains(start.output, part)) << part << start.output;
+  EXPECT_EQ(guest({"describe", "hostcall.v1.Host", "-q"}).output, "hostcall.v1.Host/Info\nhostcall.v1.Host/Metrics\n");
+  const auto source = answer(guest({"describe", "hostcall.v1.Diagnostics/Source", "--json"}));
+  EXPECT_EQ(source, json({{"service", "hostcall.v1.Diagnostics"},
+                          {"methods",
+                           {{{"name", "Source"},
+                             {"request", "hostcall.v1.SourceRequest"},
+                             {"reply", "hostcall.v1.Chunk"},
+                             {"clientStreaming", false},
+                             {"serverStreaming", true}}}}}));
+  // db1 may not ask for the host's.
+  EXPECT_TRUE(contains(guest_as("db1", {"describe", "hostcall.v1.Store"}).output, "message PutRequest {"));
+  expect_failure(guest_as("db1", {"describe", "acme.v1.Stock"}), 126, "or give --descriptors FILE");
+  expect_failure(guest({"describe", "hostcall.v1.Admin"}), 127, "hostcall.v1.Session");
+  expect_failure(guest({"describe", "hostcall.v1.Host/Inof"}), 127, "it has hostcall.v1.Host/Info");
+  expect_failure(guest({"describe", "acme.v1.Stock"}), 127, "this VM may call hostcall.v1.Diagnostics");
+  expect_failure(guest({"call", "hostcall.v1.Host"}), 2, "write package.Service/Method");
+}
+
+TEST_F(GuestCli, DescriptorsMayComeFromAFile) {
+  const auto set = daemon_.directory() / "set.pb", fifo = daemon_.directory() / "fifo";
+  const auto saved = test::run({"/bin/sh", "-c",
+                                program("hostcall") + " --address " + daemon_.vm_address("web1") +
+                                    R"( call --json hostcall.v1.Session/Descriptors | sed 's/.*:"//; s/".*//' | )" +
+                                    "base64 -d > " + set + " && mkfifo " + fifo});
+  ASSERT_EQ(saved.code, 0) << saved.errors;
+  // db1 may not ask for the host's.
+  EXPECT_TRUE(contains(guest_as("db1", {"describe", "--descriptors", set}).output, "hostcall.v1.Host\n"));
+  EXPECT_EQ(answer(guest_as("db1", {"call", "--descriptors", set, "hostcall.v1.Session/WhoAmI", "--json"}))["vmName"],
+            "db1");
+  EXPECT_EQ(guest({"describe", "hostcall.v1.Store", "--descriptors", set}).output,
+            guest({"describe", "hostcall.v1.Store"}).output);
+  for (const Words& verb : {Words{"describe"}, {"describe", "hostcall.v1.Host"}, {"call", "hostcall.v1.Host/Info"}}) {
+    const auto fails = [&](const std::string& path, int code, const std::string& text) {
+      auto words = verb;
+      words.insert(words.end(), {"--descriptors", path, "--timeout", code == 124 ? "300ms" : "1h"});
+      expect_failure(guest(words), code, text);
+    };
+    fails(fifo, 124, "did not end before the deadline");
+    fails("/dev/zero", 2, "/dev/zero is larger than the maximum of 1048576 bytes");
+    fails("/dev/null", 2, "/dev/null describes no service");
+    fails(program("hostcall"), 2, "maximum of 1048576 bytes");
+    fails(daemon_.directory() / "none", 2, "cannot be opened");
+  }
+}
+
 TEST_F(GuestCli, CallRefusesJsonThatDoesNotFit) {
   for (const auto* document : {"{", "[1,2]", R"({"payloat": "aGk="})", R"({"delayMs": "soon"})"})
     expect_failure(guest({"call", "hostcall.v1.Diagnostics/Echo", document}), 2, "hostcall.v1.EchoRequest");
   expect_failure(guest({"call", "hostcall.v1.Diagnostics/Sink"}, "{\"data\": \"aGk=\"}\nnonsense\n"), 2,
-                 "document 2 of the JSON of standard input is not a hostcall.v1.Chunk");
+                 "document 2 of the JSON of standard input does not fit hostcall.v1.Chunk");
   expect_failure(guest({"call", "hostcall.v1.Store/Get", "{\"key\": \"/self/\xff\"}"}), 2,
                  "not UTF-8: byte 16 is \\xff");
 }
@@ -291,6 +354,7 @@ TEST_F(GuestCli, HelpIsCompleteAndFitsATerminal) {
                             {"connect"},
                             {"forward"},
                             {"call"},
+                            {"describe"},
                             {"speedtest"},
                             {"doctor"}})
     expect_help("hostcall", verb);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Shows that a stock Go ttrpc client works with hostcalld: generates Go code from proto/ with ttrpc's own generator, builds
-# hello/ (which the README quotes) and checks/, and runs both against a real daemon in a temporary directory.
+# hello/ (which the README quotes) and checks/, and runs both against a real daemon in a temporary directory. The same
+# client calls a service of the server library, served/.
 # Everything Go is taken from Debian packages, nothing from the network. Prints TAP; meson test runs it (suite interop).
 set -euo pipefail
 
@@ -28,11 +29,13 @@ main() {
   trap clean_up EXIT
   trap 'exit 130' INT TERM HUP
   build_programs
+  start_server
   start_daemon
   export HOSTCALL_ADDRESS=unix:$work/web1.sock
   say_hello
-  run_checks
+  run_checks "$GOBIN/checks" "$work/daemon.log"
   stop_daemon
+  call_service
   echo "1..$points"
 }
 
@@ -90,8 +93,15 @@ build_programs() {
   # shellcheck disable=SC2046  # one word for each file
   in_log protoc --plugin="$GOBIN/protoc-gen-gogottrpc" --proto_path="$root/proto" --gogottrpc_out="plugins=ttrpc:$go/src" \
     $(cd "$root/proto" && ls hostcall/v1/*.proto)
+  in_log protoc --plugin="$GOBIN/protoc-gen-gogottrpc" --proto_path="$here" --gogottrpc_out="plugins=ttrpc:$go/src" \
+    --include_imports --descriptor_set_out="$work/inventory.pb" acme/v1/inventory.proto
   in_log go build -o "$GOBIN/hello" "$here"/hello/*.go
   in_log go build -o "$GOBIN/checks" "$here"/checks/*.go
+  # The virtual machines take these two, so no library of this machine.
+  mkdir -p "$go/inventory"
+  CGO_ENABLED=0 in_log go build -o "$go/inventory/server" "$here"/server/*.go
+  mv "$work/inventory.pb" "$go/inventory/inventory.pb"
+  in_log go build -o "$GOBIN/served" "$here"/served/*.go
 }
 
 # in_log COMMAND...: what it says is of interest when it fails only.
@@ -113,22 +123,32 @@ say_hello() {
   fi
 }
 
+# run_checks PROGRAM LOG: LOG is what the other side has said.
 run_checks() {
   local code=0
-  timeout "$patience_seconds" "$GOBIN/checks" >"$work/checks.out" 2>"$work/checks.err" || code=$?
+  timeout "$patience_seconds" "$1" >"$work/checks.out" 2>"$work/checks.err" || code=$?
   cat "$work/checks.out"
   points=$((points + $(grep -cE '^(not )?ok' "$work/checks.out" || true)))
   [ $code = 0 ] && return
   comment <"$work/checks.err"
-  comment <"$work/daemon.log"
+  comment <"$2"
   bail_out "checks ended with exit code $code"
+}
+
+# ---------------------------------------------------------------- the server library
+
+call_service() {
+  export SERVED_ADDRESS=unix:$work/served.sock
+  start "$work/served.log" 'serving' "$build/tests/interop/served-service" "$SERVED_ADDRESS"
+  run_checks "$GOBIN/served" "$work/served.log"
+  stop 'the service ends in order' "$work/served.log"
 }
 
 # ---------------------------------------------------------------- the daemon
 
 write_configuration() {
   umask 022  # hostcalld reads no file that a group may write
-  mkdir "$work"/{run,state,vms.d,policy.d}
+  mkdir "$work"/{run,state,vms.d,policy.d,services.d}
   cat >"$work/vms.d/50-interop.json" <<VMS
 {"vms": [{"name": "$EXPECT_VM", "uuid": "$EXPECT_UUID", "tags": ["${EXPECT_TAGS//,/\", \"}"], "unix_path": "$work/web1.sock"}]}
 VMS
@@ -138,34 +158,58 @@ VMS
   {"vms": ["web1"], "calls": ["*"], "action": "allow"}
 ]}
 POLICY
+  cat >"$work/services.d/50-interop.json" <<SERVICES
+{"service": "acme.v1.Inventory", "ttrpc": "unix:$work/server.sock", "metadata": ["traceparent", "acme-*"]}
+SERVICES
   cat >"$work/hostcalld.json" <<CONFIG
 {
   "listen": [], "admin_socket": "$work/admin.sock",
   "runtime_directory": "$work/run", "state_directory": "$work/state",
-  "vms_directory": "$work/vms.d", "policy_directory": "$work/policy.d"
+  "vms_directory": "$work/vms.d", "policy_directory": "$work/policy.d", "services_directory": "$work/services.d"
 }
 CONFIG
 }
 
-start_daemon() {
-  local tries=$((patience_seconds * 10))
-  EXPECT_VERSION=$("$hostcalld" --version)
-  export EXPECT_VERSION=${EXPECT_VERSION#hostcalld }
-  write_configuration
-  "$hostcalld" --config "$work/hostcalld.json" >"$work/daemon.log" 2>&1 &
-  daemon=$!
-  until grep -q 'started' "$work/daemon.log"; do
-    if ! kill -0 "$daemon" 2>/dev/null || [ $((tries -= 1)) = 0 ]; then
-      comment <"$work/daemon.log"
-      bail_out "hostcalld did not start, see above"
+start_server() {
+  "$build/tests/interop/go/inventory/server" "$work/server.sock" >"$work/server.log" 2>&1 &
+  server=$!
+  wait_for "the Go server" "$server" "$work/server.log" test -S "$work/server.sock"
+}
+
+# wait_for WHO PID LOG COMMAND...: until the command succeeds.
+wait_for() {
+  local who=$1 pid=$2 log=$3 tries=$((patience_seconds * 10))
+  shift 3
+  until "$@"; do
+    if ! kill -0 "$pid" 2>/dev/null || [ $((tries -= 1)) = 0 ]; then
+      comment <"$log"
+      bail_out "$who did not start, see above"
     fi
     sleep 0.1
   done
 }
 
-# The daemon's own assertions and, in such a build, the sanitizers have the last word.
-stop_daemon() {
-  local name='hostcalld ends in order' code=0 pid=$daemon
+start_daemon() {
+  EXPECT_VERSION=$("$hostcalld" --version)
+  export EXPECT_VERSION=${EXPECT_VERSION#hostcalld }
+  write_configuration
+  start "$work/daemon.log" 'started' "$hostcalld" --config "$work/hostcalld.json"
+}
+
+stop_daemon() { stop 'hostcalld ends in order' "$work/daemon.log"; }
+
+# start LOG WORD PROGRAM...: starts the program, which says WORD when it can be called.
+start() {
+  local log=$1 word=$2
+  shift 2
+  "$@" >"$log" 2>&1 &
+  daemon=$!
+  wait_for "$1" "$daemon" "$log" grep -q "$word" "$log"
+}
+
+# stop POINT LOG: ends what start() has started. Its own assertions and, in such a build, the sanitizers have the last word.
+stop() {
+  local name=$1 log=$2 code=0 pid=$daemon
   timeout "$patience_seconds" tail --pid="$pid" -f /dev/null &
   local guard=$!
   kill "$pid"
@@ -176,15 +220,16 @@ stop_daemon() {
     point ok "$name"
   else
     point 'not ok' "$name"
-    { echo "exit code $code; it said:"; cat "$work/daemon.log"; } | comment
+    { echo "exit code $code; it said:"; cat "$log"; } | comment
   fi
 }
 
 clean_up() {
-  if [ -n "${daemon:-}" ]; then
-    kill -KILL "$daemon" 2>/dev/null || true
-    wait "$daemon" 2>/dev/null || true
-  fi
+  local pid
+  for pid in ${daemon:+"$daemon"} ${server:+"$server"}; do
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
   rm -rf "$work"
 }
 

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	acmev1 "acme/v1"
 	hostcallv1 "hostcall/v1"
 )
 
@@ -31,6 +32,7 @@ type guest struct {
 	session     hostcallv1.SessionService
 	host        hostcallv1.HostService
 	diagnostics hostcallv1.DiagnosticsService
+	inventory   acmev1.InventoryService
 	intercept   *timeoutOverride
 }
 
@@ -40,6 +42,7 @@ func newGuest(client *ttrpc.Client, intercept *timeoutOverride) *guest {
 		session:     hostcallv1.NewSessionClient(client),
 		host:        hostcallv1.NewHostClient(client),
 		diagnostics: hostcallv1.NewDiagnosticsClient(client),
+		inventory:   acmev1.NewInventoryClient(client),
 		intercept:   intercept,
 	}
 }
@@ -59,6 +62,10 @@ var checks = []struct {
 	{"the context's deadline ends the call on the client's side", clientDeadline},
 	{"timeout_nano ends the call on the host's side with DEADLINE_EXCEEDED", serverDeadline},
 	{"quick calls overtake a slow one on the same connection", concurrentCalls},
+	{"a routed call brings the VM's identity, and the guest's own metadata as far as it is listed", routedMetadata},
+	{"a routed call's status comes back with its details", routedDetails},
+	{"the deadline of a routed call ends it on the server", routedCancel},
+	{"what a routed server does not serve is UNIMPLEMENTED", routedUnknown},
 	{"no call is left open on the host", nothingLeftOpen},
 }
 

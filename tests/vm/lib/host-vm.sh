@@ -24,6 +24,7 @@ stage_drive() {
   cp -r "$here/host" "$tree/host"
   make_guest "$tree/product/usr/bin/hostcall" "$tree/guest.initrd"
   [ ! -e "$build/tests/bench/bench-raw-server" ] || make_bench "$tree/bench"
+  [ ! -e "$build/tests/interop/go/inventory/inventory.pb" ] || cp -r "$build/tests/interop/go/inventory" "$tree/"
 }
 
 # make_drive SCENARIO-FILE...: makes the second drive, a bare tar, of what stage_drive collected. See host/vm-test.service.

@@ -21,6 +21,7 @@ cat >/etc/hostcall/services.d/test.json <<'JSON'
   {"name": "greedy", "run": ["/usr/bin/perl", "-e", "my $x = 'x' x 5e8; print length $x"], "properties": {"MemoryMax": "32M"}},
   {"name": "escapes", "run": ["/bin/sh", "-c", "(setsid sh -c 'trap \"\" TERM; sleep 4711' &); sleep 4711"]},
   {"name": "agent", "socket": "unix:/run/alice/agent.sock", "user": "alice"},
+  {"name": "ssh-agent", "socket": "unix:/run/alice/ssh-agent.sock", "user": "alice"},
   {"name": "web", "socket": "tcp:127.0.0.1:5000"}]}
 JSON
 mkdir -p /etc/systemd/system/hostcall-run-back-.service.d
@@ -107,6 +108,25 @@ expect_stdout '^from alice$'
 wait_until hostcall --address unix:/run/hostcall/web.sock connect web
 run connect web
 expect_stdout '^from alice$'
+
+# --- the keys of that user's ssh-agent, by a socket of the guest's
+agent=$(runuser -u alice -- ssh-agent -a /run/alice/ssh-agent.sock | sed -n 's/^SSH_AGENT_PID=\([0-9]*\);.*/\1/p')
+runuser -u alice -- ssh-keygen -q -t ed25519 -N '' -f /run/alice/key
+SSH_AUTH_SOCK=/run/alice/ssh-agent.sock runuser -u alice -- ssh-add -q /run/alice/key
+hostcall --address unix:/run/hostcall/web.sock forward unix:/run/forwarded.sock ssh-agent &
+forward=$!
+wait_until test -S /run/forwarded.sock
+export SSH_AUTH_SOCK=/run/forwarded.sock
+on_host ssh-add -l
+expect_stdout 'ED25519'
+echo text >/run/text
+on_host ssh-keygen -q -Y sign -n test -f /run/alice/key.pub /run/text
+expect_status 0
+on_host sh -c 'ssh-keygen -Y check-novalidate -n test -s /run/text.sig </run/text'
+expect_status 0
+unset SSH_AUTH_SOCK
+kill "$forward" "$agent"
+wait "$forward" || true
 
 # --- nobody else asks the runner: not by the mode of its socket, and not without it
 connect='use Socket; socket(S, AF_UNIX, SOCK_SEQPACKET, 0) or die; connect(S, pack_sockaddr_un("/run/hostcall-runner/runner.sock"))
