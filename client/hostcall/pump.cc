@@ -24,7 +24,7 @@ Failure service_failure(const Status& status) {
 
 void check_service_name(const std::string& name) {
   if (name.empty()) throw usage("the service's name is empty");
-  if (utf8::replace_invalid(name) != name) throw usage(in_quotes(name) + " is no service's name: it is not UTF-8");
+  if (!utf8::is_valid(name)) throw usage(in_quotes(name) + " is no service's name: it is not UTF-8");
 }
 
 Pump::Pump(Invocation& invocation)

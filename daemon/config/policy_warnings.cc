@@ -221,20 +221,11 @@ void KnownNames::add(const VmRecord& vm) {
 // A service that is disabled has a warning of its own.
 void KnownNames::add(const Services& of_files) {
   for (const auto& service : of_files.all()) {
-    if (service->routed() == nullptr)
-      services.insert(service->name);
-    else
-      add_routed(*service);
+    if (service->routed() == nullptr) services.insert(service->name);
+    for (auto& method : service->method_names()) methods.push_back({.name = std::move(method)});
   }
   for (const auto& disabled : of_files.disabled())
     if (!disabled.name.empty()) services.insert(disabled.name);
-}
-
-void KnownNames::add_routed(const ServiceRecord& service) {
-  const auto& described = service.routed()->described;
-  if (!described) methods.push_back({.name = service.name + "/*"});
-  if (described)
-    for (const auto& [method, shape] : described->methods) methods.push_back({.name = service.name + "/" + method});
 }
 
 std::vector<std::string> policy_warnings(const Policy& policy, const KnownNames& known) {

@@ -25,9 +25,6 @@ struct KnownNames {
 
   std::vector<Method> methods;
   Names vms, tags, services;
-
- private:
-  void add_routed(const ServiceRecord& service);
 };
 
 // One line each, "FILE:LINE: …", in the order of the rules. At most a hundred; then the last one says how many more.

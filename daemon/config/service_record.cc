@@ -72,6 +72,14 @@ const char* ServiceRecord::kind_text() const {
   return socket() != nullptr ? "a socket" : "a server";
 }
 
+std::vector<std::string> ServiceRecord::method_names() const {
+  if (routed() == nullptr) return {};
+  if (!routed()->described) return {name + "/*"};
+  std::vector<std::string> names;
+  for (const auto& [method, shape] : routed()->described->methods) names.push_back(name + "/" + method);
+  return names;
+}
+
 Done check_placeholders(std::string_view text) {
   while (!text.empty()) HOSTCALL_TRY(take_piece(text));
   return done();

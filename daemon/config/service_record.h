@@ -90,6 +90,9 @@ struct ServiceRecord {
   const RoutedService* routed() const { return std::get_if<RoutedService>(&kind); }
   // "a program", "a socket" or "a server".
   const char* kind_text() const;
+  // Of a routed service: its methods by name, sorted, "acme.v1.Inventory/List"; "acme.v1.Inventory/*" if they are not
+  // known. Of others: none.
+  std::vector<std::string> method_names() const;
   std::string place() const { return file + ":" + std::to_string(line); }
 };
 

@@ -84,7 +84,7 @@ void SystemdHost::receive(const char* signal, BusHandler handler) {
 Status SystemdHost::check(const ProgramOrder& order) {
   if (auto checked = check_names(*order.service, order.vm); !checked.ok()) return checked;
   for (const auto& word : order.command)
-    if (utf8::replace_invalid(word) != word)
+    if (!utf8::is_valid(word))
       return {Code::kInvalidArgument,
               "service " + in_quotes(order.service->name) + ": argument " + in_quotes(word) + " is not UTF-8"};
   return {};

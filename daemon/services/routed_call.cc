@@ -27,6 +27,11 @@ Status in_known_code(Status status) {
   return status;
 }
 
+Status no_room_for_replies(const Caller& caller) {
+  return over_limit(caller, "memory_bytes", caller.vm->quota.limits().memory_bytes,
+                    "read the replies of the call faster");
+}
+
 }  // namespace
 
 RoutedCall::RoutedCall(const HostCallEnvironment& environment, const Method& method, const CallContext& context,
@@ -208,9 +213,7 @@ void RoutedCall::on_server_message(std::string_view message) {
 
 // With ttrpc alone, only not to read keeps the server from sending more.
 void RoutedCall::keep_reply(std::string_view message) {
-  if (!to_caller_.push(message))
-    return fail(over_limit(caller(), "memory_bytes", caller().vm->quota.limits().memory_bytes,
-                           "read the replies of the call faster"));
+  if (!to_caller_.push(message)) return fail(no_room_for_replies(caller()));
   link_->kept(*this, message.size());
   if (own_link_) own_link_->pause(true);
 }
@@ -252,8 +255,7 @@ void RoutedCall::finish(const Status& status, std::string_view payload, bool is_
     return end_with(status, payload);
   }
   if (!kept_.try_grow(payload.size() + status.message.size() + status.details.size()))
-    return end(over_limit(caller(), "memory_bytes", caller().vm->quota.limits().memory_bytes,
-                          "read the replies of the call faster"));
+    return end(no_room_for_replies(caller()));
   answer_ = Answer{.status = status, .payload = std::string(payload), .is_response = is_response};
 }
 

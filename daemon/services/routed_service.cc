@@ -87,11 +87,7 @@ std::unique_ptr<Method> RoutedServices::find(std::string_view service, std::stri
 std::vector<std::string> RoutedServices::names() const {
   std::vector<std::string> names;
   environment_.catalog.services().for_each("", [&](const ServiceRecord& service) {
-    if (service.routed() == nullptr) return true;
-    const auto& described = service.routed()->described;
-    if (!described) names.push_back(service.name + "/*");
-    if (described)
-      for (const auto& [method, shape] : described->methods) names.push_back(service.name + "/" + method);
+    for (auto& method : service.method_names()) names.push_back(std::move(method));
     return true;
   });
   return names;

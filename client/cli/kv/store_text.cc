@@ -40,7 +40,7 @@ std::string describe(const v1::Event& event) {
 }
 
 std::string KeySpace::full(const std::string& key) const {
-  if (utf8::replace_invalid(key) != key) throw usage(in_quotes(key) + " is not a key: keys are UTF-8");
+  if (!utf8::is_valid(key)) throw usage(in_quotes(key) + " is not a key: keys are UTF-8");
   return in_full(key);
 }
 
