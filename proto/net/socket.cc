@@ -260,12 +260,20 @@ Done finish_connect(int fd, const Address& address) {
   return done();
 }
 
-Result<UniqueFd> connect_packets(const Address& address) {
-  auto fd = HOSTCALL_TRY(open_socket(address, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC));
+namespace {
+
+Result<UniqueFd> connect_at_once(const Address& address, int type) {
+  auto fd = HOSTCALL_TRY(open_socket(address, type | SOCK_NONBLOCK | SOCK_CLOEXEC));
   const auto raw = to_raw(address);
   if (::connect(fd.get(), &raw.data.any, raw.length) != 0) return Error::from_errno("connect " + address.to_string());
   return fd;
 }
+
+}  // namespace
+
+Result<UniqueFd> connect_packets(const Address& address) { return connect_at_once(address, SOCK_SEQPACKET); }
+
+Result<UniqueFd> connect_datagrams(const Address& address) { return connect_at_once(address, SOCK_DGRAM); }
 
 bool is_retriable_connect_error(int code) {
   // EAGAIN: a Unix listener's backlog is full. The others: a vsock transport, VM or host is going down or coming up.

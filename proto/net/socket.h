@@ -95,6 +95,8 @@ Done finish_connect(int fd, const Address& address);
 
 // Connects to a Unix socket of packets (SOCK_SEQPACKET) at once, or not at all; EAGAIN: its backlog is full.
 Result<UniqueFd> connect_packets(const Address& address);
+// The same for a Unix socket of datagrams, which has no backlog.
+Result<UniqueFd> connect_datagrams(const Address& address);
 
 // Whether a connect that failed with this errno may succeed later without anyone's help.
 bool is_retriable_connect_error(int code);

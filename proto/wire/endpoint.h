@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "proto/wire/endpoint_state.h"
 #include "proto/wire/message.h"
 #include "proto/wire/out_queue.h"
 #include "proto/wire/reader.h"
@@ -58,13 +59,6 @@ struct EndpointOptions {
   ChunkPool* chunks = nullptr;     // memory for output; must outlive the endpoint; may be null
   DirectSender* sender = nullptr;  // send_data() sends large Data with it; null: all output goes through output()
   std::uint32_t first_stream = 1;  // client: the id of the first call, odd
-};
-
-// What both ends agreed on in Hello.
-struct Extension {
-  std::uint64_t features = 0;
-  std::uint32_t stream_window = 0;
-  std::uint32_t connection_window = 0;
 };
 
 enum class [[nodiscard]] SendOutcome : std::uint8_t{
@@ -149,6 +143,17 @@ class Endpoint {
   // Gives the peer more credit for the connection than Hello has: for an owner whose streams wait for each other
   // otherwise. At most kMaxCredit in all; does nothing unless windows are agreed.
   void grant(std::uint32_t credit);
+
+  // --- another process goes on ---
+  // What this endpoint knows, but for its output. Not within receive().
+  EndpointState state() const;
+  // The bytes of an incomplete frame: the other endpoint receives them first.
+  std::string_view incomplete() const { return reader_.incomplete(); }
+  // This endpoint, which is new, goes on where another one was. The owner sets the contexts of the streams. False: no
+  // endpoint can be in this state.
+  [[nodiscard]] bool resume_from(const EndpointState& state);
+  // Null: there is no such stream.
+  Stream* find(std::uint32_t stream) { return streams_.find(stream); }
 
   std::size_t open_streams() const { return streams_.size(); }
   // Calls `visit` for every open stream. It must not end any.

@@ -14,14 +14,15 @@ class FieldReader {
  public:
   explicit FieldReader(std::string_view data) : at_(data.data()), end_(data.data() + data.size()) {}
 
-  // Fast path: reads the field if it comes next and has at most 127 bytes; otherwise leaves it to next(). Nearly all
-  // fields of a call come like this, in the order of their numbers.
-  void short_bytes(std::uint32_t number, std::string_view& value) {
-    if (end_ - at_ < 2 || at_[0] != static_cast<char>(number << 3 | kLengthDelimited)) return;
+  // Fast path: reads the field if it comes next and has at most 127 bytes; otherwise leaves it to next() and
+  // returns false. Nearly all fields of a call come like this, in the order of their numbers.
+  bool short_bytes(std::uint32_t number, std::string_view& value) {
+    if (end_ - at_ < 2 || at_[0] != static_cast<char>(number << 3 | kLengthDelimited)) return false;
     const auto length = static_cast<std::int8_t>(at_[1]);
-    if (length < 0 || length > end_ - at_ - 2) return;
+    if (length < 0 || length > end_ - at_ - 2) return false;
     value = {at_ + 2, static_cast<std::size_t>(length)};
     at_ += 2 + length;
+    return true;
   }
   // Fast path: the same for a number of any length.
   void number(std::uint32_t number, std::uint64_t& value) {
@@ -40,6 +41,8 @@ class FieldReader {
   }
   bool ok() const { return ok_; }
   bool at_end() const { return at_ == end_; }
+  // The bytes that are still to be read.
+  std::string_view rest() const { return {at_, static_cast<std::size_t>(end_ - at_)}; }
   bool is(std::uint32_t number, WireType type) const { return number_ == number && type_ == type; }
   std::string_view bytes() const { return bytes_; }
   std::uint64_t varint() const { return varint_; }
@@ -66,6 +69,13 @@ class FieldReader {
     return true;
   }
   bool read_varint(std::uint64_t& out) {
+    if (at_ != end_ && static_cast<std::int8_t>(*at_) >= 0) {
+      out = static_cast<std::uint8_t>(*at_++);
+      return true;
+    }
+    return read_long_varint(out);
+  }
+  bool read_long_varint(std::uint64_t& out) {
     std::uint64_t value = 0;
     const char* at = at_;
     for (unsigned shift = 0; shift < 64 && at != end_; shift += 7) {

@@ -16,6 +16,8 @@ constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 std::optional<Metadata> parse_pair(std::string_view data) {
   Metadata pair;
   FieldReader field(data);
+  field.short_bytes(1, pair.key);
+  field.short_bytes(2, pair.value);
   while (field.next()) {
     if (field.is(1, kLengthDelimited)) pair.key = field.bytes();
     if (field.is(2, kLengthDelimited)) pair.value = field.bytes();
@@ -59,6 +61,8 @@ bool parse_status(std::string_view data, ResponseView& response) {
 // unary call takes 10 instructions more on the server and 14 more on the client (0.4 and 0.5 %).
 
 [[gnu::noinline]] bool parse_request_slow(FieldReader field, RequestView& request) {
+  for (std::string_view pair; field.short_bytes(5, pair);)
+    if (!parse_pair(pair)) return false;
   while (field.next()) {
     if (field.is(1, kLengthDelimited)) request.service = field.bytes();
     if (field.is(2, kLengthDelimited)) request.method = field.bytes();
@@ -98,10 +102,7 @@ class FieldWriter {
     varint(value);
   }
   void bytes(std::uint32_t field, std::string_view value) {
-    if (!value.empty()) element(field, value);
-  }
-  // An entry of a list, which may be empty.
-  void element(std::uint32_t field, std::string_view value) {
+    if (value.empty()) return;
     open(field, value.size());
     fields(value);
   }
@@ -148,17 +149,22 @@ std::size_t pair_size(const Metadata& pair) {
   return delimited_size(pair.key.size()) + delimited_size(pair.value.size());
 }
 
-// All entries of a repeated field, as they are.
+// All entries of a repeated field, as they are. Those that lie side by side are copied together.
 std::string entries_of(std::string_view message, std::uint32_t number) {
   std::string entries;
+  std::string_view rest = message, run;
   FieldReader field(message);
   while (field.next()) {
-    if (!field.is(number, kLengthDelimited)) continue;
-    const auto at = entries.size();
-    entries.resize(at + element_size(field.bytes().size()));
-    FieldWriter(entries.data() + at).element(number, field.bytes());
+    const auto size = rest.size() - field.rest().size();
+    if (field.is(number, kLengthDelimited)) {
+      run = {run.empty() ? rest.data() : run.data(), run.size() + size};
+    } else {
+      entries.append(run);
+      run = {};
+    }
+    rest = field.rest();
   }
-  return entries;
+  return entries.append(run);
 }
 
 void write_bytes(const void* source, std::size_t size, char* out) { std::memcpy(out, source, size); }
@@ -246,6 +252,7 @@ void RequestView::for_each_metadata(const std::function<void(const Metadata&)>& 
 std::string RequestView::metadata_data() const { return entries_of(data, 5); }
 
 Status ResponseView::whole_status() const {
+  if (status_bytes.empty()) return {};
   auto whole = status();
   whole.details = entries_of(status_bytes, 3);
   return whole;

@@ -18,6 +18,14 @@ std::size_t capacity_for(std::size_t bytes, std::size_t waiting) {
 
 }  // namespace
 
+void OutQueue::append_to(std::string& text) const {
+  std::size_t skip = offset_;
+  for (auto* chunk = head_; chunk != nullptr; chunk = chunk->next) {
+    text.append(chunk->data() + skip, chunk->size - skip);
+    skip = 0;
+  }
+}
+
 void OutQueue::add_chunk(std::size_t bytes) {
   const auto capacity = capacity_for(bytes, bytes_);
   auto* chunk = pool_ != nullptr ? pool_->take(capacity) : Chunk::make(capacity);

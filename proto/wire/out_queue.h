@@ -7,6 +7,7 @@
 #include <cassert>
 #include <cstddef>
 #include <span>
+#include <string>
 
 #include "proto/wire/chunk_pool.h"
 
@@ -60,6 +61,8 @@ class OutQueue {
     }
     return count;
   }
+  // Appends a copy of all bytes.
+  void append_to(std::string& text) const;
   // Removes the first `bytes`, which have been sent.
   void consume(std::size_t bytes) {
     assert(bytes <= bytes_);

@@ -117,8 +117,8 @@ std::optional<Frame> FrameReader::keep_rest() {
 // Begins to skip a frame, of which `seen` has been taken from the input.
 std::optional<Frame> FrameReader::refuse(const FrameHeader& header, std::string_view seen, Refusal refusal) {
   first_ = false;
-  skip_ = std::make_unique<Skip>(Skip{.frame = {.header = header, .data = {}, .refusal = refusal},
-                                      .bytes = kHeaderBytes + header.length + trailer()});
+  skip_ = std::make_unique<SkippedFrame>(
+      SkippedFrame{.header = header, .refusal = refusal, .bytes = kHeaderBytes + header.length + trailer()});
   pass_over(seen);
   drop_partial();
   return resume_refused();
@@ -135,7 +135,7 @@ std::optional<Frame> FrameReader::resume_refused() {
     fail(Violation::Kind::kBadCrc, kCrcMismatch);
     return std::nullopt;
   }
-  return passed->frame;
+  return Frame{.header = passed->header, .data = {}, .refusal = passed->refusal};
 }
 
 void FrameReader::pass_over(std::string_view bytes) {
@@ -165,6 +165,11 @@ bool FrameReader::refuse_length(const FrameHeader& header) {
   fail(Violation::Kind::kBadFrame, "a frame claims " + std::to_string(header.length) + " bytes; at most " +
                                        std::to_string(kMaxDataBytes) + " are allowed");
   return false;
+}
+
+void FrameReader::resume(const std::optional<SkippedFrame>& skipping) {
+  first_ = false;
+  if (skipping) skip_ = std::make_unique<SkippedFrame>(*skipping);
 }
 
 void FrameReader::drop_partial() {

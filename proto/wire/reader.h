@@ -31,6 +31,15 @@ struct Frame {
   Refusal refusal = Refusal::kNone;
 };
 
+// A frame that is being skipped.
+struct SkippedFrame {
+  FrameHeader header;
+  Refusal refusal = Refusal::kNone;
+  std::size_t bytes = 0;      // yet to come
+  std::uint32_t crc = 0;      // checksum of the bytes so far
+  std::uint32_t trailer = 0;  // the trailer's bytes so far
+};
+
 class FrameReader {
  public:
   // Skips frames with more data and reports them as refused at their end, when their checksum is known. `budget` may be
@@ -61,15 +70,14 @@ class FrameReader {
   // Whether the input ended inside a frame.
   bool mid_frame() const { return (!partial_.empty() && !partial_given_) || skip_; }
 
- private:
-  // A frame that is being skipped.
-  struct Skip {
-    Frame frame;
-    std::size_t bytes = 0;      // yet to come
-    std::uint32_t crc = 0;      // checksum of the bytes so far
-    std::uint32_t trailer = 0;  // the trailer's bytes so far
-  };
+  // For another reader that goes on behind this one's input: the bytes of an incomplete frame, which it is fed first,
+  // and the frame that is being skipped, or null.
+  std::string_view incomplete() const { return partial_given_ ? std::string_view() : partial_.view(); }
+  const SkippedFrame* skipping() const { return skip_.get(); }
+  // This reader, which is new, goes on behind earlier frames.
+  void resume(const std::optional<SkippedFrame>& skipping);
 
+ private:
   std::size_t trailer() const { return crc_ ? kCrcBytes : 0; }
   void take_header();
   [[nodiscard]] bool take_partial(std::size_t want);
@@ -98,7 +106,7 @@ class FrameReader {
   bool partial_given_ = false;  // partial_ was returned as a frame; the next call drops it
   Budget* budget_;
   // Behind pointers, because both are rare and there are many idle readers.
-  std::unique_ptr<Skip> skip_;
+  std::unique_ptr<SkippedFrame> skip_;
   std::unique_ptr<Violation> violation_;
   std::optional<FrameHeader> oversized_;
 };

@@ -41,6 +41,9 @@ struct [[nodiscard]] Status {
   Duration retry_after{};
   // Of a status that is passed on: all entries of the field `details`, serialised, with the RetryInfo if there is one.
   std::string details{};
+  // hostcalld's own word for the limit that refuses, or the reason, for its counters; lives as long as the program.
+  // Never sent. Null: it has no word of its own.
+  const char* limit = nullptr;
 
   bool ok() const { return code == Code::kOk; }
 };

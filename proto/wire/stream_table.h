@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "proto/wire/stream.h"
@@ -43,6 +44,12 @@ class StreamTable {
     if (single_) visit(*single_);
     for (const auto& other : others_)
       if (other.stream) visit(*other.stream);
+  }
+  template <class Visit>
+  void for_each(Visit visit) const {
+    if (single_) visit(*single_);
+    for (const auto& other : others_)
+      if (other.stream) visit(std::as_const(*other.stream));
   }
 
  private:

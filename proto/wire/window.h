@@ -21,8 +21,9 @@ inline std::int64_t data_cost(std::size_t data_bytes) { return static_cast<std::
 
 class SendWindow {
  public:
-  explicit SendWindow(std::uint32_t credit) : credit_(credit) {}
+  explicit SendWindow(std::int64_t credit) : credit_(credit) {}
   bool open() const { return credit_ > 0; }
+  std::int64_t credit() const { return credit_; }
   void pay(std::int64_t cost) { credit_ -= cost; }
   // False: the peer granted more than a window may hold.
   [[nodiscard]] bool add(std::uint32_t credit) { return (credit_ += credit) <= kMaxCredit; }
@@ -31,31 +32,37 @@ class SendWindow {
   std::int64_t credit_;
 };
 
+struct ReceiveWindowState {
+  std::int64_t initial = 0;
+  std::int64_t credit = 0;  // that the peer has
+  std::int64_t owed = 0;    // that it gets with the next grant
+};
+
 class ReceiveWindow {
  public:
-  explicit ReceiveWindow(std::uint32_t credit) : initial_(credit), credit_(credit) {}
+  explicit ReceiveWindow(std::uint32_t credit) : now_{.initial = credit, .credit = credit} {}
+  explicit ReceiveWindow(const ReceiveWindowState& state) : now_(state) {}
+  const ReceiveWindowState& state() const { return now_; }
   // False: the peer had no credit left.
   [[nodiscard]] bool take(std::int64_t cost) {
-    if (credit_ <= 0) return false;
-    credit_ -= cost;
+    if (now_.credit <= 0) return false;
+    now_.credit -= cost;
     return true;
   }
   // Credit on top of the initial one.
-  void add(std::uint32_t credit) { credit_ += credit; }
+  void add(std::uint32_t credit) { now_.credit += credit; }
   // The receiver has used messages of this cost. Returns the credit to grant now; 0: too little for a frame yet.
   std::uint32_t used(std::int64_t cost) {
-    owed_ += cost;
-    if (owed_ < initial_ / kGrantsPerWindow) return 0;
-    const std::int64_t grant = std::min<std::int64_t>(owed_, kMaxCredit);
-    owed_ -= grant;
-    credit_ += grant;
+    now_.owed += cost;
+    if (now_.owed < now_.initial / kGrantsPerWindow) return 0;
+    const std::int64_t grant = std::min<std::int64_t>(now_.owed, kMaxCredit);
+    now_.owed -= grant;
+    now_.credit += grant;
     return static_cast<std::uint32_t>(grant);
   }
 
  private:
-  std::int64_t initial_;
-  std::int64_t credit_;
-  std::int64_t owed_ = 0;
+  ReceiveWindowState now_;
 };
 
 }  // namespace hostcall::wire
