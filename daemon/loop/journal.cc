@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <utility>
 
 #include "proto/base/escape.h"
@@ -16,9 +17,6 @@
 namespace hostcall::daemon {
 namespace {
 
-// Longer texts are cut, so that a guest can't fill the journal with one record.
-constexpr std::size_t kMaxMessage = 1024;
-constexpr std::size_t kMaxValue = 512;
 // LOG_DAEMON.
 constexpr char kFacility[] = "3";
 
@@ -35,10 +33,16 @@ void append_field(std::string& record, std::string_view name, std::string_view v
 
 std::string level_text(Level level) { return std::to_string(static_cast<int>(level)); }
 
-// Under systemd, whatever reads stderr may understand the "<4>" prefix.
-std::string stderr_prefix(Level level) {
-  if (std::getenv("INVOCATION_ID") == nullptr) return {};
-  return std::string("<").append(level_text(level)).append(">");
+// "2026-07-30 12:34:56.789 UTC"
+std::string time_text() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  std::tm utc{};
+  ::gmtime_r(&now.tv_sec, &utc);
+  char text[40];
+  const auto length = std::strftime(text, sizeof text, "%F %T", &utc);
+  std::snprintf(text + length, sizeof text - length, ".%03ld UTC", now.tv_nsec / 1'000'000);
+  return text;
 }
 
 }  // namespace
@@ -47,6 +51,12 @@ std::optional<Level> level_of(std::string_view name) {
   for (const auto& [known, level] : kLevels)
     if (known == name) return level;
   return std::nullopt;
+}
+
+std::string_view level_name(Level level) {
+  for (const auto& [name, known] : kLevels)
+    if (known == level) return name;
+  return "alert";
 }
 
 const char* Journal::message_id(MessageId id) {
@@ -58,6 +68,8 @@ const char* Journal::message_id(MessageId id) {
     case MessageId::kPolicyWarning: return "4a0c93d1f7b84d1e9d6a2c85be70f316";
     case MessageId::kVmAdded: return "85f33a08dac37a11de768296fced318a";
     case MessageId::kVmRemoved: return "6573cd6b894820cbb873cb869641573c";
+    case MessageId::kVmChanged: return "0f6d3b5a9c7e4b1d8a2f4c6e91d37b58";
+    case MessageId::kAdminAction: return "e3a81c5f7d204e96b0c2d94f6a1873be";
     case MessageId::kSessionOpened: return "b4c5524e0674c9effb06c0ea0b60486e";
     case MessageId::kSessionClosed: return "e585a4d52ff4eb328b26d430c471c9d5";
     case MessageId::kCallerRefused: return "7354012834d1c12f66798745d19ce4c6";
@@ -85,11 +97,15 @@ bool Journal::journal_is_stderr() {
 }
 
 Journal::Journal(const Options& options)
-    : socket_path_(options.socket_path), stderr_fd_(options.stderr_fd), level_(options.level) {
+    : socket_path_(options.socket_path),
+      stderr_fd_(options.stderr_fd),
+      level_(options.level),
+      with_time_(options.with_time) {
   if (options.to_journal) socket_ = UniqueFd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 }
 
 void Journal::write(Level level, MessageId id, std::string_view message, std::initializer_list<Field> fields) {
+  if (observer_ != nullptr) observer_->on_record(level, id, message, fields);
   if (!writes(level)) return;
   report_lost();
   if (!send(level, id, message, fields)) ++lost_;
@@ -111,13 +127,13 @@ bool Journal::send(Level level, MessageId id, std::string_view message, std::ini
 bool Journal::send_to_journal(Level level, MessageId id, std::string_view message,
                               std::initializer_list<Field> fields) {
   std::string record;
-  append_field(record, "MESSAGE", escape_message(message, kMaxMessage));
+  append_field(record, "MESSAGE", escape_message(message, kMaxRecordText));
   append_field(record, "PRIORITY", level_text(level));
   append_field(record, "MESSAGE_ID", message_id(id));
   append_field(record, "SYSLOG_IDENTIFIER", "hostcalld");
   append_field(record, "SYSLOG_FACILITY", kFacility);
   for (const auto& field : fields)
-    append_field(record, "HOSTCALL_" + std::string(field.name), escape(field.value, kMaxValue));
+    append_field(record, "HOSTCALL_" + std::string(field.name), escape(field.value, kMaxRecordValue));
   // The socket is not connected, so that records also reach a restarted journald.
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -126,9 +142,16 @@ bool Journal::send_to_journal(Level level, MessageId id, std::string_view messag
                   reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
 }
 
+// Under systemd, whatever reads stderr may understand the "<4>" prefix, and knows the time.
+std::string Journal::stderr_prefix(Level level) const {
+  if (std::getenv("INVOCATION_ID") != nullptr) return std::string("<").append(level_text(level)).append(">");
+  if (!with_time_) return {};
+  return time_text().append(" ").append(level_name(level)).append(": ");
+}
+
 bool Journal::send_to_stderr(Level level, std::string_view message) {
-  const auto line = stderr_prefix(level) + escape_message(message, kMaxMessage) + '\n';
-  static_assert(kMaxMessage + 16 <= PIPE_BUF);
+  const auto line = stderr_prefix(level) + escape_message(message, kMaxRecordText) + '\n';
+  static_assert(kMaxRecordText + 48 <= PIPE_BUF);
   return try_write(stderr_fd_, line);
 }
 

@@ -1,6 +1,6 @@
 // Journal: writes structured log records for the operator: under systemd with fields to journald's native socket,
 // otherwise one line each to stderr. Writing never blocks: the journal counts a record that does not fit, and reports
-// the loss later.
+// the loss later. An observer gets all records, whatever the level.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,8 @@ namespace hostcall::daemon {
 // The numbers are syslog's.
 enum class Level : std::uint8_t { kAlert = 1, kError = 3, kWarning = 4, kNotice = 5, kInfo = 6, kDebug = 7 };
 
+// "warning"; "alert" is no level of the configuration.
+std::string_view level_name(Level level);
 // Looks up a level by its name in the configuration.
 std::optional<Level> level_of(std::string_view name);
 inline constexpr std::string_view kLevelNames = "error, warning, notice, info, debug";
@@ -30,6 +32,8 @@ enum class MessageId : std::uint8_t {
   kPolicyWarning,  // a rule can't mean what it says
   kVmAdded,
   kVmRemoved,
+  kVmChanged,    // its tags or limits
+  kAdminAction,  // audit: what an administrator did, and how it ended
   kSessionOpened,
   kSessionClosed,
   kCallerRefused,  // unknown or forbidden caller
@@ -50,6 +54,19 @@ struct Field {
   std::string_view value;
 };
 
+// Longer texts are cut, so that a guest can't fill the journal with one record.
+inline constexpr std::size_t kMaxRecordText = 1024;
+inline constexpr std::size_t kMaxRecordValue = 512;
+
+// Gets what is written, also below the journal's level. Message and values are not escaped yet.
+class JournalObserver {
+ public:
+  virtual void on_record(Level level, MessageId id, std::string_view message, std::initializer_list<Field> fields) = 0;
+
+ protected:
+  ~JournalObserver() = default;
+};
+
 class Journal {
  public:
   struct Options {
@@ -57,10 +74,13 @@ class Journal {
     std::string socket_path = "/run/systemd/journal/socket";
     bool to_journal = false;  // see journal_is_stderr()
     int stderr_fd = 2;
+    bool with_time = false;  // lines to stderr start with time and level, unless systemd has started the program
   };
   explicit Journal(const Options& options);
 
   void set_level(Level level) { level_ = level; }
+  // Null: nobody. Must outlive the journal's use.
+  void observe(JournalObserver* observer) { observer_ = observer; }
   // Whether records of this level are written. Ask before building an expensive record.
   bool writes(Level level) const { return level <= level_; }
   // `message` and the values may contain guest text: both are escaped. A message quotes its values with in_quotes().
@@ -79,6 +99,7 @@ class Journal {
   [[nodiscard]] bool send_to_journal(Level level, MessageId id, std::string_view message,
                                      std::initializer_list<Field> fields);
   [[nodiscard]] bool send_to_stderr(Level level, std::string_view message);
+  std::string stderr_prefix(Level level) const;
 
   void report_lost();
 
@@ -88,6 +109,8 @@ class Journal {
   std::uint64_t lost_reported_ = 0;
   int stderr_fd_;
   Level level_;
+  bool with_time_;
+  JournalObserver* observer_ = nullptr;
 };
 
 }  // namespace hostcall::daemon

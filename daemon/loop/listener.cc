@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <utility>
@@ -12,13 +11,6 @@ namespace {
 
 // What it costs to accept, identify and admit or refuse a peer.
 constexpr Units kAcceptUnits = 20;
-
-// Who connects to a Unix socket learns who called listen() last. By that hostcalld tells its own sockets, to which it
-// connects for no guest.
-Done make_own(int listener) {
-  if (::listen(listener, net::kBacklog) != 0) return Error::from_errno("listen on an inherited socket");
-  return done();
-}
 
 }  // namespace
 
@@ -85,22 +77,6 @@ void Listener::shed_one() {
   spare.reset();
   { const auto dropped = net::accept(fd_.get()); }
   spare = open_spare();
-}
-
-Result<std::vector<InheritedSocket>> inherited_sockets() {
-  const int count = sd_listen_fds(1);
-  if (count < 0) return Error{-count, "sd_listen_fds"};
-  std::vector<InheritedSocket> sockets;
-  for (int i = 0; i < count; ++i) {
-    auto fd = UniqueFd::adopt(SD_LISTEN_FDS_START + i);
-    // systemd passes blocking sockets, but accept() must not wait for a peer that has left.
-    if (::fcntl(fd.get(), F_SETFL, O_NONBLOCK) != 0) return Error::from_errno("fcntl of an inherited socket");
-    auto address = HOSTCALL_TRY(net::listening_address(fd.get()));
-    net::refuse_descriptors(fd.get());
-    if (address.family == net::Address::Family::kUnix) HOSTCALL_TRY(make_own(fd.get()));
-    sockets.push_back({std::move(fd), std::move(address)});
-  }
-  return sockets;
 }
 
 }  // namespace hostcall::daemon

@@ -1,5 +1,5 @@
 // Listener: one listening socket. Accepts every connection and passes it on. Never pauses, because a full backlog
-// stalls the VMM. Also adopts the sockets that systemd passes.
+// stalls the VMM.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +40,7 @@ class Listener final : public IoHandler, private Worker {
   const std::shared_ptr<const std::string>& name() const { return name_; }
   bool inherited() const { return inherited_; }
   std::uint64_t owner() const { return owner_; }
+  int descriptor() const { return fd_.get(); }
   // Whether its path still names this socket: somebody may have removed or replaced the file. A socket without a file
   // always has its name.
   bool has_its_file() const;
@@ -69,13 +70,5 @@ class Listener final : public IoHandler, private Worker {
 
 // A descriptor to keep for Acceptor::spare_descriptor().
 UniqueFd open_spare();
-
-// The listening sockets that systemd passed (LISTEN_FDS), with their addresses. An error if one is not a listening
-// AF_VSOCK or AF_UNIX stream socket.
-struct InheritedSocket {
-  UniqueFd fd;
-  net::Address address;
-};
-Result<std::vector<InheritedSocket>> inherited_sockets();
 
 }  // namespace hostcall::daemon

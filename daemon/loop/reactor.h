@@ -132,6 +132,8 @@ class Reactor {
 
   // When this turn began.
   TimePoint now() const { return now_; }
+  // What the clock shows now, which costs a look at it.
+  TimePoint look_at_clock() const { return time_.now(); }
   // Shares out the turns.
   Work& work() { return work_; }
   // The buffer for one receive, which all connections share.

@@ -3,51 +3,13 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <algorithm>
-#include <array>
+#include "daemon/loop/descriptor_message.h"
 
 namespace hostcall::daemon {
 namespace {
 
 // One more, so that too many are noticed here: those without room would be dropped by the kernel.
-constexpr std::size_t kControlBytes = CMSG_SPACE((kMaxPacketDescriptors + 1) * sizeof(int));
-
-struct Control {
-  alignas(cmsghdr) std::array<char, kControlBytes> bytes{};
-};
-
-void put_descriptors(const std::vector<UniqueFd>& descriptors, Control& control, msghdr& message) {
-  if (descriptors.empty()) return;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = CMSG_SPACE(descriptors.size() * sizeof(int));
-  auto* const header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = SOL_SOCKET;
-  header->cmsg_type = SCM_RIGHTS;
-  header->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
-  auto* at = CMSG_DATA(header);
-  for (const auto& descriptor : descriptors) {
-    const int fd = descriptor.get();
-    std::memcpy(at, &fd, sizeof fd);
-    at += sizeof fd;
-  }
-}
-
-void take_descriptors(const cmsghdr& header, std::vector<UniqueFd>& descriptors) {
-  if (header.cmsg_level != SOL_SOCKET || header.cmsg_type != SCM_RIGHTS) return;
-  const auto count = (header.cmsg_len - CMSG_LEN(0)) / sizeof(int);
-  for (std::size_t i = 0; i < count; ++i) {
-    int fd = -1;
-    std::memcpy(&fd, CMSG_DATA(&header) + i * sizeof fd, sizeof fd);
-    descriptors.push_back(UniqueFd::adopt(fd));
-  }
-}
-
-std::vector<UniqueFd> descriptors_of(msghdr& message) {
-  std::vector<UniqueFd> descriptors;
-  for (auto* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header))
-    take_descriptors(*header, descriptors);
-  return descriptors;
-}
+using Room = DescriptorRoom<kMaxPacketDescriptors + 1>;
 
 }  // namespace
 
@@ -70,11 +32,13 @@ Result<bool> send_packet(int fd, const Packet& packet) {
   if (packet.bytes.size() > kMaxPacketBytes || packet.descriptors.size() > kMaxPacketDescriptors)
     return Error{EMSGSIZE, "send a packet"};
   iovec piece{const_cast<char*>(packet.bytes.data()), packet.bytes.size()};
-  Control control;
+  std::vector<int> descriptors;
+  for (const auto& descriptor : packet.descriptors) descriptors.push_back(descriptor.get());
+  Room room;
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  put_descriptors(packet.descriptors, control, message);
+  put_descriptors(descriptors, room.bytes, message);
   for (;;) {
     if (::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return true;
     if (errno == EAGAIN) return false;
@@ -84,19 +48,19 @@ Result<bool> send_packet(int fd, const Packet& packet) {
 
 Result<std::optional<ReceivedPacket>> receive_packet(int fd, std::span<char> buffer) {
   iovec piece{buffer.data(), buffer.size()};
-  Control control;
+  Room room;
   msghdr message{};
   message.msg_iov = &piece;
   message.msg_iovlen = 1;
-  message.msg_control = control.bytes.data();
-  message.msg_controllen = control.bytes.size();
+  message.msg_control = room.bytes.data();
+  message.msg_controllen = room.bytes.size();
   ssize_t got = 0;
   while ((got = ::recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC)) < 0) {
     if (errno == EAGAIN) return std::optional<ReceivedPacket>();
     if (errno != EINTR) return Error::from_errno("receive a packet");
   }
   ReceivedPacket packet{.bytes = {buffer.data(), static_cast<std::size_t>(got)},
-                        .descriptors = descriptors_of(message),
+                        .descriptors = take_descriptors(message),
                         .is_end = got == 0};
   if ((message.msg_flags & MSG_TRUNC) != 0 || packet.bytes.size() > kMaxPacketBytes)
     return Error{0, "a packet has more than 131,072 bytes"};

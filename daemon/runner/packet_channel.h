@@ -47,6 +47,8 @@ class PacketChannel final : public IoHandler {
   std::size_t unsent() const { return unsent_.size(); }
   void close();
   bool is_open() const { return static_cast<bool>(socket_); }
+  // Only while it is open.
+  int descriptor() const { return socket_.get(); }
 
   void on_io(std::uint32_t events) override;
 

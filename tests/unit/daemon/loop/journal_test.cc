@@ -28,7 +28,8 @@ constexpr MessageId kAllMessages[] = {
     MessageId::kPolicyWarning, MessageId::kVmAdded,        MessageId::kVmRemoved,   MessageId::kSessionOpened,
     MessageId::kSessionClosed, MessageId::kCallerRefused,  MessageId::kCallDenied,  MessageId::kCallMade,
     MessageId::kLimitReached,  MessageId::kViolation,      MessageId::kPeerLost,    MessageId::kRecordsLost,
-    MessageId::kStoreDiskFull, MessageId::kStoreRecovered, MessageId::kStoreFailed, MessageId::kSystemError};
+    MessageId::kStoreDiskFull, MessageId::kStoreRecovered, MessageId::kStoreFailed, MessageId::kSystemError,
+    MessageId::kVmChanged,     MessageId::kAdminAction};
 
 // An environment variable for the time of a test; null: not set.
 class Environment {
@@ -207,6 +208,32 @@ TEST_F(JournalPipe, UnderSystemdItHasAPriority) {
   const Environment systemd("INVOCATION_ID", "0123");
   journal().write(Level::kError, MessageId::kSystemError, "text");
   EXPECT_EQ(drain(), "<3>text\n");
+}
+
+TEST_F(JournalPipe, InTheForegroundItHasTimeAndLevel) {
+  Journal foreground({.stderr_fd = write_.get(), .with_time = true});
+  foreground.write(Level::kWarning, MessageId::kSystemError, "text");
+  EXPECT_THAT(drain(), ::testing::MatchesRegex("20[0-9-]+ [0-9:]+\\.[0-9][0-9][0-9] UTC warning: text\n"));
+  const Environment systemd("INVOCATION_ID", "0123");
+  foreground.write(Level::kAlert, MessageId::kStoreFailed, "text");
+  EXPECT_EQ(drain(), "<1>text\n");
+}
+
+// Keeps what it was told.
+struct Heard final : JournalObserver {
+  std::vector<std::string> records;
+  void on_record(Level, MessageId, std::string_view message, std::initializer_list<Field> fields) override {
+    records.push_back(std::string(message) + (fields.size() == 0 ? "" : std::string(fields.begin()->value)));
+  }
+};
+
+TEST_F(JournalPipe, AnObserverHearsWhatIsBelowTheLevelToo) {
+  Heard heard;
+  Journal log({.level = Level::kError, .stderr_fd = write_.get()});
+  log.observe(&heard);
+  log.write(Level::kDebug, MessageId::kSessionOpened, "opened ", {{"VM", "web1"}});
+  EXPECT_EQ(drain(), "");
+  EXPECT_THAT(heard.records, ::testing::ElementsAre("opened web1"));
 }
 
 TEST_F(JournalPipe, AFullPipeIsNotWaitedFor) {

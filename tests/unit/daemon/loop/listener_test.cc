@@ -1,9 +1,7 @@
-// The listener: real sockets; what would spoil the process for others (no descriptors left, descriptors of systemd) in
-// a child.
+// The listener: real sockets; what would spoil the process for others (no descriptors left) in a child.
 #include "daemon/loop/listener.h"
 
 #include <fcntl.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -17,8 +15,6 @@
 
 namespace hostcall::daemon {
 namespace {
-
-using ::testing::HasSubstr;
 
 using net::unix_address;
 
@@ -198,81 +194,6 @@ TEST_F(ListenerTest, ShedsPeersWhenDescriptorsRunOut) {
     std::exit(0);
   };
   EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
-}
-
-// ---------------------------------------------------------------- systemd's sockets
-
-// As systemd does it: descriptors from 3 on, and their number for this process.
-void pass(const std::vector<int>& fds) {
-  std::vector<int> copies;
-  for (const int fd : fds) copies.push_back(::fcntl(fd, F_DUPFD, 100));
-  for (std::size_t i = 0; i < copies.size(); ++i) require(::dup2(copies[i], 3 + static_cast<int>(i)) >= 0, "dup2");
-  ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
-  ::setenv("LISTEN_FDS", std::to_string(fds.size()).c_str(), 1);
-}
-
-TEST_F(ListenerTest, TakesOverTheSocketsOfSystemd) {
-  const auto in_child = [this] {
-    auto first = net::listen(unix_address(path_)), second = net::listen(unix_address(directory_ / "m.sock"));
-    for (const int fd : {first->get(), second->get()}) ::fcntl(fd, F_SETFL, 0);  // systemd's block
-    pass({first->get(), second->get()});
-    auto sockets = inherited_sockets();
-    require(sockets.ok() && sockets->size() == 2, "both are taken");
-    require((*sockets)[0].fd.get() == 3 && (*sockets)[0].address.path == path_, "the first");
-    require((*sockets)[1].fd.get() == 4 && (*sockets)[1].address.path == directory_ / "m.sock", "the second");
-    for (const auto& socket : *sockets) {
-      require((::fcntl(socket.fd.get(), F_GETFL) & O_NONBLOCK) != 0, "accept() must not wait");
-      require((::fcntl(socket.fd.get(), F_GETFD) & FD_CLOEXEC) != 0, "children do not get it");
-    }
-    require(std::getenv("LISTEN_FDS") == nullptr, "children are not told of it");
-    std::exit(0);
-  };
-  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
-}
-
-// So that no guest is connected to them as hostcalld.
-TEST_F(ListenerTest, TheSocketsOfSystemdBecomeItsOwn) {
-  const auto listener = net::listen(unix_address(path_));
-  const auto in_child = [&] {
-    pass({listener->get()});
-    const auto sockets = inherited_sockets();
-    require(sockets.ok() && sockets->size() == 1, "it is taken");
-    const auto peer = net::start_connect(unix_address(path_), milliseconds(0));
-    ucred owner{};
-    socklen_t size = sizeof owner;
-    require(::getsockopt(peer->get(), SOL_SOCKET, SO_PEERCRED, &owner, &size) == 0, "SO_PEERCRED");
-    require(owner.pid == ::getpid(), "whoever connects sees this process");
-    std::exit(0);
-  };
-  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
-}
-
-TEST_F(ListenerTest, WithoutSystemdThereAreNone) {
-  auto sockets = inherited_sockets();
-  ASSERT_TRUE(sockets.ok());
-  EXPECT_TRUE(sockets->empty());
-}
-
-TEST_F(ListenerTest, RefusesWhatIsNoListeningSocket) {
-  const auto in_child = [] {
-    int pair[2];
-    require(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
-    pass({pair[0]});
-    const auto sockets = inherited_sockets();
-    require(!sockets.ok(), "it is refused");
-    std::fprintf(stderr, "%s\n", sockets.error().message().c_str());
-    std::exit(0);
-  };
-  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "inherited socket 3 is not listening");
-  const auto closed = [] {
-    ::setenv("LISTEN_PID", std::to_string(::getpid()).c_str(), 1);
-    ::setenv("LISTEN_FDS", "1", 1);
-    ::close(3);
-    const auto sockets = inherited_sockets();
-    require(!sockets.ok(), "it is refused");
-    std::exit(0);
-  };
-  EXPECT_EXIT(closed(), testing::ExitedWithCode(0), "");
 }
 
 // Two that are flooded use up each turn; the third must not wait until they are empty.
