@@ -89,6 +89,18 @@ std::string read_socket_path(const JsonValue& value) {
   return path;
 }
 
+// Empty: none.
+std::string read_metrics_socket(const JsonValue& value) {
+  return value.string().empty() ? std::string() : read_socket_path(value);
+}
+
+// A directory with a long name needs another place for it.
+void check_metrics_path(const JsonValue& root, const Config& config) {
+  const auto path = config.metrics_path();
+  if (const auto address = net::Address::at_path(path); !path.empty() && !address.ok())
+    root.fail("metrics_socket (its default): " + address.error().message());
+}
+
 std::string read_group(const JsonValue& value) {
   auto group = value.string();
   const auto fits = [](char c) { return c > ' ' && c < '\x7f' && c != ':' && c != '/'; };
@@ -128,6 +140,8 @@ void read_places(const JsonValue& root, Config& config) {
   if (root.has("admin_socket")) config.admin_socket = read_socket_path(root.at("admin_socket"));
   if (root.has("admin_group")) config.admin_group = read_group(root.at("admin_group"));
   if (root.has("runtime_directory")) config.runtime_directory = root.at("runtime_directory").absolute_path();
+  if (root.has("metrics_socket")) config.metrics_socket = read_metrics_socket(root.at("metrics_socket"));
+  check_metrics_path(root, config);
   if (root.has("state_directory")) config.state_directory = root.at("state_directory").absolute_path();
   if (root.has("vms_directory")) config.vms_directory = root.at("vms_directory").absolute_path();
   if (root.has("policy_directory"))
@@ -212,9 +226,12 @@ void check_places(const JsonValue& root, const Config& config) {
     if (const auto checked = check_directory(path, place.is_written); !checked.ok())
       refuse_place(root, place.key, checked.error());
   }
-  const auto directory = std::filesystem::path(config.admin_socket).parent_path();
-  if (const auto checked = check_directory(directory, true); !checked.ok())
-    refuse_place(root, "admin_socket", checked.error());
+  for (const auto& [key, path] :
+       {std::pair("admin_socket", config.admin_socket), std::pair("metrics_socket", config.metrics_path())}) {
+    const auto directory = std::filesystem::path(path).parent_path();
+    if (const auto checked = path.empty() ? done() : check_directory(directory, true); !checked.ok())
+      refuse_place(root, key, checked.error());
+  }
   check_group(root, config.admin_group);
 }
 
@@ -241,6 +258,12 @@ std::vector<std::string> both(const std::string& directory, const std::string& v
 
 }  // namespace
 
+std::vector<OwnSocket> Config::own_sockets() const {
+  std::vector<OwnSocket> sockets = {{"the admin socket", admin_socket}};
+  if (auto path = metrics_path(); !path.empty()) sockets.push_back({"the metrics socket", std::move(path)});
+  return sockets;
+}
+
 std::vector<std::string> Config::policy_directories() const { return both(policy_directory, vendor_policy_directory); }
 
 std::vector<std::string> Config::services_directories() const {
@@ -264,6 +287,9 @@ std::vector<std::string> Config::keep_until_restart(const Config& in_force) {
     if (value != old) warnings.push_back(kept_text(key, in_quotes(old), in_quotes(value)));
     value = old;
   }
+  if (metrics_socket != in_force.metrics_socket)
+    warnings.push_back(kept_text("metrics_socket", in_quotes(in_force.metrics_path()), in_quotes(metrics_path())));
+  metrics_socket = in_force.metrics_socket;
   if (runner != in_force.runner) warnings.push_back("runner stays as it was until hostcalld is restarted");
   runner = in_force.runner;
   vendor_services_directory = in_force.vendor_services_directory;
@@ -280,9 +306,9 @@ Config Config::read_and_check(const std::string& path) {
 }
 
 Config Config::from(const JsonValue& root) {
-  root.allow_keys({"listen", "admin_socket", "admin_group", "runtime_directory", "state_directory", "vms_directory",
-                   "policy_directory", "services_directory", "runner", "log_level", "max_connections", "busy_poll_usec",
-                   "limits", "timeouts"});
+  root.allow_keys({"listen", "admin_socket", "admin_group", "metrics_socket", "metrics_per_vm", "runtime_directory",
+                   "state_directory", "vms_directory", "policy_directory", "services_directory", "runner", "log_level",
+                   "max_connections", "busy_poll_usec", "limits", "timeouts"});
   Config config;
   if (root.has("listen")) config.listen = read_listeners(root.at("listen"));
   read_places(root, config);
@@ -290,6 +316,7 @@ Config Config::from(const JsonValue& root) {
   if (root.has("log_level")) config.log_level = read_log_level(root.at("log_level"));
   if (root.has("max_connections"))
     config.max_connections = static_cast<std::uint32_t>(root.at("max_connections").integer(1, kMaxConnections));
+  if (root.has("metrics_per_vm")) config.metrics_per_vm = root.at("metrics_per_vm").boolean();
   if (root.has("busy_poll_usec"))
     config.busy_poll = std::chrono::microseconds(root.at("busy_poll_usec").integer(0, kMaxBusyPollUsec));
   if (root.has("limits")) config.limits = read_default_limits(root.at("limits"));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,9 @@ struct Timeouts {
 struct Config {
   std::vector<net::Address> listen;  // shared listeners, which recognise VMs by CID; systemd may pass more
   std::string admin_socket = "/run/hostcall/admin.sock";
-  std::string admin_group = "hostcall";  // empty: root only
+  std::string admin_group = "hostcall";       // empty: root only
+  std::optional<std::string> metrics_socket;  // nothing: metrics.sock in the runtime directory; empty: none
+  bool metrics_per_vm = false;                // whether each VM has series of its own
   std::string runtime_directory = "/run/hostcall";
   std::string state_directory = "/var/lib/hostcall";
   std::string vms_directory = config_directory() + "/vms.d";
@@ -54,14 +57,16 @@ struct Config {
 
   // Where systemd listens for the runner, as its units say; empty for kDirect.
   std::string runner_directory() const;
+  // Where the metrics socket is; empty: there is none.
+  std::string metrics_path() const { return metrics_socket.value_or(runtime_directory + "/metrics.sock"); }
   // The sockets that hostcalld opens for itself, without the guests' listeners.
-  std::vector<OwnSocket> own_sockets() const { return {{"the admin socket", admin_socket}}; }
+  std::vector<OwnSocket> own_sockets() const;
   // Where rules are, in their order.
   std::vector<std::string> policy_directories() const;
   // Where services are; an earlier one takes precedence.
   std::vector<std::string> services_directories() const;
-  // Takes from `in_force` what a reload can't change: listeners, the admin socket with its group, and the directories
-  // that hostcalld writes. Returns a warning for each setting that differs.
+  // Takes from `in_force` what a reload can't change: listeners, the admin and metrics sockets with their group,
+  // and the directories that hostcalld writes. Returns a warning for each setting that differs.
   std::vector<std::string> keep_until_restart(const Config& in_force);
   // Every member of the file is optional, but the file is not. Throws ConfigError.
   static Config read(const std::string& path);

@@ -9,6 +9,7 @@
 #include <set>
 #include <variant>
 
+#include "daemon/config/nearest.h"
 #include "daemon/config/trusted_path.h"
 #include "proto/base/bounded_text.h"
 #include "proto/base/escape.h"
@@ -25,6 +26,21 @@ std::string joined(std::initializer_list<std::string_view> words) {
   std::string text;
   for (const auto word : words) (text += text.empty() ? "" : ", ") += word;
   return text;
+}
+
+// " (did you mean "allow"?)", or nothing.
+std::string hint(std::string_view wrong, std::initializer_list<std::string_view> known) {
+  const auto near = nearest(wrong, std::set<std::string, std::less<>>(known.begin(), known.end()));
+  return near.empty() ? "" : " (did you mean " + in_quotes(near) + "?)";
+}
+
+// Throws unless nobody else can change what is at the path. The error names it once.
+void require_trusted(const std::string& path) {
+  const auto trusted = check_trusted(path);
+  if (trusted.ok()) return;
+  auto why = trusted.error().message();
+  if (const auto name = escape(path) + " "; why.starts_with(name)) why.erase(0, name.size());
+  throw ConfigError(path, 0, why);
 }
 
 // Feeds the parser and knows the line of the last character that it took. This is exact for every token, even for a
@@ -228,7 +244,7 @@ JsonValue JsonValue::parse(std::string_view file, std::string_view text) {
 }
 
 JsonValue JsonValue::read(const std::string& path) {
-  if (const auto trusted = check_trusted(path); !trusted.ok()) throw ConfigError(path, 0, trusted.error().message());
+  require_trusted(path);
   const auto text = read_file(path, kMaxFileBytes, FileKind::kRegular);
   if (!text.ok()) throw ConfigError(text.error().message());
   return parse(path, text.value());
@@ -258,8 +274,8 @@ void JsonValue::allow_keys(std::initializer_list<std::string_view> keys) const {
   for (const auto& [key, node] : as<Node::Object>("an object"))
     if (std::ranges::find(keys, key) == keys.end())
       JsonValue(document_, node)
-          .fail("unknown key " + in_quotes(key) + (keys.size() == 1 ? "; the only known key is " : "; known are ") +
-                joined(keys));
+          .fail("unknown key " + in_quotes(key) + hint(key, keys) +
+                (keys.size() == 1 ? "; the only known key is " : "; known are ") + joined(keys));
 }
 
 bool JsonValue::has(std::string_view key) const {
@@ -330,8 +346,7 @@ std::string JsonValue::canonical_text() const { return node_->to_json().dump(); 
 
 std::vector<std::string> json_files(const std::string& directory) {
   std::vector<std::string> paths;
-  if (const auto trusted = check_trusted(directory); !trusted.ok())
-    throw ConfigError(directory, 0, trusted.error().message());
+  require_trusted(directory);
   const std::unique_ptr<DIR, int (*)(DIR*)> stream(::opendir(directory.c_str()), ::closedir);
   if (stream == nullptr) {
     if (errno == ENOENT) return paths;

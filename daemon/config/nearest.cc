@@ -1,26 +1,27 @@
 #include "daemon/config/nearest.h"
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 namespace hostcall::daemon {
 namespace {
 
-// How many bytes must be inserted, removed or replaced to make `a` of `b`, as far as that is at most `most`.
+// How many bytes must be inserted, removed, replaced or exchanged with their neighbours to make `a` of `b`, as far as
+// that is at most `most`.
 std::size_t distance(std::string_view a, std::string_view b, std::size_t most) {
   if (std::max(a.size(), b.size()) - std::min(a.size(), b.size()) > most) return most + 1;
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t i = 0; i <= b.size(); ++i) row[i] = i;
+  std::vector<std::size_t> earlier(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
   for (std::size_t i = 0; i < a.size(); ++i) {
-    auto diagonal = std::exchange(row[0], i + 1);
-    auto least = row[0];
+    earlier.swap(last);
+    last.swap(row);
+    row[0] = i + 1;
     for (std::size_t j = 0; j < b.size(); ++j) {
-      const auto replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = std::exchange(row[j + 1], std::min({replaced, row[j] + 1, row[j + 1] + 1}));
-      least = std::min(least, row[j + 1]);
+      row[j + 1] = std::min({last[j] + (a[i] == b[j] ? 0 : 1), row[j] + 1, last[j + 1] + 1});
+      const bool exchanged = i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j];
+      if (exchanged) row[j + 1] = std::min(row[j + 1], earlier[j - 1] + 1);
     }
-    if (least > most) return least;
+    if (std::min(*std::ranges::min_element(last), *std::ranges::min_element(row)) > most) return most + 1;
   }
   return row[b.size()];
 }

@@ -16,8 +16,8 @@ inline constexpr std::size_t kMaxMatchedBytes = 4096;
 
 class Pattern {
  public:
-  // Refuses what is not an extended regular expression of at most 1,024 bytes, and references back to a group: a guest
-  // could make them match for ages.
+  // Refuses what is not an extended regular expression of at most 1,024 bytes; references back to a group, which a
+  // guest could make match for ages; and what other languages understand differently, such as "\d" and "+?".
   static Result<Pattern> compile(const std::string& expression);
 
   const std::string& expression() const { return expression_; }

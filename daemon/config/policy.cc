@@ -38,7 +38,7 @@ std::string denied_text(const VmRecord& vm, const Verdict& verdict, Reader reade
     text += ", which only a VM with a CID has";
   }
   text += verdict.rule == nullptr ? "; to allow it, add a rule" : "; to allow it, add a rule before that one";
-  return text + " (see hostcallctl policy explain)";
+  return reader == Reader::kExplain ? text : text + " (see hostcallctl policy explain)";
 }
 
 }  // namespace

@@ -93,8 +93,9 @@ class Policy {
   std::size_t files_ = 0;
 };
 
-// For whom a text is. A guest must not learn paths of its host.
-enum class Reader : bool { kGuest, kOperator };
+// For whom a text is. A guest must not learn paths of its host. kExplain: an operator who has asked for it with
+// `policy explain`.
+enum class Reader : std::uint8_t { kGuest, kOperator, kExplain };
 
 // What a denied guest, the audit record and `policy explain` show: the verdict, the file and line that decided, and for
 // a denial what the administrator can do.

@@ -91,7 +91,10 @@ void read_arguments(const JsonValue& list, ProgramService& program) {
   const auto elements = list.elements();
   for (const auto& element : elements) {
     const auto expression = element.string();
-    if (&element == &elements.back() && expression == kRest && elements.size() > 1) {
+    if (expression == kRest && elements.size() > 1) {
+      if (&element != &elements.back())
+        element.fail(
+            "\"rest\" allows any number of arguments, so it must be the last; for the word itself, write \"(rest)\"");
       program.rest = true;
       return;
     }
@@ -282,8 +285,21 @@ RoutedService read_routed(const JsonValue& entry) {
 
 // --- what all have in common ---
 
+// Of every kind: what one who misspells the key that tells the kind may have meant.
+void require_known_keys(const JsonValue& entry) {
+  entry.allow_keys(
+      {"name",       "service",     "run",       "socket",   "ttrpc",       "user",       "arguments",
+       "dashes",     "environment", "directory", "timeout",  "properties",  "preface",    "idle_timeout",
+       "max_bytes",  "protocol",    "streaming", "metadata", "descriptors", "concurrent", "concurrent_per_vm",
+       "start_rate", "start_burst"});
+}
+
 std::string read_name(const JsonValue& entry) {
   if (entry.has("service")) return read_full_name(entry.at("service"));
+  if (!entry.has("name")) {
+    require_known_keys(entry);
+    entry.fail(R"(it has no name: a program or a socket has "name", a server has "service")");
+  }
   const auto value = entry.at("name");
   auto name = value.string();
   if (!is_name(name)) value.fail(in_quotes(name) + " is not a service's name: [a-z0-9][a-z0-9_.-]{0,63}");
@@ -299,6 +315,7 @@ std::uint32_t read_concurrent(const JsonValue& entry, std::string_view key, std:
 ServiceRecord read_service(const JsonValue& entry) {
   constexpr const char* kKinds[] = {"run", "socket", "ttrpc"};
   const auto kinds = std::ranges::count_if(kKinds, [&](const char* kind) { return entry.has(kind); });
+  if (kinds == 0) require_known_keys(entry);
   if (kinds != 1)
     entry.fail(kinds > 1 ? "a service has one of \"run\", \"socket\" and \"ttrpc\", not several"
                          : "expected \"run\", \"socket\" or \"ttrpc\"");
@@ -356,7 +373,8 @@ void Services::read_entry(const JsonValue& entry, Places& here, const Places& be
     const auto [first, is_new] = here.emplace(name, entry.file() + ":" + std::to_string(entry.line()));
     if (!is_new) {
       name.clear();  // the first one stays
-      entry.fail("the service " + in_quotes(first->first) + " is already at " + first->second);
+      entry.fail("the service " + in_quotes(first->first) + " is already at " + first->second +
+                 ", which counts; this entry is ignored");
     }
     by_name_.emplace(name, std::make_shared<const ServiceRecord>(read_service(entry)));
   } catch (const ConfigError& error) {

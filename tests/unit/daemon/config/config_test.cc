@@ -34,6 +34,8 @@ TEST_F(ConfigTest, EverythingIsOptional) {
   const auto config = read("{}");
   EXPECT_TRUE(config.listen.empty());
   EXPECT_EQ(config.admin_socket, "/run/hostcall/admin.sock");
+  EXPECT_EQ(config.metrics_path(), "/run/hostcall/metrics.sock");
+  EXPECT_FALSE(config.metrics_per_vm);
   EXPECT_THAT(config.policy_directories(),
               testing::ElementsAre(config_directory() + "/policy.d", vendor_directory() + "/policy.d"));
   EXPECT_EQ(config.limits, Limits{});
@@ -44,7 +46,7 @@ TEST_F(ConfigTest, ReadsEveryKey) {
     "listen": ["vsock::18499", "vsock:2:1000"],
     "admin_socket": "/a.sock", "admin_group": "", "runtime_directory": "/r", "state_directory": "/s",
     "vms_directory": "/v", "policy_directory": "/p", "log_level": "debug", "max_connections": 7,
-    "busy_poll_usec": 50,
+    "busy_poll_usec": 50, "metrics_socket": "/m.sock", "metrics_per_vm": true,
     "limits": {"connections": 1, "streams": 2},
     "timeouts": {"first_request_ms": 101, "frame_ms": 102, "base_idle_ms": 1003, "heartbeat_ms": 104, "drain_ms": 105,
                  "call_default_ms": 106, "call_max_ms": 107}
@@ -54,6 +56,8 @@ TEST_F(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(config.listen[1].to_string(), "vsock:2:1000");
   EXPECT_EQ(config.admin_socket, "/a.sock");
   EXPECT_EQ(config.admin_group, "");
+  EXPECT_EQ(config.metrics_path(), "/m.sock");
+  EXPECT_TRUE(config.metrics_per_vm);
   EXPECT_EQ(config.runtime_directory, "/r");
   EXPECT_EQ(config.state_directory, "/s");
   EXPECT_EQ(config.vms_directory, "/v");
@@ -69,6 +73,24 @@ TEST_F(ConfigTest, ReadsEveryKey) {
   EXPECT_EQ(config.timeouts.drain, milliseconds(105));
   EXPECT_EQ(config.timeouts.call_default, milliseconds(106));
   EXPECT_EQ(config.timeouts.call_max, milliseconds(107));
+}
+
+TEST_F(ConfigTest, TheMetricsSocketIsInTheRuntimeDirectoryUnlessItIsNamedOrOff) {
+  EXPECT_EQ(read(R"({"runtime_directory": "/r"})").metrics_path(), "/r/metrics.sock");
+  const auto off = read(R"({"metrics_socket": ""})");
+  EXPECT_EQ(off.metrics_path(), "");
+  EXPECT_EQ(off.own_sockets().size(), 1u);
+  const auto own = read("{}").own_sockets();
+  ASSERT_EQ(own.size(), 2u);
+  EXPECT_EQ(own[1].path, "/run/hostcall/metrics.sock");
+  auto wanted = off;
+  EXPECT_THAT(
+      wanted.keep_until_restart(read("{}")),
+      testing::ElementsAre("metrics_socket stays \"/run/hostcall/metrics.sock\", because a reload can't change it "
+                           "to \"\"; restart hostcalld to apply it"));
+  EXPECT_EQ(wanted.metrics_path(), "/run/hostcall/metrics.sock");
+  EXPECT_THAT(error(R"({"metrics_socket": "relative"})"), HasSubstr("metrics_socket"));
+  EXPECT_THAT(error("{\"runtime_directory\": \"/" + std::string(100, 'x') + "\"}"), HasSubstr("metrics_socket"));
 }
 
 TEST_F(ConfigTest, OurRulesAreInForceBesideTheDefaultDirectoryHoweverItIsNamed) {
@@ -120,7 +142,8 @@ TEST_F(ConfigTest, ListenersAreVsockOfThisHost) {
 }
 
 TEST_F(ConfigTest, ComplaintsNameLineAndBounds) {
-  EXPECT_THAT(error("{\n\"limit\": {}}"), HasSubstr("c.json:2: unknown key \"limit\"; known are listen, admin_socket"));
+  EXPECT_THAT(error("{\n\"limit\": {}}"),
+              HasSubstr("c.json:2: unknown key \"limit\" (did you mean \"limits\"?); known are listen, admin_socket"));
   EXPECT_THAT(error("{\"timeouts\":\n{\"frame\": 1}}"), HasSubstr("c.json:2: unknown key \"frame\"; known are first_"));
   EXPECT_EQ(error(R"({"max_connections": 0})"),
             "c.json:1: max_connections: expected a whole number from 1 to 1000000, but this is 0");

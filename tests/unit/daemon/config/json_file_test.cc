@@ -119,7 +119,7 @@ TEST(Json, UnknownKeysAreNamedWithTheKnownOnes) {
   EXPECT_EQ(error_of([&] {
               root.allow_keys({"allow", "deny"});
             }),
-            "f.json:3: unknown key \"alow\"; known are allow, deny");
+            "f.json:3: unknown key \"alow\" (did you mean \"allow\"?); known are allow, deny");
   EXPECT_NO_THROW(root.allow_keys({"alow", "allow"}));
 }
 

@@ -71,6 +71,26 @@ TEST(Pattern, RefusesReferencesBackToGroups) {
   EXPECT_EQ(error_of("a\\.1"), "");
 }
 
+// Allowed without a word, they would match something else.
+TEST(Pattern, RefusesWhatOtherLanguagesUnderstandDifferently) {
+  EXPECT_THAT(error_of("\\d+"),
+              HasSubstr("no more than the character \"d\" in an extended regular expression; write [0-9]"));
+  EXPECT_THAT(error_of("a\\.\\x41"), HasSubstr("the character \"x\""));
+  EXPECT_THAT(error_of("\\0"), HasSubstr("the character \"0\""));
+  for (const auto* bracket : {"[\\d]", "[^\\w-]+", "[]\\s]", "a[[:alpha:]\\d]"})
+    EXPECT_THAT(error_of(bracket), HasSubstr("within [...] a backslash is itself")) << bracket;
+  for (const auto* repeated : {".+?", "a*?", "a++", "a?*"})
+    EXPECT_THAT(error_of(repeated), HasSubstr("repeats once")) << repeated;
+  EXPECT_THAT(error_of("(?:a)"), HasSubstr("not an extended regular expression"));
+}
+
+TEST(Pattern, TakesWhatMeansTheSameEverywhere) {
+  for (const auto* expression : {"\\w+", "\\s\\S\\W\\b\\B", "\\.\\-\\/", "[+*?]", "\\+?", "\\\\d", "[a\\]", "[]a]",
+                                 "[[.-.]*+]", "[[:digit:]]+", "(a+)?", "a{2}", "[^]\\]"})
+    EXPECT_EQ(error_of(expression), "") << expression;
+  EXPECT_TRUE(matches("\\w", "x"));
+}
+
 TEST(Pattern, ManyWaysToMatchTakeNoTime) {
   EXPECT_FALSE(matches("(a|aa)*(a|aa)*(a|aa)*", std::string(4000, 'a') + "b"));
 }

@@ -296,6 +296,13 @@ TEST(VerdictText, NamesFileAndLine) {
             "hostcallctl policy explain)");
 }
 
+TEST(VerdictText, WhoHasAskedForAnExplanationIsNotSentForIt) {
+  const auto policy = policy_of({R"("vms": ["*"], "calls": ["a.B/C"], "action": "deny")"}, "p.json");
+  const CallQuery query{.method = "a.B/C", .resource = {}};
+  const auto text = verdict_text(web1(), query, policy.decide(web1(), query), Reader::kExplain);
+  EXPECT_EQ(text + " (see hostcallctl policy explain)", text_of(policy, query));
+}
+
 TEST(VerdictText, NamesARequirementThatWouldHaveHelped) {
   const auto policy =
       policy_of({R"("vms": ["*"], "calls": ["a.B/C"], "require": ["privileged-port"], "action": "allow")",

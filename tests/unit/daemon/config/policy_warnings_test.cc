@@ -217,7 +217,8 @@ TEST(Nearest, IsWhatTakesTheFewestChanges) {
   EXPECT_EQ(nearest("web9", {"db1", "web1", "web10"}), "web1");
   EXPECT_EQ(nearest("hostcall.v1.Strore/Get", {"hostcall.v1.Store/Get", "hostcall.v1.Store/Put"}),
             "hostcall.v1.Store/Get");
-  EXPECT_EQ(nearest("prdo", {"prod", "production"}), "") << "two changes in four letters";
+  EXPECT_EQ(nearest("prdo", {"prod", "production"}), "prod") << "two neighbours are exchanged";
+  EXPECT_EQ(nearest("pdro", {"prod", "production"}), "") << "two changes in four letters";
   EXPECT_EQ(nearest("produktion", {"prod", "production"}), "production");
   EXPECT_EQ(nearest("x", {"web1", "y"}), "y");
   EXPECT_EQ(nearest("", {}), "");

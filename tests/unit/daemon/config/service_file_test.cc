@@ -83,7 +83,16 @@ TEST(ServiceFile, RefusesProgramsThatCantBeMeant) {
   EXPECT_THAT(error_of(R"({"name": "x", "run": ["/bin/x"], "socket": "unix:/x"})"), HasSubstr("not several"));
   EXPECT_THAT(error_of(R"({"name": "x"})"), HasSubstr("expected \"run\", \"socket\" or \"ttrpc\""));
   EXPECT_THAT(error_of(R"({"name": "X", "run": ["/bin/x"]})"), HasSubstr("is not a service's name"));
-  EXPECT_THAT(error_of(R"({"run": ["/bin/x"]})"), HasSubstr("\"name\" is missing"));
+  EXPECT_THAT(error_of(R"({"run": ["/bin/x"]})"),
+              HasSubstr("a program or a socket has \"name\", a server has \"service\""));
+  EXPECT_THAT(error_of("[]"), HasSubstr("expected an object"));
+}
+
+TEST(ServiceFile, SaysWhatAMisspeltKeyMayHaveMeant) {
+  EXPECT_THAT(program_error(R"("argument": [])"), HasSubstr("unknown key \"argument\" (did you mean \"arguments\"?)"));
+  EXPECT_THAT(error_of(R"({"nmae": "x", "run": ["/bin/x"]})"), HasSubstr("(did you mean \"name\"?)"));
+  EXPECT_THAT(error_of(R"({"servce": "acme.v1.X", "ttrpc": "unix:/x"})"), HasSubstr("(did you mean \"service\"?)"));
+  EXPECT_THAT(error_of(R"({"name": "x", "runs": ["/bin/x"]})"), HasSubstr("(did you mean \"run\"?)"));
 }
 
 TEST(ServiceFile, RefusesOptionsThatCantBeMeant) {
@@ -91,6 +100,10 @@ TEST(ServiceFile, RefusesOptionsThatCantBeMeant) {
   EXPECT_THAT(program_error(R"("preface": "none")"), HasSubstr("unknown key"));
   EXPECT_THAT(program_error(R"("arguments": ["["])"), HasSubstr("not an extended regular expression"));
   EXPECT_EQ(program_error(R"("arguments": ["rest"])"), "") << "alone, it is a pattern";
+  EXPECT_THAT(program_error(R"("arguments": ["a", "rest", "b"])"), HasSubstr("so it must be the last"));
+  EXPECT_THAT(program_error(R"("arguments": ["rest", "rest"])"), HasSubstr("so it must be the last"));
+  EXPECT_EQ(program_error(R"j("arguments": ["(rest)", "b"])j"), "");
+  EXPECT_THAT(program_error(R"("arguments": ["\\d"])"), HasSubstr("write [0-9]"));
   EXPECT_THAT(program_error(R"("timeout": "1 hour")"), HasSubstr("is no time"));
   EXPECT_THAT(program_error(R"("timeout": "0s")"), HasSubstr("is no time"));
   EXPECT_THAT(program_error(R"("timeout": "366d")"), HasSubstr("is no time"));
@@ -344,7 +357,14 @@ TEST_F(ServiceDirectories, ANameTwiceInOneDirectoryIsAnError) {
   directory_.write("etc/b.json", entry("x", "/bin/second"));
   const auto services = read();
   EXPECT_EQ(services.find("x")->program()->command.front(), "/bin/first");
-  EXPECT_THAT(reasons(services), ElementsAre(HasSubstr("b.json:1: the service \"x\" is already at ")));
+  EXPECT_THAT(reasons(services), ElementsAre(testing::AllOf(HasSubstr("b.json:1: the service \"x\" is already at "),
+                                                            HasSubstr("a.json:1, which counts"))));
+}
+
+TEST_F(ServiceDirectories, AnEntryWithoutANameIsToldBothOfItsKeys) {
+  directory_.write("etc/a.json", R"({"services": [{}, {"nmae": "x", "run": ["/bin/x"]}]})");
+  EXPECT_THAT(reasons(read()), ElementsAre(HasSubstr("a program or a socket has \"name\", a server has \"service\""),
+                                           HasSubstr("(did you mean \"name\"?)")));
 }
 
 TEST_F(ServiceDirectories, FilesThatOthersCouldChangeAreRefused) {
@@ -352,7 +372,8 @@ TEST_F(ServiceDirectories, FilesThatOthersCouldChangeAreRefused) {
   ::chmod((directory_ / "etc/a.json").c_str(), 0666);
   const auto services = read();
   EXPECT_EQ(services.size(), 0u);
-  EXPECT_THAT(reasons(services), ElementsAre(HasSubstr("a.json")));
+  const auto file = directory_ / "etc/a.json";
+  EXPECT_THAT(reasons(services), ElementsAre(testing::StartsWith(file + ": belongs to uid ")));
 }
 
 }  // namespace

@@ -60,7 +60,8 @@ TEST(VmFile, AFileCanBeASingleRecord) {
 
 TEST(VmFile, ComplaintsNameTheirLine) {
   EXPECT_EQ(parse_error("{\"vms\": [\n{\"cid\": 42}]}"), "v.json:2: the key \"name\" is missing");
-  EXPECT_EQ(parse_error("{\"vms\": [],\n\"vm\": []}"), "v.json:2: unknown key \"vm\"; the only known key is vms");
+  EXPECT_EQ(parse_error("{\"vms\": [],\n\"vm\": []}"),
+            "v.json:2: unknown key \"vm\" (did you mean \"vms\"?); the only known key is vms");
   EXPECT_EQ(parse_error("{\"name\": \"a\",\n\"cid\": 2}"),
             "v.json:2: cid: expected a whole number from 3 to 4294967294, but this is 2");
   EXPECT_THAT(parse_error("{\"vms\": [\n\n{\"name\": \"a\", \"cid\": 3, \"uuid\": \"x\"}]}"),
