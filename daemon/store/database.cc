@@ -82,6 +82,7 @@ Database::Database(const std::string& path, const std::string& synchronous) : pa
 
 Database::~Database() {
   statements_.reset();
+  copy_.reset();
   // After a failure, the log is the only record of what was written. The next start examines it.
   if (failed_) connection_->keep_log_at_close();
 }
@@ -116,6 +117,18 @@ void Database::empty_log() {
     // Reads and watches work on a full disk, too.
     if (!error.is_full()) throw;
   }
+}
+
+bool Database::copy_some(const std::string& file) {
+  try {
+    if (!copy_) copy_ = std::make_unique<Copy>(*connection_, file);
+    if (!copy_->step()) return false;
+  } catch (...) {
+    copy_.reset();
+    throw;
+  }
+  copy_.reset();
+  return true;
 }
 
 void Database::load(Model& model) {
@@ -196,6 +209,13 @@ void Database::load_answers(Model& model) {
 }
 
 WriteResult Database::write(const Batch& batch) {
+  const auto began = Clock::now();
+  auto result = write_or_make_room(batch);
+  result.took = Clock::now() - began;
+  return result;
+}
+
+WriteResult Database::write_or_make_room(const Batch& batch) {
   auto result = try_to_write(batch);
   if (result.kind != WriteResult::Kind::kFull) return result;
   // The disk may lack room only for the log to grow. After a checkpoint, the log starts over.
@@ -204,7 +224,7 @@ WriteResult Database::write(const Batch& batch) {
   } catch (const SqliteError& error) {
     if (error.is_no_memory()) return result;
     failed_ = true;
-    return {WriteResult::Kind::kFailed, error.what()};
+    return {WriteResult::Kind::kFailed, error.what(), {}, {}};
   }
   return try_to_write(batch);
 }
@@ -218,13 +238,14 @@ WriteResult Database::try_to_write(const Batch& batch) {
     write_compaction(batch.history);
     statements_->finish.bind(batch.revision, batch.floor, static_cast<std::int64_t>(batch.keys)).run();
     committing = true;
+    const auto began = Clock::now();
     statements_->commit.run();
-    return {};
+    return {.kind = WriteResult::Kind::kCommitted, .what = {}, .took = {}, .sync = Clock::now() - began};
   } catch (const SqliteError& error) {
     const auto kind = kind_of(error, committing);
     if (kind == WriteResult::Kind::kFailed) failed_ = true;
     roll_back();
-    return {failed_ ? WriteResult::Kind::kFailed : kind, error.what()};
+    return {failed_ ? WriteResult::Kind::kFailed : kind, error.what(), {}, {}};
   }
 }
 

@@ -5,8 +5,10 @@
 #include <string>
 
 #include "daemon/store/batch.h"
+#include "daemon/store/copy.h"
 #include "daemon/store/model.h"
 #include "daemon/store/sqlite.h"
+#include "proto/base/clock.h"
 
 namespace hostcall::daemon::store {
 
@@ -19,6 +21,8 @@ struct [[nodiscard]] WriteResult {
   };
   Kind kind = Kind::kCommitted;
   std::string what;  // why it was not committed
+  // How long it took, and of that COMMIT, which writes the log and syncs it. Of a commit.
+  Duration took{}, sync{};
 };
 
 class Database {
@@ -33,6 +37,12 @@ class Database {
   // Commits the batch.
   WriteResult write(const Batch& batch);
 
+  // Makes a copy of the store in a new file, in many steps, between which batches may be written; there is one copy at
+  // a time. True: it is complete. Throws SqliteError or std::runtime_error; then the copy is over.
+  bool copy_some(const std::string& file);
+  // Gives the copy up, if there is one.
+  void end_copy() { copy_.reset(); }
+
  private:
   struct Statements;
   void open();
@@ -40,6 +50,7 @@ class Database {
   void load_keys(Model& model, Revision revision);
   void load_history(Model& model, Revision floor);
   void load_answers(Model& model);
+  WriteResult write_or_make_room(const Batch& batch);
   WriteResult try_to_write(const Batch& batch);
   void roll_back();
   void write_events(const Batch& batch);
@@ -50,6 +61,7 @@ class Database {
   const std::string synchronous_;
   std::unique_ptr<SqliteHandle> connection_;
   std::unique_ptr<Statements> statements_;
+  std::unique_ptr<Copy> copy_;
   bool failed_ = false;
 };
 

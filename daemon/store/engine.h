@@ -16,6 +16,7 @@
 #include "daemon/store/record.h"
 #include "daemon/store/transaction.h"
 #include "daemon/store/watch.h"
+#include "proto/base/histogram.h"
 
 namespace hostcall::daemon::store {
 
@@ -28,8 +29,10 @@ struct EngineStats {
   std::uint64_t transactions = 0;  // since the start; only those that changed something
   std::uint64_t watches = 0;
   std::uint64_t history_events = 0;
-  std::uint64_t answers = 0;  // kept for idempotency keys
-  std::uint64_t queue = 0;    // transactions that wait for their commit
+  std::uint64_t answers = 0;       // kept for idempotency keys
+  std::uint64_t queue = 0;         // transactions that wait for their commit
+  DurationHistogram commit_times;  // of the writer's thread, its syncs included
+  DurationHistogram sync_times;    // of SQLite's COMMIT, which writes the log and syncs it
 };
 
 // Receives what the operator must be told. Called from process().
@@ -94,6 +97,12 @@ class Engine {
   // Deletes all keys below /vm/NAME/, and forgets the answers to the VM's idempotency keys; its changes have no share
   // of the history any more. `done` (may be empty) gets kDone, kDiskFailed or kReadOnly.
   virtual void purge(const std::string& vm, std::function<void(OutcomeCode)> done) = 0;
+
+  // Copies the store into a new file, as it is at some moment until `done`, which gets why there is no copy, or an
+  // empty text. Writes go on meanwhile. An older file of the name is removed, and so is an unfinished copy. One copy at
+  // a time. Destroying the ticket ends it, and drops the callback.
+  using OnCopied = std::function<void(const std::string& error)>;
+  [[nodiscard]] virtual std::unique_ptr<Ticket> copy_to(const std::string& file, OnCopied done) = 0;
 
   // Watch it for reading, and call process() when it is readable.
   virtual int fd() const = 0;

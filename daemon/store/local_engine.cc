@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdio>
 #include <functional>
 #include <map>
 #include <set>
@@ -64,7 +65,7 @@ class LocalEngine::LocalTicket final : public Ticket {
 
 LocalEngine::LocalEngine(const StoreOptions& options, EngineOwner& owner)
     : owner_(owner), model_(options.history), writer_(open(options, model_)) {
-  end_old_sessions();
+  if (options.ends_old_sessions) end_old_sessions({});
 }
 
 LocalEngine::~LocalEngine() = default;
@@ -76,13 +77,30 @@ std::unique_ptr<Database> LocalEngine::open(const StoreOptions& options, Model& 
 }
 
 // Runs before anybody can read, so that nobody sees keys of sessions that are over.
-void LocalEngine::end_old_sessions() {
-  enqueue_sweep({.kind = Sweep::Kind::kAllSessions});
+void LocalEngine::end_old_sessions(const std::set<std::string>& kept) {
+  if (kept.empty()) {
+    enqueue_sweep({.kind = Sweep::Kind::kAllSessions});
+  } else {
+    for (const auto& session : old_sessions()) {
+      if (kept.contains(session))
+        holding_sessions_.insert(session);
+      else
+        enqueue_sweep({.kind = Sweep::Kind::kSession, .text = session});
+    }
+  }
   while (in_flight_ || !queue_.empty()) {
     pollfd ready{.fd = fd(), .events = POLLIN, .revents = 0};
     ::poll(&ready, 1, -1);
     process();
   }
+}
+
+// Those that hold keys.
+std::set<std::string> LocalEngine::old_sessions() const {
+  std::set<std::string> sessions;
+  for (const auto& record : model_.holders())
+    if (record->lifetime() == Lifetime::kSession) sessions.emplace(record->holder());
+  return sessions;
 }
 
 void LocalEngine::scan(std::string_view prefix, std::string_view after, const Visit& visit) const {
@@ -244,6 +262,8 @@ std::vector<LocalEngine::Settled> LocalEngine::finish_batch(const WriteResult& r
   in_flight_.reset();
   note_disk(result);
   if (result.kind != WriteResult::Kind::kCommitted) return fail_batch(std::move(finished), result.kind);
+  commit_times_.add(result.took);
+  sync_times_.add(result.sync);
   apply(finished);
   retry_deferred();
   return std::move(finished.settled);
@@ -339,7 +359,67 @@ EngineStats LocalEngine::stats() const {
           .watches = hub_.size(),
           .history_events = model_.history().size(),
           .answers = model_.answers().size(),
-          .queue = queue_.size() + (in_flight_ ? in_flight_->settled.size() + in_flight_->unfinished.size() : 0)};
+          .queue = queue_.size() + (in_flight_ ? in_flight_->settled.size() + in_flight_->unfinished.size() : 0),
+          .commit_times = commit_times_,
+          .sync_times = sync_times_};
+}
+
+// ---------------------------------------------------------------- a copy
+
+struct LocalEngine::CopyOrder {
+  std::string file;
+  OnCopied done;
+  // Of the step that has just run.
+  bool is_complete = false;
+  std::string error = {};
+  // Used by the reactor's thread alone: nothing is to be told any more.
+  bool is_over = false;
+
+  // The first step removes what an earlier daemon may have left.
+  void begin(Database&) { std::remove(file.c_str()); }
+  void step(Database& database) {
+    try {
+      is_complete = database.copy_some(file);
+    } catch (const std::exception& failure) {
+      error = failure.what();
+      std::remove(file.c_str());
+    }
+  }
+  void give_up(Database& database) {
+    database.end_copy();
+    std::remove(file.c_str());
+  }
+};
+
+class LocalEngine::CopyTicket final : public Ticket {
+ public:
+  CopyTicket(LocalEngine& engine, std::shared_ptr<CopyOrder> order) : engine_(engine), order_(std::move(order)) {}
+  // Behind the step that runs, and before those of another copy.
+  ~CopyTicket() override {
+    if (std::exchange(order_->is_over, true)) return;
+    engine_.writer_.run({[order = order_](Database& database) { order->give_up(database); }, [] {}});
+  }
+
+ private:
+  LocalEngine& engine_;
+  const std::shared_ptr<CopyOrder> order_;
+};
+
+std::unique_ptr<Ticket> LocalEngine::copy_to(const std::string& file, OnCopied done) {
+  auto order = std::make_shared<CopyOrder>(CopyOrder{.file = file, .done = std::move(done)});
+  writer_.run({[order](Database& database) { order->begin(database); }, [] {}});
+  copy_on(order);
+  return std::make_unique<CopyTicket>(*this, std::move(order));
+}
+
+void LocalEngine::copy_on(const std::shared_ptr<CopyOrder>& order) {
+  writer_.run({[order](Database& database) { order->step(database); },
+               [this, order] {
+                 if (order->is_over) return;
+                 if (order->error.empty() && !order->is_complete) return copy_on(order);
+                 order->is_over = true;
+                 order->done(order->error);
+               }});
 }
 
 }  // namespace hostcall::daemon::store

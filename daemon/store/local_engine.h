@@ -30,11 +30,13 @@ struct StoreOptions {
   // SQLite's setting. Anything but FULL loses acknowledged writes in a power loss; only the test that shows this sets
   // it.
   std::string synchronous = "FULL";
+  // False: the owner calls end_old_sessions(), before anybody reads.
+  bool ends_old_sessions = true;
 };
 
 class LocalEngine final : public Engine {
  public:
-  // Opens the store, or creates it if there is none, and deletes the keys of sessions that are over. Throws
+  // Opens the store, or creates it if there is none, and deletes the keys of earlier sessions. Throws
   // std::runtime_error with a text for the operator. `owner` must outlive the engine; even the constructor may call it.
   LocalEngine(const StoreOptions& options, EngineOwner& owner);
   // Commits the batch that the writer has, and drops the queue. Calls no callbacks. All watches must be gone.
@@ -51,10 +53,13 @@ class LocalEngine final : public Engine {
   void end_session(const std::string& session_holder) override;
   void end_boots(const std::string& vm, const std::string& current_boot_id) override;
   void purge(const std::string& vm, std::function<void(OutcomeCode)> done) override;
+  [[nodiscard]] std::unique_ptr<Ticket> copy_to(const std::string& file, OnCopied done) override;
   // Runs the work on the writer thread, then `done` from process(). The work must not throw.
   void run_aside(std::function<void()> work, std::function<void()> done) {
-    writer_.run({std::move(work), std::move(done)});
+    writer_.run({[work = std::move(work)](Database&) { work(); }, std::move(done)});
   }
+  // Deletes the keys of earlier sessions, except those that another process has begun and this one goes on with.
+  void end_old_sessions(const std::set<std::string>& kept);
   int fd() const override { return writer_.fd(); }
   void process() override;
   EngineStats stats() const override;
@@ -72,6 +77,10 @@ class LocalEngine final : public Engine {
     std::vector<Settled> settled;
     std::vector<std::shared_ptr<Waiting>> unfinished;  // sweeps with more steps to come
   };
+
+  struct CopyOrder;
+  class CopyTicket;
+  void copy_on(const std::shared_ptr<CopyOrder>& order);
 
   void enqueue(std::shared_ptr<Waiting> waiting);
   void forget_dropped();
@@ -91,7 +100,7 @@ class LocalEngine final : public Engine {
   void drop_covered_boots();
   void retry_deferred();
   static void answer(const std::vector<Settled>& settled);
-  void end_old_sessions();
+  std::set<std::string> old_sessions() const;
   static std::unique_ptr<Database> open(const StoreOptions& options, Model& model);
 
   EngineOwner& owner_;
@@ -110,6 +119,7 @@ class LocalEngine final : public Engine {
   bool read_only_ = false;
   std::uint64_t commits_ = 0;
   std::uint64_t transactions_ = 0;
+  DurationHistogram commit_times_, sync_times_;
 };
 
 }  // namespace hostcall::daemon::store

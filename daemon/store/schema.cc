@@ -68,7 +68,8 @@ SchemaSteps schema_steps() { return kSteps; }
 
 DamageError::DamageError(const std::string& path, const std::string& what)
     : std::runtime_error("the store " + path + " is damaged: " + what + "; restore " + path + " and " + path +
-                         "-wal from a copy, or move both away to begin with an empty store") {}
+                         "-wal from a copy, or move both away to begin with an empty store"),
+      damage_(what) {}
 
 void create_store_file(const std::string& path) {
   const auto unfinished = path + ".new";

@@ -22,6 +22,11 @@ SchemaSteps schema_steps();
 class DamageError : public std::runtime_error {
  public:
   DamageError(const std::string& path, const std::string& what);
+  // Only what is wrong: "it is empty".
+  const std::string& damage() const { return damage_; }
+
+ private:
+  std::string damage_;
 };
 
 // Creates an empty store atomically: afterwards it is complete and on disk, or does not exist. Throws

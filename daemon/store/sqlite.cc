@@ -65,6 +65,19 @@ bool SqliteHandle::in_transaction() const { return sqlite3_get_autocommit(connec
 
 void SqliteHandle::keep_log_at_close() { sqlite3_db_config(connection_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr); }
 
+SqliteBackup::SqliteBackup(SqliteHandle& target, SqliteHandle& source)
+    : target_(target), backup_(sqlite3_backup_init(target.get(), "main", source.get(), "main")) {
+  if (backup_ == nullptr) throw SqliteError(target.get(), sqlite3_errcode(target.get()));
+}
+
+SqliteBackup::~SqliteBackup() { sqlite3_backup_finish(backup_); }
+
+bool SqliteBackup::step(int pages) {
+  const int code = sqlite3_backup_step(backup_, pages);
+  if (code != SQLITE_OK && code != SQLITE_DONE) throw SqliteError(target_.get(), code);
+  return code == SQLITE_DONE;
+}
+
 Statement::Statement(SqliteHandle& connection, std::string_view sql) : connection_(connection.get()) {
   check(sqlite3_prepare_v3(connection_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
                            &statement_, nullptr));

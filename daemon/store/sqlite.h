@@ -8,6 +8,7 @@
 #include <string_view>
 
 struct sqlite3;
+struct sqlite3_backup;
 struct sqlite3_stmt;
 
 namespace hostcall::daemon::store {
@@ -54,6 +55,23 @@ class SqliteHandle {
 
  private:
   sqlite3* connection_ = nullptr;
+};
+
+// SQLite's backup: copies one database over another, page by page, while the source is written by its own connection.
+class SqliteBackup {
+ public:
+  // Both must outlive it.
+  SqliteBackup(SqliteHandle& target, SqliteHandle& source);
+  ~SqliteBackup();
+  SqliteBackup(const SqliteBackup&) = delete;
+  SqliteBackup& operator=(const SqliteBackup&) = delete;
+
+  // Copies so many pages. True: the target is whole.
+  bool step(int pages);
+
+ private:
+  SqliteHandle& target_;
+  sqlite3_backup* backup_;
 };
 
 // A prepared statement. Blobs and texts are bound without a copy: they must live until the row is stepped over.

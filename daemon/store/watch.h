@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,12 @@ inline constexpr std::size_t kMaxBehind = 1000;
 // How many changes of the history a watch looks at in one part.
 inline constexpr std::size_t kMaxLook = 2000;
 
+// Where a watch is in the history, for another one that goes on there, perhaps in another process.
+struct WatchPlace {
+  std::uint64_t position = 0;  // of the next event to look at; see History::Position
+  Revision coalescing_to = 0;  // the last revision of the coalesced set that it is delivering; 0: none
+};
+
 struct WatchOptions {
   // A key, or "…/" for all keys below it.
   std::string prefix;
@@ -25,6 +32,8 @@ struct WatchOptions {
   Revision from_revision = 0;
   // Delivers the current items first, then the changes after them.
   bool snapshot = false;
+  // Goes on where another watch was. Takes precedence over the others.
+  std::optional<WatchPlace> place = std::nullopt;
 };
 
 struct Delivery {
@@ -77,6 +86,8 @@ class Watch {
   // How many changes of the history next() and taken() have looked at since the last call: work, whatever they found.
   // Each of them looks at a few times kMaxLook at most.
   virtual std::size_t take_looked_at() = 0;
+  // Where it is. Nothing: no other can go on, because it is in a snapshot or ends.
+  virtual std::optional<WatchPlace> place() const = 0;
 };
 
 }  // namespace hostcall::daemon::store

@@ -11,13 +11,14 @@ namespace hostcall::daemon::store {
 WatchHub::~WatchHub() { assert(size_ == 0); }
 
 std::unique_ptr<Watch> WatchHub::watch(const WatchOptions& options, Watcher& watcher) {
-  if (options.from_revision > model_.revision() + 1) return nullptr;
+  const auto from = options.place ? History::revision_of(options.place->position) : options.from_revision;
+  if (from > model_.revision() + 1) return nullptr;
   return std::make_unique<LocalWatch>(*this, options, watcher);
 }
 
 void WatchHub::add(LocalWatch& watch) {
   auto& watches = watches_[std::string(watch.space())];
-  watch.place = watches.size();
+  watch.listed_at = watches.size();
   watches.push_back(&watch);
   ++size_;
 }
@@ -25,16 +26,16 @@ void WatchHub::add(LocalWatch& watch) {
 void WatchHub::forget(LocalWatch& watch) {
   const auto at = watches_.find(watch.space());
   auto& watches = at->second;
-  watches[watch.place] = watches.back();
-  watches[watch.place]->place = watch.place;
+  watches[watch.listed_at] = watches.back();
+  watches[watch.listed_at]->listed_at = watch.listed_at;
   watches.pop_back();
   if (watches.empty()) watches_.erase(at);
-  if (watch.ready_place != LocalWatch::kNowhere) ready_[watch.ready_place] = nullptr;
+  if (watch.ready_at != LocalWatch::kNowhere) ready_[watch.ready_at] = nullptr;
   --size_;
 }
 
 void WatchHub::make_ready(LocalWatch& watch) {
-  watch.ready_place = ready_.size();
+  watch.ready_at = ready_.size();
   ready_.push_back(&watch);
 }
 
@@ -55,17 +56,32 @@ void WatchHub::notify() {
   for (std::size_t i = 0; i < ready_.size(); ++i) {
     auto* watch = ready_[i];
     if (watch == nullptr) continue;
-    watch->ready_place = LocalWatch::kNowhere;
+    watch->ready_at = LocalWatch::kNowhere;
     watch->watcher().on_ready();
   }
   ready_.clear();
 }
 
 LocalWatch::LocalWatch(WatchHub& hub, const WatchOptions& options, Watcher& watcher)
-    : hub_(hub), prefix_(options.prefix), watcher_(watcher), armed_(!options.snapshot && options.from_revision == 0) {
-  if (options.from_revision != 0) resume_at_ = History::position_of(options.from_revision);
+    : hub_(hub),
+      prefix_(options.prefix),
+      watcher_(watcher),
+      armed_(!options.place && !options.snapshot && options.from_revision == 0) {
+  if (options.place) {
+    resume_at_ = position_ = options.place->position;
+    coalescing_to_ = options.place->coalescing_to;
+  } else if (options.from_revision != 0) {
+    resume_at_ = History::position_of(options.from_revision);
+  }
   hub_.add(*this);
-  if (options.snapshot) snapshot_.emplace(hub_.model_, prefix_);
+  if (options.snapshot && !options.place) snapshot_.emplace(hub_.model_, prefix_);
+}
+
+std::optional<WatchPlace> LocalWatch::place() const {
+  if (snapshot_ || overrun_ || lost_) return std::nullopt;
+  const auto all_seen = History::position_of(hub_.model_.revision() + 1);
+  const auto position = is_behind() ? position_ : resume_at_.value_or(all_seen);
+  return WatchPlace{.position = position, .coalescing_to = coalescing_to_};
 }
 
 // Visits the changes in the watch's namespace, as History::scan() does, and counts them.
@@ -95,6 +111,7 @@ void LocalWatch::resume() {
 
 bool LocalWatch::offer(History::Position position, const Event& event) {
   if (resume_at_ || !covers(prefix_, event.now->key())) return false;
+  if (event.revision() <= coalescing_to_) return false;  // of the set that is being delivered
   if (snapshot_) note_in_snapshot(event);
   if (event.revision() == counted_) return false;
   counted_ = event.revision();

@@ -55,6 +55,7 @@ class LocalWatch final : public Watch {
   Delivery next(std::size_t max_bytes) override;
   void taken() override;
   std::size_t take_looked_at() override { return std::exchange(looked_at_, 0); }
+  std::optional<WatchPlace> place() const override;
 
   // Takes note of a change in the watch's namespace. True: on_ready() is due.
   bool offer(History::Position position, const Event& event);
@@ -63,8 +64,8 @@ class LocalWatch final : public Watch {
 
   // The hub's: this watch's places in its lists.
   static constexpr std::size_t kNowhere = ~std::size_t{0};
-  std::size_t place = kNowhere;
-  std::size_t ready_place = kNowhere;
+  std::size_t listed_at = kNowhere;
+  std::size_t ready_at = kNowhere;
 
  private:
   Delivery::Kind due() const;

@@ -108,7 +108,7 @@ void Writer::run_job(std::unique_lock<std::mutex>& lock) {
   auto job = std::move(jobs_.front());
   jobs_.pop_front();
   lock.unlock();
-  job.work();
+  job.work(*database_);
   job.work = nullptr;  // what it held is gone before anybody hears of its end
   lock.lock();
   finished_.push_back(std::move(job.done));

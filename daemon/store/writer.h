@@ -35,7 +35,7 @@ class Writer {
 
   // Runs the work on the thread, after the jobs before it; batches go first. The work must not throw.
   struct Job {
-    std::function<void()> work;
+    std::function<void(Database&)> work;
     std::function<void()> done;  // for the reactor's thread: see take_finished()
   };
   void run(Job job);
