@@ -121,7 +121,8 @@ Refusal VmAccess::denial(const Ask& ask, const Verdict& verdict) const {
 }
 
 Refusal VmAccess::over_rate(const Cost& cost, Duration wait) const {
-  return {{Code::kResourceExhausted, over_rate_text(cost, wait, Reader::kGuest), wait},
+  const char* limit = cost.rule != nullptr ? "rule_rate" : "store_write_rate";
+  return {{Code::kResourceExhausted, over_rate_text(cost, wait, Reader::kGuest), wait, {}, limit},
           over_rate_text(cost, wait, Reader::kOperator),
           cost.method,
           std::nullopt};
@@ -168,7 +169,7 @@ std::size_t VmAccess::list_allowed(const Router& router, v1::ListServicesRespons
     allowed.set_method(std::string(method.name));
     *response.add_methods() = std::move(allowed);
   }
-  return looked_at;
+  return methods.size() + looked_at / kRulesPerUnit;
 }
 
 }  // namespace hostcall::daemon

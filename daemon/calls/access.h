@@ -50,8 +50,8 @@ class VmAccess {
   std::optional<Refusal> decide_again(const Ask& ask, std::size_t& looked_at) const;
   // Whether policy allows the call. Takes nothing off a rate. Adds to `looked_at` the number of rules that it took.
   bool allows(const Ask& ask, std::size_t& looked_at) const;
-  // Lists the guest methods that policy may allow, with their conditions, sorted by name. Returns the number of rules
-  // that it took, which is bounded whatever the policy.
+  // Lists the guest methods that policy may allow, with their conditions, sorted by name. Returns the units that
+  // it took, which are bounded whatever the policy: one for each method that was looked at, and more for many rules.
   std::size_t list_allowed(const Router& router, v1::ListServicesResponse& response) const;
 
  private:

@@ -9,12 +9,14 @@
 #include <google/protobuf/message_lite.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/config/rule.h"
+#include "daemon/handover/forward.h"
 #include "daemon/loop/work.h"
 #include "daemon/vms/audit.h"
 #include "daemon/vms/caller.h"
@@ -50,7 +52,7 @@ class SessionFacts {
   virtual std::uint64_t session_id() const = 0;
   // The boot that the session belongs to: what its own Hello has told. Empty: none, because it has not told any.
   virtual const std::string& boot_id() const = 0;
-  // Returns the number of policy's rules that it took.
+  // Returns the units that it took.
   virtual std::size_t list_allowed(v1::ListServicesResponse& response) const = 0;
   // Decides all that a request asks, and takes it off the rates: all or nothing. Records a refusal.
   virtual Status authorize(std::span<const Ask> calls, std::size_t writes) = 0;
@@ -123,6 +125,21 @@ class Call {
   ~Call() = default;
 };
 
+// What the record of a call needs from the time when it begins: the rule may be gone when it ends.
+struct RecordBegin {
+  std::string rule_file;  // of the rule that has allowed the call; empty: it is an administrator's
+  unsigned rule_line = 0;
+  TimePoint began;
+
+  RecordBegin(const Rule* rule, TimePoint now)
+      : rule_file(rule == nullptr ? std::string() : rule->file),
+        rule_line(rule == nullptr ? 0 : rule->line),
+        began(now) {}
+  std::string rule() const {
+    return rule_file.empty() ? "none: an administrator" : rule_file + ":" + std::to_string(rule_line);
+  }
+};
+
 // Serves one open call.
 class CallHandler {
  public:
@@ -133,8 +150,10 @@ class CallHandler {
 
   // What the call is about, for policy, which decides again when it changes. Empty: the method has no resource.
   std::string resource;
-  // What is recorded when the call has ended. Null: it is not recorded.
-  std::unique_ptr<CallRecord> record;
+  // The call is recorded when it has ended. Nothing: it is not.
+  std::optional<RecordBegin> record;
+  // Of the record: it has a budget of its own.
+  virtual bool runs_program() const { return false; }
   // Completes the record. `outcome`: how the call ends, unless the handler knows better.
   virtual void describe(CallRecord&) const {}
   // False: the work can't be taken back, so the call is answered whatever policy says meanwhile.
@@ -145,6 +164,17 @@ class CallHandler {
     call_ = &call;
     start();
   }
+
+  // As begin(), for a call that another daemon has handed over.
+  void resume(Call& call) {
+    call_ = &call;
+    resumed();
+  }
+
+  // Whether another daemon could go on with the call now. Otherwise the call may finish, or else it ends.
+  virtual bool is_portable() const { return false; }
+  // Tells the other daemon what it needs for that.
+  virtual void hand_over(handover::Call&, Outgoing&) const {}
 
   // A message of a streamed request. The view is valid until this returns. Call consumed() when done with the message.
   virtual void on_message(std::string_view message) { call().consumed(message.size()); }
@@ -162,6 +192,8 @@ class CallHandler {
  private:
   // The call is open. From here on, call() is valid.
   virtual void start() {}
+  // The same, in another daemon. No byte may move before the next turn.
+  virtual void resumed() {}
 
   Call* call_ = nullptr;
 };

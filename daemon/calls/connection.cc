@@ -42,6 +42,7 @@ Connection::Connection(ConnectionEnvironment environment, UniqueFd fd, Caller ca
       connections_(environment.connections),
       fd_(std::move(fd)),
       caller_(std::move(caller)),
+      counts_(calls_.counts_of(caller_)),
       place_(std::move(place)),
       session_(calls_, caller_, id, *this, std::move(refusal)),
       tick_(calls_.reactor, Callback::to<&Connection::on_tick>(this)),
@@ -56,13 +57,19 @@ Connection::~Connection() {
 }
 
 Done Connection::start() {
+  auto watched = watch();
+  if (watched.ok() && caller_.vm && caller_.peer.family == net::Address::Family::kUnix)
+    net::make_room_for_streams(fd_.get());
+  return watched;
+}
+
+Done Connection::watch() {
   constexpr std::uint32_t kFirstInterest = kReadable | kPeerClosed;
   if (auto watched = calls_.reactor.add(fd_.get(), kFirstInterest, *this); !watched.ok()) {
     close();
     return watched;
   }
   interest_ = kFirstInterest;
-  if (caller_.vm && caller_.peer.family == net::Address::Family::kUnix) net::make_room_for_streams(fd_.get());
   tick_.set(next_tick());
   return done();
 }
@@ -85,6 +92,8 @@ void Connection::on_io(std::uint32_t events) {
   if (state_ == State::kClosed) return;
   if ((events & kError) != 0) return close();
   if ((events & kWritable) != 0) flush_soon();
+  // All else that comes now is the end of the peer.
+  if (frozen_ && (events & ~kWritable) != 0) return close();
   if ((events & (kReadable | kPeerClosed)) == 0) return;
   if (state_ != State::kOpen) return discard_input();
   if (is_waiting() || !may_work()) {
@@ -113,6 +122,7 @@ void Connection::read_input() {
   const std::string_view bytes(room.data(), received.value().bytes);
   bytes_in_ += bytes.size();
   calls_.stats.bytes_in += bytes.size();
+  counts_.bytes_in += bytes.size();
   calls_.heap.note(bytes.size());
   last_received_ = silent_since_ = calls_.reactor.now();
   pings_unanswered_ = 0;
@@ -162,6 +172,8 @@ void Connection::keep_unread(std::string_view bytes) {
     held->charge.set(bytes.size());
   } else if (!held->charge.try_grow(bytes.size())) {
     const auto text = caller_.title() + ": the limit memory_bytes is reached by unread replies";
+    ++calls_.stats.limits_hit["memory_bytes"];
+    ++counts_.limited;
     calls_.audit.limit_reached(caller_, text, calls_.reactor.now());
     return end(wire::GoawayReason::kLimit, text);
   }
@@ -174,7 +186,7 @@ void Connection::keep_unread(std::string_view bytes) {
 bool Connection::can_go_on() const {
   const auto& endpoint = session_.endpoint();
   return endpoint.suspended() || endpoint.would_wake() || session_.has_room_again() ||
-         (unread_ && !endpoint.output_paused());
+         (unread_ && !frozen_ && !endpoint.output_paused());
 }
 
 // Wakes streams that have room again, and takes input that was held back.
@@ -184,7 +196,7 @@ void Connection::go_on() {
   // These first: nobody else gets the room that is kept for them.
   session_.wake_for_room();
   endpoint.output_drained();
-  if (unread_ && !endpoint.output_paused()) {
+  if (unread_ && !frozen_ && !endpoint.output_paused()) {
     unread_->rest = take(unread_->rest);
     if (unread_->rest.empty()) unread_.reset();
   }
@@ -238,6 +250,15 @@ void Connection::flush() {
   update_interest();
 }
 
+// Part of each call.
+[[gnu::always_inline]] inline void Connection::count_sent(std::size_t bytes) {
+  if (bytes != 0) has_sent_ = true;
+  bytes_out_ += bytes;
+  calls_.stats.bytes_out += bytes;
+  counts_.bytes_out += bytes;
+  calls_.heap.note(bytes);
+}
+
 // Sends what the socket accepts, up to the limit per turn. False: the connection is broken.
 bool Connection::send_some() {
   auto& output = session_.endpoint().output();
@@ -255,13 +276,6 @@ bool Connection::send_some() {
   session_.settle_output();
   note_unread();
   return true;
-}
-
-void Connection::count_sent(std::size_t bytes) {
-  if (bytes != 0) has_sent_ = true;
-  bytes_out_ += bytes;
-  calls_.stats.bytes_out += bytes;
-  calls_.heap.note(bytes);
 }
 
 // A large message, from where it lies: a copy would cost as much as half of the sending. What the socket does not take
@@ -285,7 +299,7 @@ void Connection::note_unread() {
 }
 
 void Connection::update_interest() {
-  std::uint32_t wanted = kPeerClosed;
+  std::uint32_t wanted = frozen_ ? kError : kPeerClosed;
   if (reads() || state_ != State::kOpen) wanted |= kReadable;
   if (!session_.endpoint().output().empty()) wanted |= kWritable;
   if (wanted == interest_) return;

@@ -30,6 +30,17 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   const Session& session() const { return session_; }
   SessionInfo info() const;
 
+  // --- another daemon goes on; connection_handover.cc ---
+  // Takes no more input until thaw(). Output goes on.
+  void freeze();
+  void thaw();
+  // Whether another daemon can go on with it.
+  bool is_portable() const { return state_ == State::kOpen && session_.state() != Session::State::kRefused; }
+  // Writes a record of all that the other daemon needs. False: the connection is closing.
+  bool hand_over(Outgoing& parcel);
+  // Instead of start(): goes on where another daemon was, in the next turn. An objection ends the connection.
+  Done resume(const handover::Connection& in, Incoming& parcel, Status objection);
+
   // Refuses new calls, lets running ones finish, and closes after the last.
   void drain(std::string_view text);
   // Sends Goaway, ends the open calls, and closes once all output is sent or after a second.
@@ -68,7 +79,7 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   void go_on();
   bool can_go_on() const;
   // Whether it takes input as soon as it has a turn.
-  bool reads() const { return (!unread_ || is_waiting()) && !session_.endpoint().output_paused(); }
+  bool reads() const { return !frozen_ && (!unread_ || is_waiting()) && !session_.endpoint().output_paused(); }
   bool may_work() { return calls_.reactor.work().may_work(session_.share()); }
   void wait_for_turn() { calls_.reactor.work().wait(session_.share(), *this); }
   void spend(std::size_t units) { calls_.reactor.work().spend(session_.share(), static_cast<Units>(units)); }
@@ -93,11 +104,13 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   void break_off(std::string_view violation);
   void close_within(Duration time);
   void close();
+  Done watch();
 
   CallEnvironment& calls_;
   Connections& connections_;
   UniqueFd fd_;
   const Caller caller_;
+  VmCounts& counts_;
   Charge place_;
   Session session_;
   std::unique_ptr<Unread> unread_;  // because the peer does not read its replies, or its share is used up
@@ -115,7 +128,8 @@ class Connection final : public IoHandler, public TurnEnd, private Worker, priva
   wire::ReadSize read_size_;
   bool bulk_ = false;       // the last read held few, large frames
   bool must_read_ = false;  // waits to read from the socket
-  bool has_sent_ = false;   // since note_unread()
+  bool frozen_ = false;
+  bool has_sent_ = false;  // since note_unread()
   std::uint8_t pings_unanswered_ = 0;
   State state_ = State::kOpen;
 };

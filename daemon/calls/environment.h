@@ -27,16 +27,18 @@ struct CallEnvironment {
   const Config& config;
   const Router& router;
   Access& access;
-  const std::string daemon_epoch;  // random at each start, hexadecimal
+  std::string daemon_epoch;  // random at each start that goes on with no other daemon's sessions; hexadecimal
   wire::ChunkPool output_chunks{kKeptOutputBytes};
   // Shares of the turns for those who are no VM.
   Share administrators, strangers;
+  VmCounts others;  // of all of them together, so that nobody need ask who is a VM; not told
   HeapTrim heap{reactor};
 
   Share& share_of(const Caller& caller) {
     if (caller.vm) return caller.vm->share;
     return caller.audience == Audience::kAdmin ? administrators : strangers;
   }
+  VmCounts& counts_of(const Caller& caller) { return caller.vm ? caller.vm->counts : others; }
 };
 
 // The owner of the connections.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "daemon/handover/outgoing.h"
 #include "daemon/vms/vm_directory.h"
 #include "proto/base/count.h"
 
@@ -16,6 +17,13 @@ namespace {
 constexpr mode_t kCheckedSocketMode = 0666;
 constexpr mode_t kSocketMode = 0660;
 
+// What all_missing() lists.
+constexpr std::size_t kMostMissing = 20;
+
+constexpr std::string_view kOpenVsock =
+    "start hostcalld.socket, or write \"listen\": [\"vsock::18499\"] in hostcalld.json, and restart hostcalld";
+static_assert(net::kDefaultPort == 18499);
+
 // Errors at the start become exceptions.
 void require(const Done& outcome) {
   if (!outcome.ok()) throw std::runtime_error(outcome.error().message());
@@ -23,19 +31,60 @@ void require(const Done& outcome) {
 
 }  // namespace
 
-void Listeners::start(gid_t admin_group) {
+void Listeners::start(std::vector<InheritedSocket> inherited, gid_t admin_group) {
   const auto& config = parts_.config;
-  adopt_inherited();
+  adopt(std::move(inherited));
   for (const auto& address : config.listen) require(open_at(address, kSocketMode));
   require(open_at(net::unix_address(config.admin_socket), kSocketMode));
   if (admin_group != kNoGroup && !listeners_.at("unix:" + config.admin_socket)->inherited())
     share_admin_socket(admin_group);
   // A VM whose directory is missing must not affect the others.
   for (const auto& [name, vm] : parts_.registry.all()) (void)renew(*vm);
+  close_kept();
 }
 
 void Listeners::stop() {
   for (const auto& [text, listener] : listeners_) listener->stop();
+}
+
+// ---------------------------------------------------------------- from one daemon to the next
+
+void Listeners::hand_over(Outgoing& parcel) const {
+  for (const auto& [text, listener] : listeners_) {
+    if (listener->inherited()) continue;
+    handover::Record record;
+    record.mutable_listener()->set_descriptor(parcel.add(listener->descriptor()));
+    record.mutable_listener()->set_address(text);
+    record.mutable_listener()->set_owner(listener->owner());
+    parcel.write(record);
+  }
+}
+
+void Listeners::keep(const std::string& address, UniqueFd fd, std::uint64_t owner) {
+  if (fd) kept_.insert_or_assign(address, Kept{std::move(fd), owner});
+}
+
+const Listener* Listeners::find(const std::string& address) const {
+  const auto at = listeners_.find(address);
+  return at == listeners_.end() ? nullptr : at->second.get();
+}
+
+// Callers wait in its backlog. One that was for another registration has their peers there.
+std::optional<UniqueFd> Listeners::take_kept(const net::Address& address, std::uint64_t registration) {
+  const auto at = kept_.find(address.to_string());
+  if (at == kept_.end()) return std::nullopt;
+  auto kept = std::move(at->second);
+  kept_.erase(at);
+  if (kept.owner != registration) return std::nullopt;
+  return std::move(kept.fd);
+}
+
+// Nobody listens on them any more: their files go, too.
+void Listeners::close_kept() {
+  for (auto& [text, kept] : std::exchange(kept_, {})) {
+    auto address = net::listening_address(kept.fd.get());
+    if (address.ok()) Listener(parts_.reactor, parts_.acceptor, std::move(kept.fd), *address, false).close();
+  }
 }
 
 // Fails for an ordinary user outside the group. Then only that user and root can connect.
@@ -49,10 +98,8 @@ void Listeners::share_admin_socket(gid_t admin_group) {
                            .message());
 }
 
-void Listeners::adopt_inherited() {
-  auto sockets = inherited_sockets();
-  if (!sockets.ok()) throw std::runtime_error(sockets.error().message());
-  for (auto& socket : *sockets) require(add(std::move(socket.fd), socket.address, true, 0));
+void Listeners::adopt(std::vector<InheritedSocket> sockets) {
+  for (auto& socket : sockets) require(add(std::move(socket.fd), socket.address, true, 0));
 }
 
 // Listeners leave the last descriptors free, as guests do.
@@ -72,6 +119,7 @@ Done Listeners::add(UniqueFd fd, const net::Address& address, bool inherited, st
 // `registration`: of the VM that it is for; 0: for whoever the registry names.
 Done Listeners::open_at(const net::Address& address, mode_t mode, std::uint64_t registration) {
   if (listeners_.contains(address.to_string())) return done();  // systemd passed it
+  if (auto kept = take_kept(address, registration)) return add(*std::move(kept), address, false, registration);
   auto fd = net::listen(address, mode);
   if (!fd.ok()) return Error{0, "can't listen: " + fd.error().message()};
   return add(std::move(*fd), address, false, registration);
@@ -130,9 +178,7 @@ bool Listeners::is_admin(const Listener& listener) const {
 
 std::string Listeners::unreachable(const Vm& vm) const {
   if (vm.record.cid != 0 && !has_vsock())
-    return "it has a CID, but hostcalld has no vsock listener; start hostcalld.socket, or write \"listen\": "
-           "[\"vsock::" +
-           std::to_string(net::kDefaultPort) + "\"] in hostcalld.json, and restart hostcalld";
+    return "it has a CID, but hostcalld has no vsock listener; " + std::string(kOpenVsock);
   return vm.record.unix_path.empty() ? std::string() : missing(vm);
 }
 
@@ -154,16 +200,33 @@ std::string Listeners::missing(const Vm& vm) const {
                                   : "hostcallctl policy reload opens it again");
 }
 
+std::vector<std::string> Listeners::shared() const {
+  std::vector<std::string> shared;
+  for (const auto& [text, listener] : listeners_)
+    if (parts_.registry.find_by_path(listener->address().path) == nullptr) shared.push_back(text);
+  return shared;
+}
+
+std::size_t Listeners::of_vms() const { return listeners_.size() - shared().size(); }
+
 std::string Listeners::summary() const {
-  std::string shared;
-  std::size_t of_vms = 0;
-  for (const auto& [text, listener] : listeners_) {
-    if (parts_.registry.find_by_path(listener->address().path) != nullptr)
-      ++of_vms;
-    else
-      shared.append(shared.empty() ? "" : ", ").append(text);
+  std::string texts;
+  for (const auto& text : shared()) texts.append(texts.empty() ? "" : ", ").append(text);
+  return texts + " and " + count(of_vms(), "socket") + " of VMs";
+}
+
+std::vector<std::string> Listeners::all_missing() const {
+  std::vector<std::string> all;
+  const auto& vms = parts_.registry.all();
+  const auto with_cid = std::ranges::count_if(vms, [](const auto& vm) { return vm.second->record.cid != 0; });
+  if (with_cid != 0 && !has_vsock())
+    all.push_back(count(static_cast<std::size_t>(with_cid), "VM") +
+                  " with a CID can't call: nothing listens on vsock; " + std::string(kOpenVsock));
+  for (const auto& [path, why] : errors_) {
+    if (all.size() == kMostMissing) break;
+    if (const auto vm = parts_.registry.find_by_path(path)) all.push_back(vm_text(vm->record) + " can't call: " + why);
   }
-  return shared + " and " + count(of_vms, "socket") + " of VMs";
+  return all;
 }
 
 }  // namespace hostcall::daemon

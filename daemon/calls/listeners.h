@@ -6,10 +6,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/config/config.h"
+#include "daemon/handover/forward.h"
 #include "daemon/loop/descriptors.h"
+#include "daemon/loop/inherited.h"
 #include "daemon/loop/journal.h"
 #include "daemon/loop/listener.h"
 #include "daemon/vms/registry.h"
@@ -32,9 +36,16 @@ class Listeners {
 
   explicit Listeners(const Parts& parts) : parts_(parts) {}
 
+  // Takes over a listening socket of an earlier daemon, for start(): it is adopted where it is needed, and closed
+  // otherwise.
+  void keep(const std::string& address, UniqueFd fd, std::uint64_t owner);
+  // Adds those that the daemon has opened itself.
+  void hand_over(Outgoing& parcel) const;
+  // Null: there is none.
+  const Listener* find(const std::string& address) const;
   // Adopts systemd's and opens the others. `admin_group` (or kNoGroup) may use the admin socket. Throws
   // std::runtime_error if one in the configuration can't be opened; only journals it if a VM's own can't.
-  void start(gid_t admin_group);
+  void start(std::vector<InheritedSocket> inherited, gid_t admin_group);
   // Stops accepting.
   void stop();
 
@@ -49,6 +60,11 @@ class Listeners {
   bool is_admin(const Listener& listener) const;
   // Why the VM can't connect, with the remedy; empty if it can.
   std::string unreachable(const Vm& vm) const;
+  // Those that are not of a VM; and how many are.
+  std::vector<std::string> shared() const;
+  std::size_t of_vms() const;
+  // Why VMs can't call, one text for each reason, at most 20. Looks at no file.
+  std::vector<std::string> all_missing() const;
   // "vsock::18499, unix:/run/hostcall/admin.sock and 3 sockets of VMs"
   std::string summary() const;
 
@@ -56,7 +72,9 @@ class Listeners {
   Done open_at(const net::Address& address, mode_t mode, std::uint64_t registration = 0);
   Done open_at_its_place(const Vm& vm);
   Done add(UniqueFd fd, const net::Address& address, bool inherited, std::uint64_t registration);
-  void adopt_inherited();
+  void adopt(std::vector<InheritedSocket> sockets);
+  std::optional<UniqueFd> take_kept(const net::Address& address, std::uint64_t registration);
+  void close_kept();
   void close(const Vm& vm);
   void share_admin_socket(gid_t admin_group);
   bool has_vsock() const;
@@ -65,6 +83,11 @@ class Listeners {
   const Parts parts_;
   std::map<std::string, std::unique_ptr<Listener>> listeners_;  // by address text
   std::map<std::string, std::string> errors_;                   // by path: why a VM's listener is missing
+  struct Kept {
+    UniqueFd fd;
+    std::uint64_t owner;
+  };
+  std::map<std::string, Kept> kept_;  // of an earlier daemon, by address text
 };
 
 // A listener that was opened for a registered VM serves only this registration: once a reload has taken effect, its

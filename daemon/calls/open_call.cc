@@ -5,8 +5,9 @@
 namespace hostcall::daemon {
 
 OpenCall::OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
-                   TimePoint deadline, std::unique_ptr<const Method> routed)
-    : owner_(owner),
+                   TimePoint deadline, std::shared_ptr<const Method> routed)
+    : began(reactor.now()),
+      owner_(owner),
       stream_(&stream),
       routed_(std::move(routed)),
       method_(method),
@@ -19,6 +20,12 @@ OpenCall::OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, con
 void OpenCall::run(std::unique_ptr<CallHandler> handler) {
   handler_ = std::move(handler);
   handler_->begin(*this);
+}
+
+void OpenCall::resume(std::unique_ptr<CallHandler> handler, bool owes_first) {
+  owes_first_ = owes_first;
+  handler_ = std::move(handler);
+  handler_->resume(*this);
 }
 
 wire::SendOutcome OpenCall::send(const wire::Payload& message) {

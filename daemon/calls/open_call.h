@@ -34,18 +34,24 @@ class CallOwner {
 
 class OpenCall final : public Call, public RoomWaiter {
  public:
-  // A deadline of kNever: it has none. `routed`: the method, if it belongs to this call alone; else null.
+  // A deadline of kNever: it has none. `routed`: the method, if it lives as long as its calls; else null.
   OpenCall(CallOwner& owner, Reactor& reactor, wire::Stream& stream, const Method& method, Charge streams,
-           TimePoint deadline, std::unique_ptr<const Method> routed = nullptr);
+           TimePoint deadline, std::shared_ptr<const Method> routed = nullptr);
 
   // Takes ownership of the handler and starts it.
   void run(std::unique_ptr<CallHandler> handler);
+  // The same for a handler that goes on where another daemon's has been.
+  void resume(std::unique_ptr<CallHandler> handler, bool owes_first);
+  bool owes_first() const { return owes_first_; }
+  TimePoint deadline() const { return deadline_.deadline(); }
   // Gives the handler a message of the stream that came with its Request.
   void take_first(std::string_view message);
   CallHandler& handler() { return *handler_; }
+  const CallHandler& handler() const { return *handler_; }
   const Method& method() const { return method_; }
   // Only for a call that is not over.
   wire::Stream& stream() { return *stream_; }
+  const wire::Stream& stream() const { return *stream_; }
   // The stream is gone: nothing more can be sent.
   bool over() const { return stream_ == nullptr; }
   // Ends the call without telling the peer.
@@ -62,6 +68,7 @@ class OpenCall final : public Call, public RoomWaiter {
   void consumed(std::size_t message_bytes) override;
   void kept(std::size_t message_bytes) override;
 
+  const TimePoint began;     // the turn that opened it
   std::size_t position = 0;  // in the owner's list of calls
   Charge reply_room;         // what reserve_reply() has got
 
@@ -71,7 +78,7 @@ class OpenCall final : public Call, public RoomWaiter {
 
   CallOwner& owner_;
   wire::Stream* stream_;
-  const std::unique_ptr<const Method> routed_;
+  const std::shared_ptr<const Method> routed_;
   const Method& method_;
   Charge streams_;
   Timer deadline_;

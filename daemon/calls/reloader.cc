@@ -24,18 +24,23 @@ void take_some(std::vector<VmRef>& vms, Handle handle) {
 
 }  // namespace
 
+void bound_warnings(std::vector<std::string>& warnings) {
+  if (warnings.size() <= kMostWarnings) return;
+  const auto more = warnings.size() - kMostWarnings;
+  warnings.resize(kMostWarnings);
+  warnings.push_back("and " + std::to_string(more) + " more warnings, in the journal");
+}
+
 // Filled on the background thread.
 struct Reloader::Reading {
   std::optional<Settings> settings;
   std::string error;
 
-  void run(const std::string& config_file, const Config& running, KnownNames known) {
+  // `known` and `host` hold what is in no file.
+  void run(const std::string& config_file, const Config& running, KnownNames known, ServiceHost host) {
     try {
       settings = Settings::read(config_file, &running);
-      for (const auto& vm : settings->vms) known.add(vm.record);
-      known.add(settings->services);
-      const auto about_policy = policy_warnings(settings->policy, known);
-      settings->warnings.insert(settings->warnings.end(), about_policy.begin(), about_policy.end());
+      settings->warn_of_contents(std::move(known), std::move(host));
     } catch (const std::exception& failure) {
       error = failure.what();
     }
@@ -54,8 +59,11 @@ void Reloader::begin() {
   part_ = Part::kReading;
   target_.reload_begins();
   const auto reading = std::make_shared<Reading>();
-  background_.run([reading, file = config_file_, running = target_.config(),
-                   known = target_.known_names()] { reading->run(file, running, known); },
+  ServiceHost host;
+  for (const auto& [name, vm] : registry_.all())
+    if (!vm->from_file()) host.add(vm->record);
+  background_.run([reading, file = config_file_, running = target_.config(), known = target_.known_names(),
+                   host = std::move(host)] { reading->run(file, running, known, host); },
                   [this, reading] { have_read(*reading); });
 }
 
@@ -126,11 +134,7 @@ bool Reloader::renew_listeners() {
   if (next != vms.end()) return false;
   if (!registry_.trouble().empty())
     warnings_.push_back(registry_.trouble() + "; after a restart of hostcalld, these VMs count as registered anew");
-  if (warnings_.size() > kMostWarnings) {
-    const auto more = warnings_.size() - kMostWarnings;
-    warnings_.resize(kMostWarnings);
-    warnings_.push_back("and " + std::to_string(more) + " more warnings, in the journal");
-  }
+  bound_warnings(warnings_);
   return true;
 }
 

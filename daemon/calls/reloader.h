@@ -15,6 +15,8 @@ namespace hostcall::daemon {
 
 // What the operator should know about a reload that has succeeded; or why nothing has changed.
 using ReloadOutcome = Result<std::vector<std::string>>;
+// Leaves at most 20, and says how many more there were.
+void bound_warnings(std::vector<std::string>& warnings);
 using OnReloaded = std::function<void(const ReloadOutcome&)>;
 
 // What changes with the settings, besides the registry.

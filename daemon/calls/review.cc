@@ -1,7 +1,5 @@
 #include "daemon/calls/review.h"
 
-#include <cassert>
-
 namespace hostcall::daemon {
 namespace {
 
@@ -11,7 +9,6 @@ constexpr Units kUnitsPerTurn = kPhaseUnits / 2;
 }  // namespace
 
 void Review::begin() {
-  assert(!running_);
   if (connections_.empty()) return;
   next_ = 0;
   last_ = connections_.rbegin()->first;

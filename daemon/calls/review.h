@@ -20,7 +20,8 @@ class Review final : private TurnEnd {
   Review(Reactor& reactor, const Connections& connections) : reactor_(reactor), connections_(connections) {}
   ~Review() override { reactor_.forget(*this); }
 
-  // The policy has changed. Call it only when the last review is over: then no call outlives a policy that denies it.
+  // The policy has changed: call it only when the last review is over, so that no call outlives a policy that denies
+  // it. Or what VMs are by the same policy: a review that is running begins anew.
   void begin();
   bool is_running() const { return running_; }
 

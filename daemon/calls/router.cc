@@ -35,8 +35,15 @@ Method::Method(std::string_view service_name, std::string_view method, wire::Sha
       audience(method_audience),
       is_protocol(kind == Kind::kProtocol) {}
 
+Status Method::resume(const CallContext& context, const handover::Call& call, Incoming& incoming,
+                      Handler& handler) const {
+  if (resumes) return resumes(context, call, incoming, handler);
+  return {Code::kUnavailable, "hostcalld was restarted, and calls of " + name + " do not outlast it"};
+}
+
 void Router::add(std::unique_ptr<Method> method) {
   method->index = static_cast<std::uint32_t>(methods_.size());
+  method->counts = &tally_.of(method->name);
   const std::string_view name = method->name;
   const auto slash = name.find('/');
   by_service_[name.substr(0, slash)].emplace(name.substr(slash + 1), method.get());
@@ -56,6 +63,14 @@ Method* Router::find(std::string_view full_name) const {
   const auto slash = full_name.find('/');
   if (slash == std::string_view::npos) return nullptr;
   return find(full_name.substr(0, slash), full_name.substr(slash + 1));
+}
+
+std::shared_ptr<Method> Router::route(std::string_view service, std::string_view method, wire::Shape asked) const {
+  if (routes_ == nullptr) return nullptr;
+  auto found = routes_->find(service, method, asked);
+  if (found && found->counts == nullptr)
+    found->counts = found->is_described() ? &tally_.of_routed(found->name) : &tally_.routed;
+  return found;
 }
 
 std::vector<KnownNames::Method> Router::known_methods() const {

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "daemon/calls/call.h"
+#include "daemon/calls/method_counts.h"
 #include "daemon/config/policy_warnings.h"
+#include "daemon/handover/forward.h"
 #include "daemon/vms/policy_state.h"
 #include "proto/wire/stream.h"
 
@@ -36,6 +38,9 @@ class Method {
 
   // Parses the payload and serves the call. Returns the answer, unless it sets `handler`: then the call is open.
   virtual Answer start(const CallContext& context, std::string_view payload, Handler& handler) = 0;
+  // Makes the handler of a call that another daemon has handed over. Otherwise tells why that is not possible.
+  virtual Status resume(const CallContext& context, const handover::Call& call, Incoming& incoming,
+                        Handler& handler) const;
   bool is(std::string_view of_service, std::string_view method) const {
     return name.size() == of_service.size() + 1 + method.size() && name.ends_with(method) && of_service == service;
   }
@@ -46,8 +51,14 @@ class Method {
   virtual bool has_resource() const { return false; }
   // Whether its calls are meant to last: no deadline that they name is too long.
   virtual bool lasts() const { return false; }
+  // Whether its name is an administrator's word, though the daemon does not serve it: see MethodTally::of_routed().
+  virtual bool is_described() const { return false; }
   // Refuses what no request of the caller can name as its resource. INVALID_ARGUMENT: what is wrong with it.
   virtual Status check_resource(const Caller&, std::string_view) const { return {}; }
+
+  // Of methods whose calls other daemons can go on with: fills in the handler, or refuses.
+  using Resume = std::function<Status(const CallContext&, const handover::Call&, Incoming&, Handler&)>;
+  Resume resumes;
 
   const std::string name;          // "hostcall.v1.Host/Info"
   const std::string_view service;  // "hostcall.v1.Host"
@@ -55,14 +66,15 @@ class Method {
   const Audience audience;
   const bool is_protocol;
   std::uint32_t index = MethodName::kNoIndex;  // position in Router::methods()
+  MethodCounts* counts = nullptr;              // set by the router; lives as long as that
 };
 
 // The services that other servers of the host serve, with methods that may not be known.
 class Routes {
  public:
-  // A method of a routed service, for one call. `asked`: its shape as far as the Request tells. Null: no such service,
-  // or its methods are known and this is none of them.
-  virtual std::unique_ptr<Method> find(std::string_view service, std::string_view method, wire::Shape asked) const = 0;
+  // A method of a routed service. `asked`: its shape as far as the Request tells. Null: no such service, or its methods
+  // are known and this is none of them.
+  virtual std::shared_ptr<Method> find(std::string_view service, std::string_view method, wire::Shape asked) const = 0;
   // The methods by name, sorted, or "SERVICE/*" where they are not known.
   virtual std::vector<std::string> names() const = 0;
 
@@ -95,6 +107,12 @@ class Router {
   template <class M>
   void protocol(Audience audience);
 
+  // Lets calls of a method that is registered go on in the next daemon. See Method::Resume.
+  template <class M>
+  void resumes(Method::Resume function) {
+    find(M::kService, M::kMethod)->resumes = std::move(function);
+  }
+
   // Checks that each method of a service (its generated kAllMethods) is registered. Throws std::logic_error that names
   // a missing one.
   template <std::size_t Size>
@@ -108,16 +126,16 @@ class Router {
   // Null if there is no such method.
   Method* find(std::string_view service, std::string_view method) const;
   Method* find(std::string_view full_name) const;
-  // A method of a routed service, for one call. Null if there is no such method.
-  std::unique_ptr<Method> route(std::string_view service, std::string_view method, wire::Shape asked) const {
-    return routes_ == nullptr ? nullptr : routes_->find(service, method, asked);
-  }
+  // A method of a routed service. Null if there is no such method.
+  std::shared_ptr<Method> route(std::string_view service, std::string_view method, wire::Shape asked) const;
   std::vector<std::string> routed_names() const {
     return routes_ == nullptr ? std::vector<std::string>() : routes_->names();
   }
   // The methods, for warnings about rules.
   std::vector<KnownNames::Method> known_methods() const;
   const std::vector<std::unique_ptr<Method>>& methods() const { return methods_; }
+  // How their calls have ended.
+  MethodTally& tally() const { return tally_; }
 
  private:
   void add(std::unique_ptr<Method> method);
@@ -125,6 +143,7 @@ class Router {
   std::vector<std::unique_ptr<Method>> methods_;
   std::map<std::string_view, std::map<std::string_view, Method*>> by_service_;
   const Routes* routes_ = nullptr;
+  mutable MethodTally tally_;
   mutable Method* last_found_ = nullptr;  // callers tend to repeat one method
 };
 

@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "daemon/calls/known_names.h"
+#include "daemon/handover/incoming.h"
 #include "proto/base/count.h"
 
 namespace hostcall::daemon {
@@ -30,6 +31,12 @@ std::string random_epoch() {
   return text;
 }
 
+Status stopping() { return {Code::kUnavailable, "the daemon is stopping", {}, {}, "stopping"}; }
+
+std::int64_t unix_nano() {
+  return std::chrono::duration_cast<nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
 }  // namespace
 
 Server::Server(const ServerParts& parts, std::string config_file)
@@ -45,28 +52,47 @@ Server::Server(const ServerParts& parts, std::string config_file)
       review_(parts.reactor, connections_),
       housekeeping_(parts.reactor, Callback::to<&Server::housekeeping>(this)),
       drain_timer_(parts.reactor, Callback::to<&Server::drain_over>(this)),
+      hand_over_timer_(parts.reactor, Callback::to<&Server::hand_over_if_ready>(this)),
+      started_(parts.reactor.now()),
+      started_unix_nano_(unix_nano()),
       reloader_(parts.reactor, parts.background, parts.registry, *this, std::move(config_file)) {}
 
 Server::~Server() = default;
 
-void Server::start() {
+void Server::start(std::vector<InheritedSocket> sockets, Incoming& before) {
   if (const auto* group = ::getgrnam(parts_.config.admin_group.c_str())) admin_group_ = group->gr_gid;
-  listeners_.start(admin_group_);
+  keep_listeners(before);
+  listeners_.start(std::move(sockets), admin_group_);
   housekeeping_.set(parts_.reactor.now() + kHousekeeping);
   parts_.journal.write(Level::kInfo, MessageId::kStarted,
                        "hostcalld " HOSTCALL_VERSION " started: " + what_it_starts_with(),
                        {{"EPOCH", calls_.daemon_epoch}});
-  warn(parts_.catalog.services().warnings());
+  warnings_ = parts_.catalog.services().warnings();
   auto known = daemon::known_names(parts_.router, parts_.registry);
   known.add(parts_.catalog.services());
-  warn(policy_warnings(parts_.access.policy(), known));
+  for (auto& warning : policy_warnings(parts_.access.policy(), known)) warnings_.push_back(std::move(warning));
+  warn(warnings_);
+  bound_warnings(warnings_);
+  look_at_services();
+  if (!before.daemon.epoch().empty()) resume(before);
   update_status();
 }
 
-// "listens on vsock::18499, unix:/run/hostcall/admin.sock and 3 sockets of VMs; 7 VMs, 40 policy rules"
+// Which may take long.
+void Server::look_at_services() {
+  auto found = std::make_shared<std::vector<std::string>>();
+  parts_.background.run(
+      [found, services = parts_.catalog.services(), host = service_host(parts_.config, parts_.registry)] {
+        *found = service_warnings(services, host);
+      },
+      [this, found] { warn(*found); });
+}
+
+// "listens on vsock::18499, unix:/run/hostcall/admin.sock and 3 sockets of VMs; 7 VMs, 40 policy rules, 2 services"
 std::string Server::what_it_starts_with() const {
   return "listens on " + listeners_.summary() + "; " + count(parts_.registry.all().size(), "VM") + ", " +
-         count(parts_.access.policy().rules().size(), "policy rule");
+         count(parts_.access.policy().rules().size(), "policy rule") + ", " +
+         count(parts_.catalog.services().size(), "service");
 }
 
 // ---------------------------------------------------------------- a new connection
@@ -78,7 +104,8 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
   auto refusal = identify(fd.get(), listener, caller);
   if (refusal.ok()) refusal = caller.vm ? admit(fd.get(), caller, place) : admit_admin();
   if (!refusal.ok()) {
-    ++parts_.stats.connections_refused;
+    count_reason(parts_.stats.refusals, refusal.limit);
+    if (caller.vm) ++caller.vm->counts.limited;
     parts_.audit.caller_refused(caller, refusal.message, parts_.reactor.now());
     if (!descriptors_.answers(fd.get()) || !refused_.take(caller)) return;
   } else if (caller.vm) {
@@ -87,21 +114,26 @@ void Server::accepted(UniqueFd fd, const Listener& listener) {
     ++administrators_;
   }
   const auto id = next_session_++;
-  auto connection = std::make_unique<Connection>(ConnectionEnvironment{calls_, *this}, std::move(fd), std::move(caller),
-                                                 id, std::move(refusal), std::move(place));
-  auto& started = *connection;
+  auto& started = add(std::make_unique<Connection>(ConnectionEnvironment{calls_, *this}, std::move(fd),
+                                                   std::move(caller), id, std::move(refusal), std::move(place)));
   if (started.session().state() != Session::State::kRefused)
     write_session(MessageId::kSessionOpened, started, "opened");
-  connections_.emplace(id, std::move(connection));
-  parts_.stats.connections_open = connections_.size();
   if (const auto watched = started.start(); !watched.ok()) accept_failed(watched.error(), listener);
+}
+
+Connection& Server::add(std::unique_ptr<Connection> connection) {
+  auto& added = *connection;
+  connections_.emplace(added.session().session_id(), std::move(connection));
+  parts_.stats.connections_open = connections_.size();
+  return added;
 }
 
 // Fills in who the caller is. Not OK: why the daemon refuses it.
 Status Server::identify(int fd, const Listener& listener, Caller& caller) {
   caller.listener = listener.name();
   const auto peer = net::peer_of(fd);
-  if (!peer.ok()) return {Code::kPermissionDenied, "the caller can't be identified: " + peer.error().message()};
+  if (!peer.ok())
+    return {Code::kPermissionDenied, "the caller can't be identified: " + peer.error().message(), {}, {}, "no_peer"};
   caller.peer = peer.value();
   if (listeners_.is_admin(listener)) {
     caller.audience = Audience::kAdmin;
@@ -113,15 +145,16 @@ Status Server::identify(int fd, const Listener& listener, Caller& caller) {
                   : registry.find_by_path(listener.address().path);
   if (caller.vm && !serves(listener, *caller.vm)) {
     caller.vm = nullptr;
-    return {Code::kUnavailable, std::string(kVmChanged)};
+    return {Code::kUnavailable, std::string(kVmChanged), {}, {}, "vm_changed"};
   }
   const bool right_uid = !caller.vm || !caller.vm->record.vmm_uid ||
                          caller.peer.family == net::Address::Family::kVsock ||
                          *caller.vm->record.vmm_uid == caller.peer.uid;
   if (caller.vm && right_uid) return {};
   const auto text = Registry::refusal_text(caller.peer, caller.vm.get());
+  const char* reason = caller.vm ? "wrong_uid" : "unknown_vm";
   caller.vm = nullptr;
-  return {Code::kPermissionDenied, text};
+  return {Code::kPermissionDenied, text, {}, {}, reason};
 }
 
 Status Server::check_admin(int fd, const net::Peer& peer) const {
@@ -129,33 +162,49 @@ Status Server::check_admin(int fd, const net::Peer& peer) const {
   const auto groups = net::peer_groups(fd);
   if (groups.ok() && std::ranges::find(groups.value(), admin_group_) != groups.value().end()) return {};
   const auto& group = parts_.config.admin_group;
-  return {Code::kPermissionDenied, "uid " + std::to_string(peer.uid) + " may not administer hostcalld: become root" +
-                                       (group.empty() ? "" : " or join the group " + group)};
+  return {Code::kPermissionDenied,
+          "uid " + std::to_string(peer.uid) + " may not administer hostcalld: become root" +
+              (group.empty() ? "" : " or join the group " + group),
+          {},
+          {},
+          "no_administrator"};
 }
 
 Status Server::admit_admin() const {
-  if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
+  if (stopping_) return stopping();
   if (administrators_ < kMaxAdministrators) return {};
-  return {Code::kResourceExhausted, "the admin socket has " + std::to_string(kMaxAdministrators) +
-                                        " connections already; end a hostcallctl that still runs"};
+  return {Code::kResourceExhausted,
+          "the admin socket has " + std::to_string(kMaxAdministrators) +
+              " connections already; end a hostcallctl that still runs",
+          {},
+          {},
+          "administrators"};
 }
 
 // Charges the VM for a connection. Not OK: which limit is reached.
 Status Server::admit(int fd, const Caller& caller, Charge& place) {
-  if (stopping_) return {Code::kUnavailable, "the daemon is stopping"};
+  if (stopping_) return stopping();
   if (guests_connected() >= parts_.config.max_connections)
     return {Code::kResourceExhausted,
-            "the host's limit max_connections (" + std::to_string(parts_.config.max_connections) + ") is reached"};
+            "the host's limit max_connections (" + std::to_string(parts_.config.max_connections) + ") is reached",
+            {},
+            {},
+            "max_connections"};
   if (!descriptors_.admits(fd))
-    return {Code::kResourceExhausted, "the host's hostcalld has no file descriptor left for this connection (of " +
-                                          std::to_string(descriptors_.limit()) +
-                                          "); on the host, raise LimitNOFILE= of hostcalld.service"};
+    return {Code::kResourceExhausted,
+            "the host's hostcalld has no file descriptor left for this connection (of " +
+                std::to_string(descriptors_.limit()) + "); on the host, raise LimitNOFILE= of hostcalld.service",
+            {},
+            {},
+            "descriptors"};
   if (const auto wait = caller.vm->connect_rate.take(parts_.reactor.now()); wait > Duration::zero())
     return {Code::kResourceExhausted,
             caller.title() + ": the limit connect_rate (" + std::to_string(caller.vm->quota.limits().connect_rate) +
                 " per second) is reached; retry in " + std::to_string(std::chrono::ceil<milliseconds>(wait).count()) +
                 " ms, or keep connections open",
-            wait};
+            wait,
+            {},
+            "connect_rate"};
   place = Charge(caller.vm->quota, Resource::kConnections);
   if (place.try_grow(1)) return {};
   return over_limit(caller, "connections", caller.vm->quota.limits().connections, "close one first");
@@ -192,6 +241,10 @@ void Server::for_each_session(const Vm* vm, std::uint64_t after,
     if (!visit(connections_.at(at->second)->info())) return;
 }
 
+OpenConnections Server::connections() const {
+  return {.guests = guests_connected(), .administrators = administrators_, .refused = refused_.total()};
+}
+
 bool Server::close_session(std::uint64_t id, std::string_view why) {
   const auto it = connections_.find(id);
   if (it == connections_.end()) return false;
@@ -223,7 +276,6 @@ void Server::forget_place(const Connection& connection, std::uint64_t id) {
 
 // At level debug, because a script in a guest opens a session for every call.
 void Server::write_session(MessageId message, const Connection& connection, std::string_view what) {
-  if (!parts_.journal.writes(Level::kDebug)) return;
   const auto id = std::to_string(connection.session().session_id());
   const auto& caller = connection.caller();
   parts_.journal.write(Level::kDebug, message,
@@ -254,14 +306,38 @@ void Server::end_sessions(const Vm& vm, wire::GoawayReason reason, std::string_v
 
 Done Server::vm_added(Vm& vm) {
   auto opened = listeners_.open(vm);
-  if (opened.ok())
-    write_added(vm);
-  else
-    listeners_.remove(vm);
+  if (!opened.ok()) listeners_.remove(vm);
   return opened;
 }
 
-void Server::write_added(const Vm& vm) {
+// "VM "web1" changed: tags web, prod; own limits streams=64"
+void Server::vm_changed(const Vm& vm) {
+  const auto& record = vm.record;
+  std::string tags, limits;
+  for (const auto& tag : record.tags) tags.append(tags.empty() ? "" : ", ").append(tag);
+  for (const auto& [name, value] : record.limits)
+    limits.append(limits.empty() ? "" : ", ").append(name).append("=").append(std::to_string(value));
+  parts_.journal.write(Level::kInfo, MessageId::kVmChanged,
+                       "VM \"" + record.name + "\" changed: tags " + (tags.empty() ? "-" : tags) + "; own limits " +
+                           (limits.empty() ? "-" : limits),
+                       {{"VM", record.name}});
+  review_.begin();
+}
+
+ServerFacts Server::facts() const {
+  return {.epoch = calls_.daemon_epoch,
+          .started = started_,
+          .started_unix_nano = started_unix_nano_,
+          .listeners = listeners_.shared(),
+          .vm_sockets = listeners_.of_vms(),
+          .missing = listeners_.all_missing(),
+          .connections = guests_connected(),
+          .administrators = administrators_,
+          .reload = last_reload_,
+          .warnings = warnings_};
+}
+
+void Server::record_added(const Vm& vm) {
   parts_.journal.write(Level::kInfo, MessageId::kVmAdded,
                        "VM \"" + vm.record.name + "\" registered (" + vm.origin + ")", {{"VM", vm.record.name}});
   update_status();
@@ -271,10 +347,13 @@ std::size_t Server::vm_removed(const Vm& vm) {
   const auto sessions = vm.quota.used(Resource::kConnections);
   listeners_.remove(vm);
   end_sessions(vm, wire::GoawayReason::kRemoved, kVmChanged, [](const Connection&) { return true; });
+  return sessions;
+}
+
+void Server::record_removed(const Vm& vm) {
   parts_.journal.write(Level::kInfo, MessageId::kVmRemoved, "VM \"" + vm.record.name + "\" removed",
                        {{"VM", vm.record.name}});
   update_status();
-  return sessions;
 }
 
 // ---------------------------------------------------------------- reload, shutdown
@@ -288,12 +367,14 @@ void Server::reload_begins() {
 void Server::reload_is_over(const ReloadOutcome& outcome) {
   if (outcome.ok()) {
     ++parts_.stats.reloads;
+    warnings_ = *outcome;
     parts_.journal.write(Level::kInfo, MessageId::kReloaded, "reloaded configuration, VM records, services and policy");
   } else {
     ++parts_.stats.reloads_failed;
     parts_.journal.write(Level::kError, MessageId::kReloadFailed,
                          "reload failed, the old configuration stays in force: " + outcome.error().message());
   }
+  last_reload_ = {.unix_nano = unix_nano(), .failure = outcome.ok() ? std::string() : outcome.error().message()};
   Reactor::notify_systemd("READY=1");
   update_status();
 }
@@ -350,6 +431,7 @@ void Server::drain_over() {
 
 void Server::housekeeping() {
   parts_.audit.flush(parts_.reactor.now());
+  for (const auto& [name, vm] : parts_.registry.all()) vm->rates.sample(vm->counts, parts_.reactor.now());
   report_failed_accepts();
   update_status();
   housekeeping_.set(parts_.reactor.now() + kHousekeeping);
@@ -359,7 +441,8 @@ void Server::update_status() {
   if (stopping_) return;
   auto status = "STATUS=VMs: " + std::to_string(parts_.registry.all().size()) +
                 ", connections: " + std::to_string(connections_.size()) +
-                ", policy rules: " + std::to_string(parts_.access.policy().rules().size());
+                ", policy rules: " + std::to_string(parts_.access.policy().rules().size()) +
+                ", services: " + std::to_string(parts_.catalog.services().size());
   if (status == last_status_) return;
   last_status_ = std::move(status);
   Reactor::notify_systemd(last_status_);

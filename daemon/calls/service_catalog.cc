@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "daemon/handover/outgoing.h"
 #include "proto/base/count.h"
 #include "proto/base/escape.h"
 
@@ -12,12 +13,17 @@ namespace {
 using wire::Code;
 using wire::Status;
 
-Status over_service_limit(const Caller& caller, const ServiceRecord& service, std::string_view limit,
-                          const std::string& value, std::string_view what_to_do, Duration wait = {}) {
+// When a caller who waits for a place should ask again.
+constexpr milliseconds kRetryWhenFull{250};
+
+Status over_service_limit(const Caller& caller, const ServiceRecord& service, const char* limit,
+                          const std::string& value, std::string_view what_to_do, Duration wait) {
   return {Code::kResourceExhausted,
           caller.title() + ": the limit " + std::string(limit) + " (" + value + ") of the service " +
               in_quotes(service.name) + " is reached; " + std::string(what_to_do),
-          wait};
+          wait,
+          {},
+          limit};
 }
 
 std::pair<double, double> starts_of(const ServiceRecord& service) {
@@ -37,20 +43,23 @@ void forget_idle(ServiceUse& use, TimePoint now) {
 ServiceUse::PerVm& use_by(const std::string& vm, const ServiceRecord& service, ServiceUse& use, TimePoint now) {
   if (use.vms.size() >= use.forget_at) forget_idle(use, now);
   const auto limit = starts_of(service);
-  const auto fresh = [&](std::uint32_t calls) {
-    return ServiceUse::PerVm{calls, TokenBucket(limit.first, limit.second), limit};
-  };
-  const auto [at, is_new] = use.vms.try_emplace(vm, fresh(0));
-  if (at->second.limit != limit) at->second = fresh(at->second.calls);
-  return at->second;
+  auto& mine = use.vms[vm];
+  if (mine.limit != limit) mine = {mine.calls, TokenBucket(limit.first, limit.second), limit};
+  return mine;
 }
 
 }  // namespace
 
+ServiceSlot::ServiceSlot(std::shared_ptr<ServiceUse> use, ServiceUse::PerVm& by_vm)
+    : use_(std::move(use)), by_vm_(&by_vm) {
+  ++use_->calls;
+  ++by_vm_->calls;
+}
+
 ServiceSlot& ServiceSlot::operator=(ServiceSlot&& other) noexcept {
   release();
   use_ = std::exchange(other.use_, nullptr);
-  vm_ = std::move(other.vm_);
+  by_vm_ = other.by_vm_;
   return *this;
 }
 
@@ -58,11 +67,12 @@ void ServiceSlot::release() {
   const auto use = std::exchange(use_, nullptr);
   if (!use) return;
   --use->calls;
-  --use->vms.at(vm_).calls;
+  --by_vm_->calls;
 }
 
 Services ServiceCatalog::exchange(Services services) {
   auto old = std::exchange(services_, std::move(services));
+  ++generation_;
   std::erase_if(uses_, [this](const auto& use) { return use.second->calls == 0 && !services_.find(use.first); });
   return old;
 }
@@ -88,25 +98,50 @@ Status ServiceCatalog::find(std::string_view name, std::shared_ptr<const Service
 }
 
 Status ServiceCatalog::take(const ServiceRecord& service, const Caller& caller, TimePoint now, ServiceSlot& slot) {
-  auto& use = uses_[service.name];
-  if (!use) use = std::make_shared<ServiceUse>();
-  const auto vm = caller.name();
-  auto& mine = use_by(vm, service, *use, now);
+  const auto& use = use_of(service.name);
+  auto& mine = use_by(caller.name(), service, *use, now);
   if (use->calls >= service.concurrent)
     return over_service_limit(caller, service, "concurrent", std::to_string(service.concurrent),
-                              "wait until other calls have ended");
+                              "wait until other calls have ended", kRetryWhenFull);
   if (mine.calls >= service.concurrent_per_vm)
     return over_service_limit(caller, service, "concurrent_per_vm", std::to_string(service.concurrent_per_vm),
-                              "end one of the VM's own calls first");
+                              "wait until one of the VM's own calls has ended", kRetryWhenFull);
   if (mine.limit.first > 0)
     if (const auto wait = mine.starts.take(now); wait > Duration::zero())
       return over_service_limit(caller, service, "start_rate", plain_number(mine.limit.first),
                                 "retry in " + std::to_string(std::chrono::ceil<milliseconds>(wait).count()) + " ms",
                                 wait);
-  ++use->calls;
-  ++mine.calls;
-  slot = ServiceSlot(use, vm);
+  slot = ServiceSlot(use, mine);
   return {};
+}
+
+const std::shared_ptr<ServiceUse>& ServiceCatalog::use_of(const std::string& service) {
+  auto& use = uses_[service];
+  if (!use) use = std::make_shared<ServiceUse>();
+  return use;
+}
+
+void ServiceCatalog::take_again(const ServiceRecord& service, const Caller& caller, TimePoint now, ServiceSlot& slot) {
+  const auto& use = use_of(service.name);
+  slot = ServiceSlot(use, use_by(caller.name(), service, *use, now));
+}
+
+void ServiceCatalog::hand_over(TimePoint now, Outgoing& parcel) const {
+  for (const auto& [service, use] : uses_)
+    for (const auto& [vm, mine] : use->vms) {
+      if (mine.starts.is_full(now)) continue;
+      handover::Record record;
+      auto& starts = *record.mutable_service_starts();
+      starts.set_service(service);
+      starts.set_vm(vm);
+      starts.mutable_rate()->set_tokens(mine.starts.left(now));
+      parcel.write(record);
+    }
+}
+
+void ServiceCatalog::resume(const handover::ServiceStarts& in, TimePoint now) {
+  if (const auto service = services_.find(in.service()))
+    use_by(in.vm(), *service, *use_of(in.service()), now).starts.resume(now, in.rate().tokens());
 }
 
 }  // namespace hostcall::daemon

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/config/service_file.h"
+#include "daemon/handover/forward.h"
 #include "daemon/vms/caller.h"
 #include "daemon/vms/quota.h"
 #include "proto/wire/status.h"
@@ -19,8 +20,8 @@ namespace hostcall::daemon {
 struct ServiceUse {
   struct PerVm {
     std::uint32_t calls = 0;
-    TokenBucket starts;
-    std::pair<double, double> limit;  // rate and burst of `starts`
+    TokenBucket starts{0, 1};
+    std::pair<double, double> limit{0, 1};  // rate and burst of `starts`
   };
   std::uint32_t calls = 0;
   std::map<std::string, PerVm> vms;  // by name
@@ -31,7 +32,8 @@ struct ServiceUse {
 class ServiceSlot {
  public:
   ServiceSlot() = default;
-  ServiceSlot(std::shared_ptr<ServiceUse> use, std::string vm) : use_(std::move(use)), vm_(std::move(vm)) {}
+  // Takes the place. An entry with a call is never forgotten.
+  ServiceSlot(std::shared_ptr<ServiceUse> use, ServiceUse::PerVm& by_vm);
   ServiceSlot(ServiceSlot&&) = default;
   ServiceSlot& operator=(ServiceSlot&& other) noexcept;
   ~ServiceSlot() { release(); }
@@ -40,7 +42,7 @@ class ServiceSlot {
   void release();
 
   std::shared_ptr<ServiceUse> use_;  // null: none
-  std::string vm_;
+  ServiceUse::PerVm* by_vm_ = nullptr;
 };
 
 class ServiceCatalog {
@@ -48,6 +50,8 @@ class ServiceCatalog {
   explicit ServiceCatalog(Services services) : services_(std::move(services)) {}
 
   const Services& services() const { return services_; }
+  // Another number after each exchange().
+  std::uint64_t generation() const { return generation_; }
   // Puts others in force, and returns the old ones, so that the caller chooses when to free them. Running calls finish
   // as they began.
   Services exchange(Services services);
@@ -60,9 +64,17 @@ class ServiceCatalog {
   wire::Status find(std::string_view name, std::shared_ptr<const ServiceRecord>& found) const;
   // Takes a place, and a start off the rate if there is one. RESOURCE_EXHAUSTED: which limit of the service is reached.
   wire::Status take(const ServiceRecord& service, const Caller& caller, TimePoint now, ServiceSlot& slot);
+  // For a call that an earlier daemon has begun: takes a place whatever the limits are now.
+  void take_again(const ServiceRecord& service, const Caller& caller, TimePoint now, ServiceSlot& slot);
+  // What VMs have used of start rates, from one daemon to the next.
+  void hand_over(TimePoint now, Outgoing& parcel) const;
+  void resume(const handover::ServiceStarts& in, TimePoint now);
 
  private:
+  const std::shared_ptr<ServiceUse>& use_of(const std::string& service);
+
   Services services_;
+  std::uint64_t generation_ = 1;
   std::map<std::string, std::shared_ptr<ServiceUse>, std::less<>> uses_;
 };
 

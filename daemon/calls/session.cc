@@ -38,12 +38,6 @@ bool is_hello(const wire::RequestView& request) {
   return request.method == Hello::kMethod && request.service == Hello::kService;
 }
 
-// As far as the Request tells: whether the reply to a stream is one message, it does not.
-wire::Shape asked_shape(const wire::Stream& stream) {
-  if (stream.remote_open) return wire::Shape::kBidiStream;
-  return stream.said_closed ? wire::Shape::kServerStream : wire::Shape::kUnary;
-}
-
 wire::EndpointOptions endpoint_options(const Caller& caller, bool refused, MemoryBudget& budget,
                                        wire::ChunkPool& chunks, wire::DirectSender& sender) {
   wire::EndpointOptions options{
@@ -64,6 +58,7 @@ Session::Session(CallEnvironment& environment, const Caller& caller, std::uint64
       caller_(caller),
       owner_(owner),
       share_(environment.share_of(caller)),
+      counts_(environment.counts_of(caller)),
       budget_(caller.charge(Resource::kMemory)),
       outbound_(caller.charge(Resource::kOutbound)),
       endpoint_(endpoint_options(caller, !refusal.ok(), budget_, environment.output_chunks, owner), *this),
@@ -91,30 +86,33 @@ void Session::on_request(wire::Stream& stream, const wire::RequestView& request,
   bury_calls();
   if (refusal_) return answer_refused(stream);
   if (state_ == State::kNew && !is_hello(request)) state_ = State::kBase;
-  if (caller_.vm) ++caller_.vm->calls;
+  ++counts_.calls;
   auto streams = caller_.charge(Resource::kStreams);
   if (!streams.try_grow(1)) return answer_too_many(stream);
   auto* method = environment_.router.find(request.service, request.method);
-  std::unique_ptr<Method> routed;
+  std::shared_ptr<Method> routed;
   if (method == nullptr) [[unlikely]] {
     spend(kEventUnits);
     routed = environment_.router.route(request.service, request.method, asked_shape(stream));
     method = routed.get();
   }
-  if (const auto objection = object_to(method, request, remote_open)) return answer(stream, *objection);
-  if (method->is_protocol) return answer_hello(stream, request.payload);
+  if (const auto objection = object_to(method, request, remote_open)) {
+    auto& counts = method != nullptr ? *method->counts : environment_.router.tally().unknown;
+    return refuse_at_once(stream, counts, *objection);
+  }
+  if (method->is_protocol) return answer_hello(stream, *method, request.payload);
   start_call(stream, *method, request, std::move(streams), std::move(routed));
 }
 
 void Session::answer_too_many(wire::Stream& stream) {
   const auto status =
       over_limit(caller_, "streams", caller_.vm->quota.limits().streams, "wait until one of the open calls has ended");
-  limit_reached(status.message);
-  answer(stream, status);
+  limit_reached(status);
+  refuse_at_once(stream, environment_.router.tally().refused, status);
 }
 
 void Session::answer_refused(wire::Stream& stream) {
-  answer(stream, *refusal_);
+  refuse_at_once(stream, environment_.router.tally().refused, *refusal_);
   if (state_ == State::kRefused) owner_.finish_soon();
 }
 
@@ -164,11 +162,11 @@ Status Session::authorize_message(std::span<const Ask> calls) {
 void Session::note_refusal(const Refusal& refusal) {
   if (refusal.denial) {
     ++environment_.stats.calls_denied;
-    ++caller_.vm->denied;
+    ++counts_.denied;
     environment_.audit.call_denied(caller_, refusal.method->name, *refusal.denial, refusal.record,
                                    environment_.reactor.now());
   } else {
-    limit_reached(refusal.record);
+    limit_reached({Code::kResourceExhausted, refusal.record, {}, {}, refusal.status.limit});
   }
 }
 
@@ -182,9 +180,9 @@ TimePoint Session::deadline_of(const Method& method, const wire::RequestView& re
   return deadline_after(environment_.reactor.now(), method.lasts() ? wanted : std::min(wanted, timeouts.call_max));
 }
 
-// `routed`: the method, if it belongs to the call alone.
+// `routed`: the method, if it lives as long as its calls.
 void Session::start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams,
-                         std::unique_ptr<Method> routed) {
+                         std::shared_ptr<Method> routed) {
   const CallContext context{.caller = caller_,
                             .session = *this,
                             .now = environment_.reactor.now(),
@@ -196,15 +194,13 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
   const auto answered = method.start(context, request.payload, handler);
   if (answered.status.code == Code::kResourceExhausted) refuse_for_limit(answered.status);
   if (is_recorded()) [[unlikely]] {
-    auto record = new_record(method);
-    if (handler && !handler->record) {
+    RecordBegin record(access_->allowed_by(), environment_.reactor.now());
+    if (!handler)
+      write_record(method, record, answered.status.code, nullptr);
+    else if (!handler->record)
       handler->record = std::move(record);
-    } else if (!handler) {
-      record->outcome = wire::code_name(answered.status.code);
-      write_record(*record);
-    }
   }
-  if (!handler) return answer(stream, answered.status, answered.reply);
+  if (!handler) return answer_at_once(stream, method, answered.status, answered.reply);
   auto call = std::make_unique<OpenCall>(static_cast<CallOwner&>(*this), environment_.reactor, stream, method,
                                          std::move(streams), context.deadline, std::move(routed));
   call->position = open_.size();
@@ -216,28 +212,27 @@ void Session::start_call(wire::Stream& stream, Method& method, const wire::Reque
   refusal_noted_ = false;
 }
 
-std::unique_ptr<CallRecord> Session::new_record(const Method& method) const {
-  auto record = std::make_unique<CallRecord>();
-  record->call = method.name;
-  record->rule = access_->allowed_by()->place();
-  record->began = environment_.reactor.now();
-  return record;
-}
-
-void Session::write_record(CallRecord& record) {
-  environment_.audit.call_made(caller_, record, environment_.reactor.now());
+// `handler`: null if the call was answered at once.
+void Session::write_record(const Method& method, const RecordBegin& begin, Code outcome, const CallHandler* handler) {
+  const auto now = environment_.reactor.now();
+  if (!environment_.audit.takes_call(caller_, handler != nullptr && handler->runs_program(), now)) return;
+  CallRecord record{
+      .call = method.name, .rule = begin.rule(), .outcome = wire::code_name(outcome), .began = begin.began};
+  if (handler != nullptr) handler->describe(record);
+  environment_.audit.write_call(caller_, record, now);
 }
 
 // A call that a limit refuses takes nothing off a rate.
 void Session::refuse_for_limit(const Status& status) {
   if (refusal_noted_) return;
-  limit_reached(status.message);
+  limit_reached(status);
   if (access_) access_->give_back();
 }
 
-void Session::limit_reached(std::string_view text) {
-  ++environment_.stats.calls_limited;
-  environment_.audit.limit_reached(caller_, text, environment_.reactor.now());
+void Session::limit_reached(const Status& status) {
+  count_reason(environment_.stats.limits_hit, status.limit);
+  ++counts_.limited;
+  environment_.audit.limit_reached(caller_, status.message, environment_.reactor.now());
 }
 
 // ---------------------------------------------------------------- a call goes on
@@ -276,14 +271,13 @@ void Session::on_refused(wire::Stream& stream, wire::Refusal refusal, wire::Fram
   const auto status = over_limit(caller_, too_large ? "message_bytes" : "memory_bytes", limit,
                                  too_large ? "send a smaller message" : "send less at once");
   if (type != wire::FrameType::kRequest) return static_cast<OpenCall*>(stream.context)->finish(status);
-  limit_reached(status.message);
-  answer(stream, status);
+  limit_reached(status);
+  refuse_at_once(stream, environment_.router.tally().refused, status);
 }
 
 // A client that sends Goaway makes no more calls: the connection ends with its last open call.
 void Session::on_goaway(const wire::Goaway&) {
-  if (!refusal_)
-    refusal_ = std::make_unique<Status>(Status{Code::kUnavailable, "a call after the client's own Goaway"});
+  if (!refusal_) refusal_ = std::make_unique<Status>(after_goaway());
   if (open_.empty()) owner_.finish_soon();
 }
 
@@ -298,11 +292,9 @@ void Session::out_of_turn() {
 // Removes a call from the list. It dies later, because its handler may be running.
 void Session::remove(OpenCall& call, Code outcome) {
   call.close();
-  if (auto& record = call.handler().record) {
-    record->outcome = wire::code_name(outcome);
-    call.handler().describe(*record);
-    write_record(*record);
-  }
+  count_ended(call, outcome);
+  const auto& handler = call.handler();
+  if (handler.record) write_record(call.method(), *handler.record, outcome, &handler);
   const auto position = call.position;
   auto dead = std::exchange(open_[position], std::move(open_.back()));
   open_.pop_back();
@@ -318,7 +310,7 @@ void Session::bury_calls() {
 }
 
 void Session::end_call(OpenCall& call, const Status& status, const wire::Payload& reply) {
-  if (status.code == Code::kResourceExhausted && !refusal_noted_) limit_reached(status.message);
+  if (status.code == Code::kResourceExhausted && !refusal_noted_) limit_reached(status);
   auto& stream = call.stream();
   const auto room = std::move(call.reply_room);  // kept until the reply is charged
   const bool has_room = room.amount() >= reply.size() && reply.size() != 0;
@@ -349,16 +341,12 @@ void Session::keep_message(OpenCall& call, std::size_t message_bytes) {
 
 void Session::on_deadline(OpenCall& call) {
   ++environment_.stats.calls_timed_out;
-  call.finish({Code::kDeadlineExceeded,
-               call.method().name + " did not finish before the call's deadline; its outcome is unknown"});
+  call.finish(
+      {Code::kDeadlineExceeded, call.method().name + " did not finish before the deadline; its outcome is unknown"});
 }
 
-// Copies the list, because some calls end and change it.
 void Session::drain_calls() {
-  std::vector<OpenCall*> calls;
-  for (const auto& call : open_) calls.push_back(call.get());
-  for (auto* call : calls)
-    if (!call->over()) call->handler().on_drain();
+  for_each_call([](OpenCall& call) { call.handler().on_drain(); });
 }
 
 void Session::drop_calls() {
@@ -406,21 +394,25 @@ void Session::stop_accepting(wire::GoawayReason reason, std::uint32_t retry_afte
 // ---------------------------------------------------------------- Hello
 
 // The extension applies from the first byte after Hello's reply.
-void Session::answer_hello(wire::Stream& stream, std::string_view payload) {
+void Session::answer_hello(wire::Stream& stream, const Method& method, std::string_view payload) {
   v1::HelloRequest request;
-  if (!parse_message(payload, request)) return answer(stream, unparseable(v1::Session::Hello::kFullName));
-  if (const auto objection = object_to_hello(request); !objection.ok()) return answer(stream, objection);
+  if (!parse_message(payload, request))
+    return answer_at_once(stream, method, unparseable(v1::Session::Hello::kFullName));
+  if (const auto objection = object_to_hello(request); !objection.ok())
+    return answer_at_once(stream, method, objection);
   const wire::Extension extension{.features = request.features() & wire::kAllFeatures,
                                   .stream_window = kStreamWindow,
                                   .connection_window = kConnectionWindow};
   v1::HelloResponse response;
   fill_agreement(extension, response);
-  if (!output_has_room(response.ByteSizeLong())) return answer(stream, no_room());
+  if (!output_has_room(response.ByteSizeLong())) return answer_at_once(stream, method, no_room());
   state_ = State::kExtended;
   client_ = escape(request.client_name() + " " + request.client_version());
   if (caller_.vm) note_boot_id(request);
   // There was room. What the sessions of an earlier boot are told meanwhile must not take it: both ends have to agree.
   answer_with_room(stream, {}, payload_of(response));
+  method.counts->succeeded();
+  time_answer(method);
   endpoint_.enable(extension);
 }
 
@@ -467,7 +459,7 @@ std::size_t Session::list_allowed(v1::ListServicesResponse& response) const {
   for (const auto& name : environment_.router.routed_names()) response.add_methods()->set_method(name);
   std::sort(response.mutable_methods()->begin(), response.mutable_methods()->end(),
             [](const auto& a, const auto& b) { return a.method() < b.method(); });
-  return 0;
+  return static_cast<std::size_t>(response.methods_size());
 }
 
 }  // namespace hostcall::daemon

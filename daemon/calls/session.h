@@ -40,6 +40,12 @@ class MemoryBudget final : public wire::Budget {
   Charge charge_;
 };
 
+// As far as the Request tells: whether the reply to a stream is one message, it does not.
+inline wire::Shape asked_shape(const wire::Stream& stream) {
+  if (stream.remote_open) return wire::Shape::kBidiStream;
+  return stream.said_closed ? wire::Shape::kServerStream : wire::Shape::kUnary;
+}
+
 // For Session::decide_calls_again().
 inline constexpr std::size_t kAllCalls = ~std::size_t{0};
 
@@ -84,6 +90,17 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   void end_calls(const Status& status);
   // Destroys the calls that have ended, and so gives back what they were charged for. Not from within a handler.
   void bury_calls();
+
+  // --- another daemon goes on; session_handover.cc ---
+  // Whether calls are open that can't be handed over, but may finish soon.
+  bool has_unfinished() const;
+  // Ends the calls that would not finish soon.
+  void prepare_hand_over();
+  // Ends the calls that can't be handed over, and tells the other daemon what it needs for the others.
+  void hand_over(handover::Connection& out, Outgoing& parcel);
+  // This session, which is new, goes on where another one was. Its open calls do only if there is no `objection`; an
+  // objection ends them. Not OK: why it can't go on at all.
+  [[nodiscard]] Status resume(const handover::Connection& in, Incoming& parcel, const Status& objection);
 
   // SessionFacts
   std::uint64_t session_id() const override { return id_; }
@@ -130,13 +147,18 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   [[gnu::cold]] void refuse_for_limit(const Status& status);
   TimePoint deadline_of(const Method& method, const wire::RequestView& request) const;
   void start_call(wire::Stream& stream, Method& method, const wire::RequestView& request, Charge streams,
-                  std::unique_ptr<Method> routed);
+                  std::shared_ptr<Method> routed);
   [[gnu::cold]] void answer_refused(wire::Stream& stream);
   [[gnu::cold]] void answer_too_many(wire::Stream& stream);
   void answer(wire::Stream& stream, const Status& status, const wire::Payload& reply = {});
+  // The same, and counts the call, which took no longer than this turn.
+  void answer_at_once(wire::Stream& stream, const Method& method, const Status& status,
+                      const wire::Payload& reply = {});
+  [[gnu::cold]] void refuse_at_once(wire::Stream& stream, MethodCounts& counts, const Status& status);
+  [[gnu::cold]] void time_answer(const Method& method);
   void out_of_turn();
   void answer_with_room(wire::Stream& stream, const Status& status, const wire::Payload& reply);
-  void limit_reached(std::string_view text);
+  void limit_reached(const Status& status);
   // Refuses a call before it is made; or a reply, of which `what` does not fit.
   [[gnu::cold]] Status no_room() const;
   [[gnu::cold]] Status no_room_for(std::size_t reply_bytes, std::string_view what) const;
@@ -147,14 +169,26 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   wire::SendOutcome ready_to_send(OpenCall& call, std::size_t message_bytes);
   bool has_room_for(const OpenCall& call, std::size_t message_bytes) const;
   [[gnu::cold]] wire::SendOutcome wait_for_room(OpenCall& call, std::size_t message_bytes);
-  void answer_hello(wire::Stream& stream, std::string_view payload);
+  void answer_hello(wire::Stream& stream, const Method& method, std::string_view payload);
   Status object_to_hello(const v1::HelloRequest& request) const;
   void fill_agreement(const wire::Extension& extension, v1::HelloResponse& response) const;
   void note_boot_id(const v1::HelloRequest& request);
+  // Copies the list, because some calls may end and change it.
+  template <class Visit>
+  void for_each_call(Visit visit) {
+    std::vector<OpenCall*> calls;
+    for (const auto& call : open_) calls.push_back(call.get());
+    for (auto* call : calls)
+      if (!call->over()) visit(*call);
+  }
+  static Status after_goaway() { return {Code::kUnavailable, "a call after the client's own Goaway"}; }
+  Status resume_call(wire::Stream& stream, const handover::Call& in, Incoming& parcel);
+  void end_without_call(const Status& status);
   Units decide_again(OpenCall& call);
   void remove(OpenCall& call, Code outcome);
-  [[gnu::cold]] std::unique_ptr<CallRecord> new_record(const Method& method) const;
-  [[gnu::cold]] void write_record(CallRecord& record);
+  void count_ended(const OpenCall& call, Code outcome);
+  [[gnu::cold]] void write_record(const Method& method, const RecordBegin& begin, Code outcome,
+                                  const CallHandler* handler);
   bool is_recorded() const {
     return access_ && access_->allowed_by() != nullptr && access_->allowed_by()->audit.value_or(false);
   }
@@ -163,6 +197,7 @@ class Session final : public SessionFacts, private wire::EndpointEvents, private
   const Caller& caller_;
   SessionOwner& owner_;
   Share& share_;
+  VmCounts& counts_;
   std::optional<VmAccess> access_;  // nothing for administrators and the refused
   MemoryBudget budget_;
   Charge outbound_;

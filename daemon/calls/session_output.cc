@@ -1,4 +1,5 @@
-// Session's answers and messages: whether the VM's outbound bytes have room for them, and who waits until they have.
+// Session's answers and messages: whether the VM's outbound bytes have room for them, who waits until they have, and
+// what is counted of calls that are answered.
 #include <algorithm>
 #include <utility>
 
@@ -36,6 +37,38 @@ class IgnoreSuspension {
 void Session::answer(wire::Stream& stream, const Status& status, const wire::Payload& reply) {
   if (!status.ok() || fits(reply.size())) return answer_with_room(stream, status, reply);
   answer_with_room(stream, no_room_for(reply.size(), "the call was made, but its reply"), {});
+}
+
+void Session::answer_at_once(wire::Stream& stream, const Method& method, const Status& status,
+                             const wire::Payload& reply) {
+  if (!status.ok()) [[unlikely]]
+    return refuse_at_once(stream, *method.counts, status);
+  if (!fits(reply.size())) [[unlikely]]
+    return refuse_at_once(stream, *method.counts, no_room_for(reply.size(), "the call was made, but its reply"));
+  // Before the answer, so that the call's registers need not outlast it.
+  method.counts->succeeded();
+  if (counts_.pace.is_due()) [[unlikely]]
+    time_answer(method);
+  answer_with_room(stream, status, reply);
+}
+
+void Session::refuse_at_once(wire::Stream& stream, MethodCounts& counts, const Status& status) {
+  answer_with_room(stream, status, {});
+  counts.ended(status.code, environment_.reactor.look_at_clock() - environment_.reactor.now());
+}
+
+void Session::time_answer(const Method& method) {
+  const auto now = environment_.reactor.look_at_clock();
+  const auto took = now - environment_.reactor.now();
+  method.counts->timed(took);
+  counts_.latency.add(took, counts_.pace.timed(now));
+}
+
+void Session::count_ended(const OpenCall& call, Code outcome) {
+  const auto& method = call.method();
+  const auto took = environment_.reactor.look_at_clock() - call.began;
+  method.counts->ended(outcome, took);
+  if (method.shape == wire::Shape::kUnary) counts_.latency.add(took);
 }
 
 void Session::answer_with_room(wire::Stream& stream, const Status& status, const wire::Payload& reply) {

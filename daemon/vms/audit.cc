@@ -116,16 +116,19 @@ void Audit::call_denied(const Caller& caller, std::string_view call, const Verdi
                  {{"VM", caller.name()}, {"CALL", call}, {"RULE", rule}, {"PEER", caller.peer_text()}});
 }
 
-void Audit::call_made(const Caller& caller, const CallRecord& call, TimePoint now) {
+bool Audit::takes_call(const Caller& caller, bool is_program, TimePoint now) {
   auto& gate = gate_of(caller);
-  const bool granted = call.is_program ? gate.programs.take(programs_, now) : gate.calls.take(calls_, now);
-  if (!granted) {
-    ++gate.calls_left_out;
-    return;
-  }
+  const bool granted = is_program ? gate.programs.take(programs_, now) : gate.calls.take(calls_, now);
+  if (!granted) ++gate.calls_left_out;
+  return granted;
+}
+
+void Audit::write_call(const Caller& caller, const CallRecord& call, TimePoint now) {
   const auto past = std::chrono::duration_cast<std::chrono::microseconds>(now - call.began);
   const auto in = std::to_string(call.bytes_in), out = std::to_string(call.bytes_out);
-  auto text = caller.title() + " called " + call.call;
+  const bool is_admin = caller.audience == Audience::kAdmin;
+  const auto uid = is_admin ? std::to_string(caller.peer.uid) : std::string();
+  auto text = (is_admin ? title_of_user(caller.peer.uid) : caller.title()) + " called " + call.call;
   if (!call.resource.empty()) text += " for " + in_quotes(call.resource);
   text += ": " + call.outcome + ", after " + std::to_string(past.count() / 1000) + " ms";
   if (!call.unit.empty()) text += ", " + in + " bytes in, " + out + " bytes out, " + call.unit;
@@ -140,6 +143,7 @@ void Audit::call_made(const Caller& caller, const CallRecord& call, TimePoint no
                   {"BYTES_OUT", out},
                   {"UNIT", call.unit},
                   {"ARGUMENTS", call.arguments},
+                  {"UID", uid},
                   {"PEER", caller.peer_text()}});
 }
 
@@ -170,6 +174,29 @@ void Audit::peer_lost(const Caller& caller, std::string_view text, TimePoint now
   const auto message = caller.title() + ": connection closed: " + std::string(text);
   if (!may_write(caller, kKind, message, now)) return;
   journal_.write(kKind.level, kKind.id, message, {{"VM", caller.name()}, {"PEER", caller.peer_text()}});
+}
+
+// "root (uid 0)", or "uid 1000" of a user of other sources.
+std::string Audit::title_of_user(uid_t uid) {
+  const auto& name = users_.name_of(uid);
+  return name.empty() ? "uid " + std::to_string(uid) : name + " (uid " + std::to_string(uid) + ")";
+}
+
+// "root (uid 0): vm add "web1": done"
+void Audit::action(const Caller& caller, const Action& action, const wire::Status& outcome) {
+  const auto uid = std::to_string(caller.peer.uid);
+  const auto what = action.verb + (action.object.empty() ? "" : " " + in_quotes(action.object)) +
+                    (action.how.empty() ? "" : " " + action.how);
+  const auto how = outcome.ok() ? std::string("done") : std::string("failed: ").append(outcome.message);
+  journal_.write(Level::kNotice, MessageId::kAdminAction, title_of_user(caller.peer.uid) + ": " + what + ": " + how,
+                 {{"VM", action.vm},
+                  {"UID", uid},
+                  {"USER", users_.name_of(caller.peer.uid)},
+                  {"VERB", action.verb},
+                  {"OBJECT", action.object},
+                  {"ARGUMENTS", action.how},
+                  {"OUTCOME", outcome.ok() ? "OK" : wire::code_name(outcome.code)},
+                  {"PEER", caller.peer_text()}});
 }
 
 void Audit::write_repeated(const std::string& caller, const Repeated& repeated, TimePoint now) {

@@ -13,6 +13,7 @@
 #include "daemon/config/policy.h"
 #include "daemon/loop/journal.h"
 #include "daemon/vms/caller.h"
+#include "daemon/vms/local_users.h"
 #include "daemon/vms/quota.h"
 
 namespace hostcall::daemon {
@@ -31,6 +32,14 @@ struct CallRecord {
   std::uint64_t bytes_in = 0, bytes_out = 0;
 };
 
+// What an administrator asked for, which changes something.
+struct Action {
+  std::string verb;    // as hostcallctl names it: "vm add"
+  std::string object;  // what it is about: "web1"; empty: the whole daemon
+  std::string vm;      // the VM that it is about; empty: none
+  std::string how;     // what else was asked for: "--tag prod"
+};
+
 class Audit {
  public:
   explicit Audit(Journal& journal);
@@ -45,10 +54,17 @@ class Audit {
   // Has budgets beside that of the other records, one for programs and one for other calls, so that none hides the
   // other: 10 records/s per caller, burst 100; 50 records/s for all, burst 1,000; and beside these, 10 and one a minute
   // are the caller's own. Those over them are counted and reported.
-  void call_made(const Caller& caller, const CallRecord& call, TimePoint now);
+  void call_made(const Caller& caller, const CallRecord& call, TimePoint now) {
+    if (takes_call(caller, call.is_program, now)) write_call(caller, call, now);
+  }
+  // The same in two steps, because to make a record that is only counted costs more than to count it.
+  bool takes_call(const Caller& caller, bool is_program, TimePoint now);
+  void write_call(const Caller& caller, const CallRecord& call, TimePoint now);
   void limit_reached(const Caller& caller, std::string_view text, TimePoint now);
   void caller_refused(const Caller& caller, std::string_view text, TimePoint now);
   void violation(const Caller& caller, std::string_view text, TimePoint now);
+  // What an administrator did or tried. Without a budget: nobody else can cause these.
+  void action(const Caller& caller, const Action& action, const wire::Status& outcome);
   // The daemon ends the connection because the peer did nothing for too long.
   void peer_lost(const Caller& caller, std::string_view text, TimePoint now);
 
@@ -92,6 +108,7 @@ class Audit {
   using Gates = std::map<std::string, Gate>;
 
   Gate& gate_of(const Caller& caller);
+  std::string title_of_user(uid_t uid);
   // Whether to write the record now. Counts it if not.
   bool may_write(const Caller& caller, const Kind& kind, std::string_view text, TimePoint now);
   bool may_report(const std::string& caller, TimePoint now);
@@ -105,6 +122,7 @@ class Audit {
   Gates::iterator flush(Gates::iterator at, TimePoint now);
 
   Journal& journal_;
+  LocalUsers users_;
   TokenBucket total_;  // records
   TokenBucket calls_;  // records of call_made(), without programs
   TokenBucket programs_;

@@ -43,10 +43,14 @@ struct Caller {
 };
 
 // RESOURCE_EXHAUSTED: "VM "web1": the limit streams (256) is reached; …"
-inline wire::Status over_limit(const Caller& caller, std::string_view limit, std::uint64_t value,
+inline wire::Status over_limit(const Caller& caller, const char* limit, std::uint64_t value,
                                std::string_view what_to_do) {
-  return {wire::Code::kResourceExhausted, caller.title() + ": the limit " + std::string(limit) + " (" +
-                                              std::to_string(value) + ") is reached; " + std::string(what_to_do)};
+  return {wire::Code::kResourceExhausted,
+          caller.title() + ": the limit " + std::string(limit) + " (" + std::to_string(value) + ") is reached; " +
+              std::string(what_to_do),
+          {},
+          {},
+          limit};
 }
 
 }  // namespace hostcall::daemon

@@ -38,10 +38,17 @@ class PolicyState {
       return *by_method_[method.index];
     return look_up(force, vm, method);
   }
+  // The VM's record has changed, so other rules may match. Rates stay.
+  void forget_rules() { number_ = 0; }
   // What is left of a rule's rate. The rule must have one and belong to the policy that rules() had last.
   TokenBucket& rate(const Rule& rule) {
     return rates_.try_emplace(rule.fingerprint, rule.rate, rule.burst).first->second;
   }
+
+  // All rates of which something is used, by the rule's fingerprint.
+  const std::unordered_map<std::uint64_t, TokenBucket>& rates() const { return rates_; }
+  // What another daemon has left of a rate.
+  void resume(std::uint64_t rule, const TokenBucket& rate) { rates_.insert_or_assign(rule, rate); }
 
  private:
   // A guest can invent names, so no more of them than this are kept.

@@ -162,6 +162,13 @@ class TokenBucket {
   double left(TimePoint now) const;
   // Nothing of it is used.
   bool is_full(TimePoint now) const { return left(now) >= burst_; }
+  double rate() const { return rate_; }
+  double burst() const { return burst_; }
+  // Leaves as many tokens as another daemon has left.
+  void resume(TimePoint now, double tokens) {
+    tokens_ = std::clamp(tokens, 0.0, burst_);
+    last_ = now;
+  }
 
  private:
   double rate_, burst_, tokens_;

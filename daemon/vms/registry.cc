@@ -142,6 +142,36 @@ Registry::Outcome Registry::find_removable(const std::string& name) const {
                                 "; take it out there, then: systemctl reload hostcalld"}};
 }
 
+Registry::Outcome Registry::find_changeable(const VmRecord& record) const {
+  using Kind = Refusal::Kind;
+  auto vm = find(record.name);
+  if (vm == nullptr) return {nullptr, {Kind::kNotFound, "no VM " + in_quotes(record.name) + " is registered"}};
+  if (vm->from_file())
+    return {nullptr,
+            {Kind::kFromFile, vm_text(vm->record) + " comes from " + vm->origin +
+                                  "; change it there, then: systemctl reload hostcalld"}};
+  auto checked = check_record(record);
+  if (checked.ok()) checked = check_limits_of(record, defaults_);
+  if (checked.ok() && next_) checked = check_limits_of(record, next_->defaults);
+  if (!checked.ok()) return {nullptr, {Kind::kInvalid, checked.error().message()}};
+  return {std::move(vm), {}};
+}
+
+// A persistent VM's entry only keeps its number, so it may fail: then the VM has a new number after the next start.
+Registry::Outcome Registry::change(const VmRecord& record) {
+  auto outcome = find_changeable(record);
+  if (outcome.vm == nullptr) return outcome;
+  auto& vm = *outcome.vm;
+  auto old = std::exchange(vm.record, record);
+  if (const auto saved = write_entry(vm); !saved.ok() && vm.origin != Vm::kPersistent) {
+    vm.record = std::move(old);
+    return {nullptr, {Refusal::Kind::kStorage, vm_text(record) + " is not changed: " + saved.error().message()}};
+  }
+  vm.set_limits(limits_of(record, defaults_));
+  vm.policy.forget_rules();
+  return outcome;
+}
+
 Registry::Outcome Registry::remove(const std::string& name) {
   auto outcome = find_removable(name);
   if (outcome.vm == nullptr) return outcome;
@@ -169,6 +199,19 @@ std::function<Done()> Registry::writing(const Vm& vm) const {
       return and_also("; its record is left and counts at the next start: ", erased.removed.error());
     if (erased.was_there && !erased.synced.ok())
       return and_also("; a crash of the host may bring its record back: ", erased.synced.error());
+    return written;
+  };
+}
+
+std::function<Done()> Registry::rewriting(const Vm& vm, const VmRecord& record) const {
+  return [directory = state_, old = vm.record, record]() -> Done {
+    auto written = directory.write(record);
+    if (written.ok()) return written;
+    // The new one may be there, but perhaps not on the disk.
+    if (const auto restored = directory.write(old); !restored.ok())
+      return Error{written.error().code,
+                   written.error().message() +
+                       "; which of both records counts at the next start is not known: " + restored.error().message()};
     return written;
   };
 }

@@ -78,10 +78,18 @@ class Registry {
   // Removes a run-time record. A persistent one must be off the disk (erasing()); its removal does not fail.
   Outcome remove(const std::string& name);
 
+  // Whether change() may put this record in the place of the VM's: it differs in tags and limits only.
+  Outcome find_changeable(const VmRecord& record) const;
+  // Changes a registered VM where it is: its sessions go on. A persistent record must be on the disk (rewriting()), and
+  // its change does not fail.
+  Outcome change(const VmRecord& record);
+
   // What keeps a persistent record over the host's boot (or leaves nothing of it), and what forgets it. Both wait for
   // the disk, so they are for the background thread; they share nothing with the registry.
   std::function<Done()> writing(const Vm& vm) const;
   std::function<Erased()> erasing(const std::string& name) const;
+  // The same for another record of a VM; if that fails, the old one stays.
+  std::function<Done()> rewriting(const Vm& vm, const VmRecord& record) const;
 
   // Looks up which socket the VM's path names now. For when its listener has been opened.
   void locate(Vm& vm);

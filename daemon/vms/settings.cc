@@ -15,6 +15,17 @@ Settings Settings::read(const std::string& config_file, const Config* running) {
   return settings;
 }
 
+void Settings::warn_of_contents(KnownNames known, ServiceHost host) {
+  host.add(config);
+  known.add(services);
+  for (const auto& vm : vms) {
+    known.add(vm.record);
+    host.add(vm.record);
+  }
+  for (const auto& found : {service_warnings(services, host), policy_warnings(policy, known)})
+    warnings.insert(warnings.end(), found.begin(), found.end());
+}
+
 RegistryPaths registry_paths(const Config& config) {
   return {.runtime_directory = config.runtime_directory,
           .state_directory = config.state_directory,
@@ -23,23 +34,23 @@ RegistryPaths registry_paths(const Config& config) {
 
 StartCheck check_start(const std::string& config_file, std::vector<KnownNames::Method> methods) {
   auto settings = Settings::read(config_file);
-  const auto rules = settings.policy.rules().size();
-  KnownNames known;
-  known.methods = std::move(methods);
-  for (const auto& vm : settings.vms) known.add(vm.record);
-  known.add(settings.services);
   Registry registry(registry_paths(settings.config), settings.config.limits);
   const auto vms = registry.all().size() + settings.vms.size();
-  for (const auto& [name, vm] : registry.all()) known.add(vm->record);
+  KnownNames known;
+  known.methods = std::move(methods);
+  ServiceHost host;
+  for (const auto& [name, vm] : registry.all()) {
+    known.add(vm->record);
+    host.add(vm->record);
+  }
+  settings.warn_of_contents(std::move(known), std::move(host));
   registry.begin_replacement(std::move(settings.vms), settings.config.limits);
   registry.prepare(kAllAtOnce);
-  auto warnings = policy_warnings(settings.policy, known);
-  warnings.insert(warnings.begin(), settings.warnings.begin(), settings.warnings.end());
   return {.file = std::move(settings.file),
           .vms = vms,
-          .rules = rules,
+          .rules = settings.policy.rules().size(),
           .services = settings.services.size(),
-          .warnings = std::move(warnings)};
+          .warnings = std::move(settings.warnings)};
 }
 
 }  // namespace hostcall::daemon

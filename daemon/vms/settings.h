@@ -8,6 +8,7 @@
 #include "daemon/config/policy.h"
 #include "daemon/config/policy_warnings.h"
 #include "daemon/config/service_file.h"
+#include "daemon/config/service_warnings.h"
 #include "daemon/vms/registry.h"
 
 namespace hostcall::daemon {
@@ -19,12 +20,14 @@ struct Settings {
   Policy policy;
   Services services;
   std::vector<std::string> kept;      // about what only a restart changes
-  std::vector<std::string> warnings;  // about the policy and services; read() leaves those about the policy out
+  std::vector<std::string> warnings;  // about the policy and services; read() gives those of services with errors
 
   // Also checks what the files say of this host: directories, groups. Throws ConfigError with file, line and reason.
   // `config_file`: empty means the one in force, see config_file_in_force(). `running`: the configuration of the daemon
   // that reloads, which keeps some of it; null: nothing runs.
   static Settings read(const std::string& config_file, const Config* running = nullptr);
+  // Adds the warnings about services and rules that have no error. `known` and `host` hold what is in no file.
+  void warn_of_contents(KnownNames known, ServiceHost host);
 };
 
 RegistryPaths registry_paths(const Config& config);

@@ -10,6 +10,7 @@
 #include "daemon/loop/work.h"
 #include "daemon/vms/policy_state.h"
 #include "daemon/vms/quota.h"
+#include "daemon/vms/vm_rates.h"
 
 namespace hostcall::daemon {
 
@@ -24,7 +25,7 @@ struct Vm {
   static constexpr std::string_view kRunTime = "run time";
   static constexpr std::string_view kPersistent = "run time, persistent";
 
-  const VmRecord record;
+  VmRecord record;                   // only Registry::change() changes it: tags and limits
   std::string socket_key;            // which socket its path names (config/socket_keys), as last looked up
   std::string origin;                // "file:line", kRunTime or kPersistent
   const std::uint64_t registration;  // microseconds from the host's boot to it; every one is higher
@@ -35,8 +36,8 @@ struct Vm {
   PolicyState policy;
   Share share;           // of the reactor's turns
   bool removed = false;  // no longer in the registry
-  std::uint64_t calls = 0;
-  std::uint64_t denied = 0;
+  VmCounts counts;
+  VmRates rates;
 };
 using VmRef = std::shared_ptr<Vm>;
 

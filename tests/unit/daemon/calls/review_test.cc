@@ -35,7 +35,7 @@ class Turns final : public TurnEnd {
 
  private:
   void on_turn_end() override {
-    const auto denied = rig_.vm("web1").denied;
+    const auto denied = rig_.vm("web1").counts.denied;
     if (before_ == 0 && denied != 0) on_first();
     most = std::max(most, denied - before_);
     before_ = denied;
@@ -79,7 +79,7 @@ TEST_F(ReviewTest, ManyCallsTakeManyTurnsEvenIfPolicyChangesAgain) {
   };
   reload(kDeny);
   EXPECT_EQ(rig_.stats.reloads, 2u);
-  EXPECT_EQ(rig_.vm("web1").denied, kCalls) << "the next policy waits until the one that denies has ended all";
+  EXPECT_EQ(rig_.vm("web1").counts.denied, kCalls) << "the next policy waits until the one that denies has ended all";
   EXPECT_EQ(used(Resource::kStreams), 0u);
   EXPECT_LE(turns.most, static_cast<std::uint64_t>(kPhaseUnits));
 }
@@ -91,7 +91,7 @@ TEST_F(ReviewTest, RulesAreWorkToo) {
     rules += R"({"vms": ["web1"], "calls": ["*"], "resources": ["*x"], "action": "allow"},)";
   Turns turns(rig_);
   reload(rules + kDeny);
-  EXPECT_EQ(rig_.vm("web1").denied, kCalls);
+  EXPECT_EQ(rig_.vm("web1").counts.denied, kCalls);
   EXPECT_LE(turns.most, static_cast<std::uint64_t>(kPhaseUnits) / kCost);
 }
 
@@ -103,8 +103,8 @@ TEST_F(ReviewTest, CallsThatEndMeanwhileHideNoOthers) {
     peers_[1].reset();
   };
   reload(kDeny);
-  EXPECT_GT(rig_.vm("web1").denied, kCalls / 2);
-  EXPECT_LT(rig_.vm("web1").denied, kCalls);
+  EXPECT_GT(rig_.vm("web1").counts.denied, kCalls / 2);
+  EXPECT_LT(rig_.vm("web1").counts.denied, kCalls);
   EXPECT_EQ(used(Resource::kStreams), 0u);
 }
 

@@ -43,7 +43,7 @@ std::vector<std::string> sessions(const Rig& rig) {
 TEST(Server, SaysWhatItStartsWith) {
   const auto rig = started();
   EXPECT_THAT(rig->log(), HasSubstr("hostcalld " HOSTCALL_VERSION " started: listens on unix:" + rig->path_of("admin") +
-                                    " and 2 sockets of VMs; 2 VMs, 1 policy rule"));
+                                    " and 2 sockets of VMs; 2 VMs, 1 policy rule, 0 services"));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("web1")));
   EXPECT_TRUE(std::filesystem::is_socket(rig->path_of("admin")));
 }
@@ -69,7 +69,7 @@ TEST(Server, AVmmOfAnotherUserIsToldWhoItShouldBe) {
   EXPECT_EQ(answer.status.code, Code::kPermissionDenied);
   EXPECT_THAT(answer.status.message, HasSubstr("requires uid " + std::to_string(::getuid() + 1)));
   EXPECT_TRUE(peer->wait_for_close());
-  EXPECT_EQ(rig->stats.connections_refused, 1u);
+  EXPECT_EQ(sum_of(rig->stats.refusals), 1u);
   EXPECT_THAT(rig->log(), HasSubstr("refused a connection from unix:" + rig->path_of("fc1")));
 }
 
@@ -117,10 +117,13 @@ TEST(Server, AVmIsAddedAndRemovedAtRunTime) {
   const auto added = rig->registry.add(record, false);
   ASSERT_NE(added.vm, nullptr);
   ASSERT_TRUE(rig->server.vm_added(*added.vm).ok());
+  EXPECT_THAT(rig->log(), testing::Not(HasSubstr("registered"))) << "that may still be taken back";
+  rig->server.record_added(*added.vm);
   const auto peer = rig->peer("new1");
   peer->hello();
   const auto removed = rig->registry.remove("new1");
   EXPECT_EQ(rig->server.vm_removed(*removed.vm), 1u);
+  rig->server.record_removed(*removed.vm);
   EXPECT_TRUE(peer->wait_for_close());
   EXPECT_EQ(peer->goaway_reason(), wire::GoawayReason::kRemoved);
   EXPECT_FALSE(std::filesystem::exists(rig->path_of("new1")));
@@ -354,6 +357,26 @@ TEST(Server, AStartAndAReloadWarnOfRulesThatNameNoService) {
   rig.directory.write("services.d/50-test.json", R"({"name": "other", "run": ["/bin/x"]})");
   ASSERT_TRUE(rig.reload().ok());
   EXPECT_THAT(rig.log(), HasSubstr("services.d has no service \"broken\""));
+}
+
+TEST(Server, AStartAndAReloadWarnOfServicesThatCantBeUsed) {
+  test::Rig rig;
+  rig.config.runner = Config::Runner::kSystemd;
+  const auto list = [](const std::string& name, const std::string& path) {
+    return R"({"services": [{"name": ")" + name + R"(", "socket": "unix:)" + path + "\"}]}";
+  };
+  rig.use_services(list("first", rig.path_of("admin")));
+  rig.start();
+  rig.settle();
+  const auto log = rig.log();
+  EXPECT_THAT(log, HasSubstr("1 policy rule, 1 service"));
+  EXPECT_THAT(log, HasSubstr("50-test.json:1: the service first: its calls fail, because "));
+  EXPECT_THAT(log, HasSubstr("is hostcalld's own socket: the admin socket"));
+  rig.directory.write("services.d/50-test.json", list("second", rig.path_of("db1")));
+  const auto reloaded = rig.reload();
+  ASSERT_TRUE(reloaded.ok());
+  EXPECT_THAT(*reloaded, testing::Contains(HasSubstr("own socket: the listener of VM \"db1\"")));
+  EXPECT_THAT(rig.log(), HasSubstr("the service second: its calls fail"));
 }
 
 // Otherwise its records and listeners would be in two places.

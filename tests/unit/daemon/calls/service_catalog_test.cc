@@ -76,6 +76,14 @@ TEST_F(ServiceCatalogTest, PlacesComeBack) {
   EXPECT_TRUE(take("db1").ok());
 }
 
+TEST_F(ServiceCatalogTest, WhoFindsNoPlaceIsToldWhenToAskAgain) {
+  EXPECT_TRUE(take("web1").ok());
+  EXPECT_TRUE(take("web1").ok());
+  EXPECT_GT(take("web1").retry_after, Duration::zero());
+  EXPECT_TRUE(take("db1").ok());
+  EXPECT_GT(take("db2").retry_after, Duration::zero());
+}
+
 TEST_F(ServiceCatalogTest, OnlyAPlaceThatIsTakenCostsAStart) {
   EXPECT_TRUE(take("web1").ok());
   EXPECT_TRUE(take("web1").ok());

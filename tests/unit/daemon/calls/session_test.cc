@@ -202,7 +202,7 @@ TEST_F(SessionTest, ADeniedCallNamesTheRuleAndIsAudited) {
   EXPECT_THAT(denied.status.message, HasSubstr("p.json:2"));
   EXPECT_THAT(rig_.log(), HasSubstr(denied.status.message));
   EXPECT_EQ(rig_.stats.calls_denied, 1u);
-  EXPECT_EQ(rig_.vm("web1").denied, 1u);
+  EXPECT_EQ(rig_.vm("web1").counts.denied, 1u);
 }
 
 TEST_F(SessionTest, ARuleMayHaveItsCallsRecorded) {
@@ -231,7 +231,7 @@ TEST_F(SessionTest, AResourceIsDecidedBeforeTheMethodRuns) {
   const auto over = peer->call(kEcho, request);
   EXPECT_EQ(over.status.code, Code::kResourceExhausted);
   EXPECT_EQ(over.status.retry_after, seconds(1));
-  EXPECT_EQ(rig_.stats.calls_limited, 1u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 1u);
   rig_.advance(seconds(1));
   EXPECT_TRUE(peer->call(kEcho, request).status.ok()) << "when it says";
 }
@@ -276,7 +276,7 @@ TEST_F(SessionTest, AMessageOverTheLimitEndsItsCallAlone) {
   peer->send(open, message);
   EXPECT_EQ(peer->finish(open).status.code, Code::kResourceExhausted);
   EXPECT_TRUE(ping(*peer).status.ok());
-  EXPECT_EQ(rig_.stats.calls_limited, 2u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 2u);
 }
 
 TEST_F(SessionTest, AReplyThatIsTooLargeForAFrameIsAnError) {
@@ -289,7 +289,7 @@ TEST_F(SessionTest, AReplyThatIsTooLargeForAFrameIsAnError) {
 TEST_F(SessionTest, ALimitOfAHandlerIsCountedOnce) {
   const auto peer = rig_.peer("web1");
   EXPECT_EQ(ping(*peer, "limit").status.code, Code::kResourceExhausted);
-  EXPECT_EQ(rig_.stats.calls_limited, 1u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 1u);
   EXPECT_THAT(rig_.log(), HasSubstr("a limit of the handler"));
 }
 
