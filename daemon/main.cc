@@ -1,34 +1,50 @@
 // hostcalld: parses the command line, reads the files, builds the daemon's objects from the bottom up, and runs them.
+#include <fcntl.h>
+#include <grp.h>
 #include <malloc.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <iostream>
 #include <new>
 #include <optional>
+#include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "daemon/calls/server.h"
+#include "daemon/handover/fd_store.h"
+#include "daemon/handover/incoming.h"
+#include "daemon/handover/outgoing.h"
+#include "daemon/handover/systemd_job.h"
 #include "daemon/loop/descriptors.h"
+#include "daemon/loop/inherited.h"
 #include "daemon/services/admin_service.h"
 #include "daemon/services/diagnostics_service.h"
 #include "daemon/services/host_runner.h"
 #include "daemon/services/host_service.h"
 #include "daemon/services/method_names.h"
+#include "daemon/services/metrics_socket.h"
 #include "daemon/services/relay_service.h"
 #include "daemon/services/routed_service.h"
 #include "daemon/services/run_service.h"
 #include "daemon/services/session_service.h"
 #include "daemon/services/store_host.h"
 #include "daemon/services/store_service.h"
+#include "daemon/store/restore.h"
 #include "proto/base/bounded_text.h"
 #include "proto/base/count.h"
 #include "proto/base/escape.h"
 #include "proto/base/standard_fds.h"
 #include "proto/base/try_write.h"
+#include "proto/base/unique_fd.h"
 #include "proto/protobuf_log.h"
 
 namespace hostcall::daemon {
@@ -42,6 +58,7 @@ constexpr std::size_t kMaxLastWords = 4000;
 struct Options {
   std::string config_file;  // empty: the one in force
   bool check_only = false;
+  std::string restore_file;  // empty: nothing to restore
 };
 
 constexpr int kWrongUsage = 2;
@@ -72,9 +89,9 @@ std::string text_of(const CLI::ParseError& error, const CLI::App& app, const std
 // Empty: not given. Throws CLI::ParseError.
 std::string file_of(const CLI::Option& option) {
   const auto& files = option.results();
-  if (files.size() > 1) throw CLI::ParseError("--config is given more than once", kWrongUsage);
+  if (files.size() > 1) throw CLI::ParseError(option.get_name() + " is given more than once", kWrongUsage);
   if (files.size() == 1 && files[0].empty())
-    throw CLI::ParseError("--config: the name of the file is empty", kWrongUsage);
+    throw CLI::ParseError(option.get_name() + ": the name of the file is empty", kWrongUsage);
   return files.empty() ? std::string() : files[0];
 }
 
@@ -99,6 +116,13 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
   const auto* check = app.add_flag("--check")->description(
       "Do all that a start does before it listens, and exit: 0 if nothing is wrong; an error in services.d, which "
       "disables only its own service, is a warning");
+  const auto* restore =
+      app.add_option("--restore-store")
+          ->type_name("FILE")
+          ->take_all()
+          ->description(
+              "Check the copy of a store, put it in the place of the store, which is kept beside it, and "
+              "exit; no hostcalld may be running (hostcallctl store restore)");
   app.set_version_flag("--version", "hostcalld " HOSTCALL_VERSION);
   app.footer(
       "Signals: SIGHUP reloads configuration, VM records, services and policy; SIGTERM finishes running calls and "
@@ -112,6 +136,7 @@ std::optional<int> parse_options(int argc, char** argv, Options& options) {
     app.parse(argc, argv);
     options.config_file = file_of(*config);
     options.check_only = is_set(*check);
+    options.restore_file = file_of(*restore);
   } catch (const CLI::Success& asked) {
     app.exit(asked);  // prints help or version
     require_output();
@@ -132,13 +157,80 @@ int check(const std::string& config_file) {
   return 0;
 }
 
+void forget_at_systemd(Journal& journal) {
+  if (const auto forgotten = daemon::forget_at_systemd(); !forgotten.ok())
+    journal.write(Level::kError, MessageId::kSystemError,
+                  "systemd may still keep what the hostcalld before has handed over: " + forgotten.error().message());
+}
+
+// What the daemon before has handed over. Nothing: it was the first one, or has stopped; or it can't be used.
+std::optional<Incoming> take_over(Journal& journal, StoredDescriptors stored) {
+  auto parcel = take_from_systemd(std::move(stored));
+  if (parcel.ok() && !*parcel) return std::nullopt;
+  auto incoming = parcel.ok() ? Incoming::read((*parcel)->state, std::move((*parcel)->descriptors))
+                              : Result<Incoming>(std::move(parcel).error());
+  if (incoming.ok()) return std::move(*incoming);
+  journal.write(Level::kError, MessageId::kSystemError,
+                "the connections of the hostcalld before are lost: " + incoming.error().message());
+  forget_at_systemd(journal);
+  return std::nullopt;
+}
+
+Error give_and_exit(const Outgoing& parcel) {
+  auto given = give_to_systemd(parcel.state(), parcel.descriptors());
+  if (given.ok()) ::_exit(0);
+  return std::move(given).error();
+}
+
+std::set<std::string> sessions_of(const Incoming& incoming) {
+  std::set<std::string> sessions;
+  for (const auto& connection : incoming.connections) sessions.insert(std::to_string(connection.session()));
+  return sessions;
+}
+
+double unix_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// As the owner of the state directory, whose file the store is: nothing that this user could have put there leads root
+// elsewhere. Throws std::runtime_error.
+void become_owner_of(const std::string& directory) {
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0)
+    throw std::runtime_error("the state directory " + directory + ": " + std::strerror(errno));
+  if (::geteuid() != 0 || status.st_uid == 0) return;
+  if (::setgroups(0, nullptr) != 0 || ::setgid(status.st_gid) != 0 || ::setuid(status.st_uid) != 0)
+    throw std::runtime_error("become the owner of " + directory + ": " + std::strerror(errno));
+}
+
+int restore(const Options& options) {
+  const auto copy = UniqueFd::adopt(::open(options.restore_file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!copy) throw std::runtime_error(in_quotes(options.restore_file) + ": " + std::strerror(errno));
+  // Policy and VM records may be broken: they are no part of the store.
+  const auto config = Config::read(config_file_in_force(options.config_file));
+  become_owner_of(config.state_directory);
+  const auto path = config.state_directory + "/store.db";
+  const auto kept = store::restore_store(copy.get(), path);
+  std::cout << "restored the store " << path
+            << (kept.empty() ? "; there was none before" : "; the one before is kept as " + kept) << "\n";
+  require_output();
+  return 0;
+}
+
 int run(const Options& options) {
   if (options.check_only) return check(options.config_file);
+  if (!options.restore_file.empty()) return restore(options);
   auto settings = Settings::read(options.config_file);
   auto config = settings.config;
-  Journal journal(
-      {.level = level_of(config.log_level).value_or(Level::kInfo), .to_journal = Journal::journal_is_stderr()});
+  Events events;
+  Journal journal({.level = level_of(config.log_level).value_or(Level::kInfo),
+                   .to_journal = Journal::journal_is_stderr(),
+                   .with_time = true});
+  journal.observe(&events);
   Audit audit(journal);
+  auto inherited = take_inherited();
+  if (!inherited.ok()) throw std::runtime_error(inherited.error().message());
+  for (const auto& warning : inherited->warnings) journal.write(Level::kWarning, MessageId::kSystemError, warning);
   Stats stats;
   Reactor reactor;
   reactor.set_busy_poll(config.busy_poll);
@@ -157,7 +249,8 @@ int run(const Options& options) {
   register_host_service(router, {.daemon_started = reactor.now(), .root = {}});
   register_diagnostics_service(router, reactor);
   register_store_service(router, store.engine(), reactor);
-  const HostCallEnvironment environment{reactor, catalog, runner, host_calls};
+  const HostCallEnvironment environment{
+      .reactor = reactor, .catalog = catalog, .runner = runner, .calls = host_calls, .timeouts = config.timeouts};
   register_relay_service(router, environment);
   register_run_service(router, environment);
   const RoutedServices routed(environment);
@@ -174,8 +267,19 @@ int run(const Options& options) {
                  .lifetimes = store,
                  .background = store},
                 options.config_file);
+  const MetricSources metrics{.stats = stats,
+                              .config = config,
+                              .registry = registry,
+                              .access = access,
+                              .router = router,
+                              .host_calls = host_calls,
+                              .store = store.engine(),
+                              .store_condition = store.condition(),
+                              .server = server,
+                              .started = unix_time()};
   register_admin_service(router, {.reactor = reactor,
-                                  .stats = stats,
+                                  .audit = audit,
+                                  .events = events,
                                   .config = config,
                                   .registry = registry,
                                   .access = access,
@@ -183,15 +287,29 @@ int run(const Options& options) {
                                   .host_calls = host_calls,
                                   .store = store.engine(),
                                   .store_condition = store.condition(),
+                                  .metrics = metrics,
                                   .server = server,
                                   .background = store,
                                   .config_file = options.config_file});
   ::signal(SIGPIPE, SIG_IGN);
-  reactor.on_signal(SIGTERM, [&] { server.shut_down(); });
+  const auto hand_over = [&] {
+    server.hand_over(give_and_exit, [&](Outgoing& parcel) {
+      runner.hand_over(parcel);
+      catalog.hand_over(reactor.now(), parcel);
+    });
+  };
+  reactor.on_signal(SIGTERM, [&] { systemd_job() == SystemdJob::kRestart ? hand_over() : server.shut_down(); });
   reactor.on_signal(SIGINT, [&] { server.shut_down(); });
   reactor.on_signal(SIGHUP, [&] { server.reload({}); });  // journals its outcome
   reactor.enable_watchdog();
-  server.start();
+  // Last, because it can be tried twice only.
+  auto before = take_over(journal, std::move(inherited->stored)).value_or(Incoming());
+  store.end_old_sessions(sessions_of(before));
+  runner.take_up(before);
+  server.start(std::move(inherited->sockets), before);
+  if (!before.daemon.epoch().empty()) forget_at_systemd(journal);
+  MetricsSocket metrics_socket(reactor, journal, metrics);
+  if (const auto path = config.metrics_path(); !path.empty()) metrics_socket.start(path, config.admin_group);
   Reactor::notify_systemd("READY=1");
   reactor.run();
   return 0;

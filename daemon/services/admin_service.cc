@@ -5,13 +5,19 @@
 #include "daemon/calls/known_names.h"
 #include "daemon/config/nearest.h"
 #include "daemon/config/policy.h"
+#include "daemon/services/admin_action.h"
+#include "daemon/services/event_stream.h"
 #include "daemon/services/find_aside.h"
+#include "daemon/services/metrics_call.h"
+#include "daemon/services/overview.h"
 #include "daemon/services/service_admin.h"
+#include "daemon/services/store_backup.h"
 #include "daemon/services/vm_admin.h"
 #include "daemon/vms/settings.h"
 #include "hostcall/v1/admin.hostcall.h"
 #include "hostcall/v1/relay.hostcall.h"
 #include "hostcall/v1/run.hostcall.h"
+#include "proto/base/bounded_text.h"
 #include "proto/base/escape.h"
 
 namespace hostcall::daemon {
@@ -62,17 +68,24 @@ Status object_to(const VmRef& vm, const Method& method, const v1::PolicyExplainR
 class AdminService {
  public:
   AdminService(const Router& router, const AdminParts& parts)
-      : router_(router), parts_(parts), vms_(parts), services_(parts) {}
+      : router_(router), parts_(parts), vms_(parts), services_(parts), turns_(parts.reactor) {}
 
   const VmAdmin& vms() const { return vms_; }
   const ServiceAdmin& services() const { return services_; }
   Handler policy_check(const v1::PolicyCheckRequest& request) const;
   Status policy_explain(const v1::PolicyExplainRequest& request, v1::PolicyExplainResponse& response) const;
   Handler config_check() const;
-  Handler reload() const;
+  LateAnswerPtr reload() const;
+  Status store_backup(const Caller& caller, Handler& handler);
+  Status events(const v1::EventsRequest& request, Handler& handler);
   Status session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const;
   Status session_close(const v1::SessionCloseRequest& request) const;
+  Status metrics(const v1::MetricsTextRequest& request, Handler& handler) const;
   Status stats(v1::StatsResponse& response) const;
+  Status overview(v1::StatusResponse& response) const {
+    fill_overview(parts_, response);
+    return {};
+  }
 
  private:
   Status no_method(const std::string& name) const;
@@ -82,6 +95,8 @@ class AdminService {
   const AdminParts parts_;
   const VmAdmin vms_;
   const ServiceAdmin services_;
+  WatchTurns turns_;
+  std::weak_ptr<void> backup_;  // the one that runs
 };
 
 Handler AdminService::policy_check(const v1::PolicyCheckRequest& request) const {
@@ -137,7 +152,7 @@ Status AdminService::policy_explain(const v1::PolicyExplainRequest& request,
       .method = request.method(), .resource = request.resource(), .privileged_port = request.privileged_port()};
   const auto verdict = parts_.access.policy().decide(vm->record, query);
   response.set_allowed(verdict.allowed);
-  response.set_text(verdict_text(vm->record, query, verdict, Reader::kOperator));
+  response.set_text(verdict_text(vm->record, query, verdict, Reader::kExplain));
   if (verdict.rule == nullptr) return {};
   response.set_file(verdict.rule->file);
   response.set_line(verdict.rule->line);
@@ -154,6 +169,7 @@ Handler AdminService::config_check() const {
       for (const auto& warning : start.warnings) found.add_warnings(warning);
       found.set_vms(static_cast<std::uint32_t>(start.vms));
       found.set_rules(static_cast<std::uint32_t>(start.rules));
+      found.set_services(static_cast<std::uint32_t>(start.services));
       found.set_file(start.file);
     }
   };
@@ -165,17 +181,44 @@ v1::ReloadResponse AdminService::in_force(const std::vector<std::string>& warnin
   v1::ReloadResponse response;
   response.set_vms(static_cast<std::uint32_t>(parts_.registry.all().size()));
   response.set_rules(static_cast<std::uint32_t>(parts_.access.policy().rules().size()));
+  response.set_services(static_cast<std::uint32_t>(parts_.catalog.services().size()));
   for (const auto& warning : warnings) response.add_warnings(warning);
   return response;
 }
 
-Handler AdminService::reload() const {
+LateAnswerPtr AdminService::reload() const {
   auto answer = std::make_unique<LateAnswer>();
   parts_.server.reload([this, to = answer->to()](const ReloadOutcome& outcome) {
     if (outcome.ok()) return to.reply(in_force(*outcome));
     to.finish({Code::kFailedPrecondition, "the old configuration stays in force: " + outcome.error().message()});
   });
   return answer;
+}
+
+Status AdminService::events(const v1::EventsRequest& request, Handler& handler) {
+  if (auto status = EventStream::check(request); !status.ok()) return status;
+  handler = std::make_unique<EventStream>(parts_.events, turns_, request);
+  return {};
+}
+
+// Reading all keys is recorded as a change is.
+Status AdminService::store_backup(const Caller& caller, Handler& handler) {
+  const auto record = [this, caller](const Status& outcome) {
+    parts_.audit.action(caller, {.verb = "store backup", .object = {}, .vm = {}, .how = {}}, outcome);
+  };
+  if (!backup_.expired()) {
+    const Status busy{Code::kUnavailable, "another backup of the store is running; try again when it is over"};
+    record(busy);
+    return busy;
+  }
+  const std::shared_ptr<void> place = std::make_shared<bool>();
+  backup_ = place;
+  handler = std::make_unique<StoreBackup>(StoreBackup::Parts{.reactor = parts_.reactor,
+                                                             .background = parts_.background,
+                                                             .store = parts_.store,
+                                                             .file = parts_.config.state_directory + "/backup.new"},
+                                          place, record);
+  return {};
 }
 
 Status AdminService::session_list(const v1::SessionListRequest& request, v1::SessionListResponse& response) const {
@@ -202,44 +245,74 @@ Status AdminService::session_close(const v1::SessionCloseRequest& request) const
   return {};
 }
 
-Status AdminService::stats(v1::StatsResponse& response) const {
-  const auto& stats = parts_.stats;
-  const auto store = parts_.store.stats();
-  // Sorted by name.
-  const std::pair<const char*, std::uint64_t> counters[] = {
-      {"bytes_in", stats.bytes_in},
-      {"bytes_out", stats.bytes_out},
-      {"calls", stats.calls},
-      {"calls_denied", stats.calls_denied},
-      {"calls_limited", stats.calls_limited},
-      {"calls_timed_out", stats.calls_timed_out},
-      {"connections_accepted", stats.connections_accepted},
-      {"connections_open", stats.connections_open},
-      {"connections_refused", stats.connections_refused},
-      {"heartbeats_lost", stats.heartbeats_lost},
-      {"journal_records_lost", parts_.server.journal_records_lost()},
-      {"policy_rules", parts_.access.policy().rules().size()},
-      {"reloads", stats.reloads},
-      {"reloads_failed", stats.reloads_failed},
-      {"store_bytes", store.bytes},
-      {"store_commits", store.commits},
-      {"store_compact_revision", static_cast<std::uint64_t>(store.compact_revision)},
-      {"store_history_events", store.history_events},
-      {"store_keys", store.keys},
-      {"store_revision", static_cast<std::uint64_t>(store.revision)},
-      {"store_transactions", store.transactions},
-      {"store_waiting", store.queue},
-      {"store_watches", store.watches},
-      {"violations", stats.violations},
-      {"vms", parts_.registry.all().size()},
-  };
-  for (const auto& [name, value] : counters) {
-    auto& counter = *response.add_counters();
-    counter.set_name(name);
-    counter.set_value(value);
-  }
-  *response.mutable_store() = parts_.store_condition;
+Status AdminService::metrics(const v1::MetricsTextRequest& request, Handler& handler) const {
+  if (!v1::MetricsTextRequest::Format_IsValid(request.format()))
+    return invalid("this hostcalld knows no format " + std::to_string(request.format()) + " of metrics");
+  const bool is_open = request.format() == v1::MetricsTextRequest::FORMAT_OPENMETRICS;
+  handler =
+      std::make_unique<MetricsCall>(parts_.metrics, is_open ? MetricsFormat::kOpenMetrics : MetricsFormat::kPrometheus);
   return {};
+}
+
+Status AdminService::stats(v1::StatsResponse& response) const {
+  fill_stats(parts_.metrics, response);
+  *response.mutable_store() = parts_.store_condition;
+  response.set_runtime_directory(parts_.config.runtime_directory);
+  return {};
+}
+
+// A name that an administrator has sent, as a record shows it.
+Action action(std::string_view verb, const std::string& object, bool is_vm = false, std::string how = {}) {
+  const auto bounded = bounded_text(object, kMaxRecordValue);
+  return {.verb = std::string(verb), .object = bounded, .vm = is_vm ? bounded : "", .how = std::move(how)};
+}
+
+// "--tag web --limit streams=64"
+std::string change_text(const v1::VmSetRequest& request) {
+  std::string text;
+  const auto add = [&](std::string_view option, const std::string& value) {
+    text.append(text.empty() ? "" : " ").append(option).append(" ").append(escape(value));
+  };
+  for (const auto& tag : request.add_tags()) add("--tag", tag);
+  for (const auto& tag : request.remove_tags()) add("--remove-tag", tag);
+  for (const auto& limit : request.limits()) add("--limit", limit.name() + "=" + std::to_string(limit.value()));
+  for (const auto& name : request.reset_limits()) add("--reset-limit", name);
+  return bounded_text(text, kMaxRecordValue);
+}
+
+// Those that change something.
+void register_actions(Router& router, Audit& audit, const std::shared_ptr<AdminService>& service) {
+  namespace A = v1::Admin;
+  add_action<A::VmAdd>(
+      router, audit, [](const auto& request) { return action("vm add", request.record().name(), true); },
+      [service](const auto& request, auto& response, auto& later) {
+        return service->vms().add(request, response, later);
+      });
+  add_action<A::VmSet>(
+      router, audit, [](const auto& request) { return action("vm set", request.name(), true, change_text(request)); },
+      [service](const auto& request, auto& response, auto& later) {
+        return service->vms().set(request, response, later);
+      });
+  add_action<A::VmRemove>(
+      router, audit,
+      [](const auto& request) { return action("vm remove", request.name(), true, request.purge() ? "--purge" : ""); },
+      [service](const auto& request, auto& response, auto& later) {
+        return service->vms().remove(request, response, later);
+      });
+  add_action<A::Reload>(
+      router, audit, [](const auto&) { return action("policy reload", {}); },
+      [service](const auto&, auto&, auto& later) {
+        later = service->reload();
+        return Status();
+      });
+  add_action<A::SessionClose>(
+      router, audit, [](const auto& request) { return action("session close", std::to_string(request.id())); },
+      [service](const auto& request, auto&, auto&) { return service->session_close(request); });
+  add_action<A::RunKill>(
+      router, audit, [](const auto& request) { return action("run kill", std::to_string(request.number())); },
+      [service](const auto& request, auto& response, auto&) {
+        return service->services().kill_run(request, response);
+      });
 }
 
 }  // namespace
@@ -252,12 +325,6 @@ void register_admin_service(Router& router, const AdminParts& parts) {
       [service](const auto&, const auto& request, auto& response) { return service->vms().list(request, response); });
   add(A::VmShow{},
       [service](const auto&, const auto& request, auto& response) { return service->vms().show(request, response); });
-  add(A::VmAdd{}, [service](const auto&, const auto& request, auto& response, Handler& handler) {
-    return service->vms().add(request, response, handler);
-  });
-  add(A::VmRemove{}, [service](const auto&, const auto& request, auto& response, Handler& handler) {
-    return service->vms().remove(request, response, handler);
-  });
   add(A::PolicyCheck{}, [service](const auto&, const auto& request, auto&, Handler& handler) {
     handler = service->policy_check(request);
     return Status();
@@ -269,14 +336,8 @@ void register_admin_service(Router& router, const AdminParts& parts) {
     handler = service->config_check();
     return Status();
   });
-  add(A::Reload{}, [service](const auto&, const auto&, auto&, Handler& handler) {
-    handler = service->reload();
-    return Status();
-  });
   add(A::SessionList{},
       [service](const auto&, const auto& request, auto& response) { return service->session_list(request, response); });
-  add(A::SessionClose{},
-      [service](const auto&, const auto& request, auto&) { return service->session_close(request); });
   add(A::ServiceList{}, [service](const auto&, const auto& request, auto& response) {
     return service->services().list(request, response);
   });
@@ -290,10 +351,19 @@ void register_admin_service(Router& router, const AdminParts& parts) {
   add(A::RunList{}, [service](const auto&, const auto& request, auto& response) {
     return service->services().list_runs(request, response);
   });
-  add(A::RunKill{}, [service](const auto&, const auto& request, auto& response) {
-    return service->services().kill_run(request, response);
+  router.handled<A::Metrics>(Audience::kAdmin, [service](const auto&, const auto& request, Handler& handler) {
+    return service->metrics(request, handler);
   });
   add(A::Stats{}, [service](const auto&, const auto&, auto& response) { return service->stats(response); });
+  add(A::Status{}, [service](const auto&, const auto&, auto& response) { return service->overview(response); });
+  router.handled<A::Events>(Audience::kAdmin, [service](const auto&, const auto& request, Handler& handler) {
+    return service->events(request, handler);
+  });
+  router.handled<A::StoreBackup>(Audience::kAdmin,
+                                 [service](const CallContext& context, const auto&, Handler& handler) {
+                                   return service->store_backup(context.caller, handler);
+                                 });
+  register_actions(router, parts.audit, service);
   router.check_complete(A::kAllMethods);
 }
 

@@ -5,12 +5,14 @@
 #include "daemon/calls/router.h"
 #include "daemon/calls/server_control.h"
 #include "daemon/calls/service_catalog.h"
-#include "daemon/calls/stats.h"
 #include "daemon/config/config.h"
 #include "daemon/loop/background.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/services/host_calls.h"
+#include "daemon/services/metrics.h"
 #include "daemon/store/engine.h"
+#include "daemon/vms/audit.h"
+#include "daemon/vms/events.h"
 #include "daemon/vms/registry.h"
 #include "hostcall/v1/admin.pb.h"
 
@@ -18,7 +20,8 @@ namespace hostcall::daemon {
 
 struct AdminParts {
   Reactor& reactor;
-  const Stats& stats;
+  Audit& audit;
+  Events& events;
   const Config& config;
   Registry& registry;
   const Access& access;
@@ -26,6 +29,7 @@ struct AdminParts {
   HostCalls& host_calls;
   store::Engine& store;
   const v1::StoreCondition& store_condition;
+  MetricSources metrics;
   ServerControl& server;
   Background& background;
   std::string config_file;

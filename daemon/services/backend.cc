@@ -7,11 +7,12 @@
 
 namespace hostcall::daemon {
 
-Backend::Backend(Reactor& reactor, std::shared_ptr<const ServiceRecord> service, pid_t own_pid)
-    : reactor_(reactor),
+Backend::Backend(LinkEnvironment& environment, std::shared_ptr<const ServiceRecord> service, pid_t own_pid)
+    : environment_(environment),
+      reactor_(environment.reactor),
       service_(std::move(service)),
       own_pid_(own_pid),
-      free_timer_(reactor, Callback::to<&Backend::drop_old>(this)) {}
+      free_timer_(reactor_, Callback::to<&Backend::drop_old>(this)) {}
 
 Backend::~Backend() {
   for (auto& free : free_) drop(std::move(free.link));
@@ -26,17 +27,20 @@ void Backend::drop(std::unique_ptr<BackendLink> link) {
 }
 
 Result<std::unique_ptr<BackendLink>> Backend::connect() {
+  ++attempts_;
   const auto& routed = *service_->routed();
   auto socket = HOSTCALL_TRY(connect_to_host(routed.unix_path, own_pid_));
-  return std::make_unique<BackendLink>(reactor_, std::move(socket), routed.protocol,
+  return std::make_unique<BackendLink>(environment_, std::move(socket), routed.protocol,
                                        static_cast<BackendLinkOwner&>(*this));
 }
 
 Result<std::unique_ptr<BackendLink>> Backend::take(bool reuse) {
   while (reuse && !free_.empty()) {
     auto link = std::move(free_.back().link);
+    // What has come before this turn, the reactor has told the link.
+    const bool freed_now = free_.back().since == reactor_.now();
     free_.pop_back();
-    if (link->is_ready() && link->is_quiet()) return link;
+    if (link->is_ready() && link->is_quiet(freed_now)) return link;
     drop(std::move(link));
   }
   return connect();
@@ -96,7 +100,7 @@ void Backend::drop_old() {
 std::shared_ptr<Backend> Backends::of(const std::shared_ptr<const ServiceRecord>& service) {
   auto& backend = by_name_[service->name];
   if (backend && backend->service().digest == service->digest) return backend;
-  auto made = std::make_shared<Backend>(reactor_, service, own_pid_);
+  auto made = std::make_shared<Backend>(environment_, service, own_pid_);
   backend = made;
   // Of services that were removed.
   std::erase_if(by_name_,

@@ -24,7 +24,7 @@ class Backend final : private BackendLinkOwner {
   static constexpr Duration kFreeLimit = seconds(60);
 
   // `own_pid`: whose sockets no service may be.
-  Backend(Reactor& reactor, std::shared_ptr<const ServiceRecord> service, pid_t own_pid);
+  Backend(LinkEnvironment& environment, std::shared_ptr<const ServiceRecord> service, pid_t own_pid);
   ~Backend();
 
   const ServiceRecord& service() const { return *service_; }
@@ -35,6 +35,8 @@ class Backend final : private BackendLinkOwner {
   void give_back(std::unique_ptr<BackendLink> link, bool clean);
   // The connection for all calls, valid until its calls are told that it is lost. Perhaps not ready yet.
   Result<BackendLink*> share();
+  // How often it has connected so far, or tried to.
+  std::uint64_t attempts() const { return attempts_; }
   std::size_t connections() const { return free_.size() + (shared_ ? 1 : 0) + leaving_.size(); }
 
  private:
@@ -50,9 +52,11 @@ class Backend final : private BackendLinkOwner {
   void drop_left();
   void look_later();
 
+  LinkEnvironment& environment_;
   Reactor& reactor_;
   const std::shared_ptr<const ServiceRecord> service_;
   const pid_t own_pid_;
+  std::uint64_t attempts_ = 0;
   std::vector<Free> free_;  // the one that became free last is the last
   std::unique_ptr<BackendLink> shared_;
   TimePoint shared_used_;
@@ -63,13 +67,14 @@ class Backend final : private BackendLinkOwner {
 // The backends of all routed services.
 class Backends {
  public:
-  Backends(Reactor& reactor, pid_t own_pid) : reactor_(reactor), own_pid_(own_pid) {}
+  Backends(Reactor& reactor, const Timeouts& timeouts, pid_t own_pid)
+      : environment_{.reactor = reactor, .timeouts = timeouts}, own_pid_(own_pid) {}
 
   // That of a service as its entry is now. Calls keep that of the entry as it was when they began.
   std::shared_ptr<Backend> of(const std::shared_ptr<const ServiceRecord>& service);
 
  private:
-  Reactor& reactor_;
+  LinkEnvironment environment_;
   const pid_t own_pid_;
   std::map<std::string, std::shared_ptr<Backend>, std::less<>> by_name_;
 };

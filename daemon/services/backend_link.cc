@@ -22,6 +22,12 @@ constexpr std::size_t kReadBytes = 64 * 1024;
 constexpr std::size_t kSendBytesPerTurn = 256 * 1024;
 constexpr std::size_t kPieces = 16;
 // Calls leave less than this unsent, so the rest are answers to a server that asks without reading.
+// To open a call, or to end it.
+constexpr Units kCallUnits = 4;
+// What the charge for a VM's unsent bytes takes itself.
+constexpr std::size_t kUnsentOverhead = 64;
+// When heartbeats are off, how soon to look whether they still are.
+constexpr Duration kLookAgain = seconds(10);
 constexpr std::size_t kTooMuchUnsent = 2 * wire::kMaxDataBytes;
 constexpr std::uint64_t kWantedFeatures = wire::kAllFeatures & ~std::uint64_t{wire::kFeatureCrc32c};
 // Without these, calls on one connection would hold each other up.
@@ -39,13 +45,15 @@ BackendCall* call_of(const wire::Stream& stream) { return static_cast<BackendCal
 
 }  // namespace
 
-BackendLink::BackendLink(Reactor& reactor, UniqueFd socket, Protocol protocol, BackendLinkOwner& owner)
-    : reactor_(reactor),
+BackendLink::BackendLink(LinkEnvironment& environment, UniqueFd socket, Protocol protocol, BackendLinkOwner& owner)
+    : environment_(environment),
+      reactor_(environment.reactor),
       owner_(owner),
       protocol_(protocol),
-      fd_(reactor, *this),
+      fd_(reactor_, *this),
       endpoint_({.role = wire::EndpointOptions::Role::kClient, .budget = &budget_}, *this),
-      hello_limit_(reactor, Callback::to<&BackendLink::hello_is_late>(this)),
+      hello_limit_(reactor_, Callback::to<&BackendLink::hello_is_late>(this)),
+      beat_(reactor_, Callback::to<&BackendLink::beat>(this)),
       ready_(protocol == Protocol::kTtrpc) {
   fd_.open(std::move(socket), HostFd::Kind::kSocket);
   if (!ready_) say_hello();
@@ -67,10 +75,23 @@ void BackendLink::charge_output() {
   output_.set(protocol_ == Protocol::kTtrpc ? kOwnBytes + endpoint_.output().footprint() : 0);
 }
 
-bool BackendLink::is_quiet() const {
+// Cancelling a call leaves what it has sent in the output, so the charge is not the call's.
+void BackendLink::charge_unsent(const BackendCall& call, std::size_t unsent_before) {
+  const auto unsent = endpoint_.output().bytes();
+  if (protocol_ == Protocol::kTtrpc || unsent == unsent_before) return;
+  if (unsent_.empty() || unsent_.back().vm != call.vm()) {
+    unsent_.push_back({.vm = call.vm(), .charge = Charge(call.vm()->quota, Resource::kMemory)});
+    unsent_.back().charge.set(kUnsentOverhead);
+  }
+  auto& last = unsent_.back();
+  last.end = sent_ + unsent;
+  last.charge.set(last.charge.amount() + unsent - unsent_before);
+}
+
+bool BackendLink::is_quiet(bool since_this_turn) const {
   char byte;
-  return !endpoint_.mid_frame() && ::recv(fd_.get(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-         errno == EAGAIN;
+  if (endpoint_.mid_frame()) return false;
+  return !since_this_turn || (::recv(fd_.get(), &byte, sizeof byte, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN);
 }
 
 // ---------------------------------------------------------------- Hello
@@ -100,31 +121,63 @@ void BackendLink::take_hello(const wire::ResponseView& response) {
                     .connection_window = agreed.initial_connection_window()});
   if (endpoint_.violation() != nullptr) return;
   ready_ = true;
+  silent_since_ = reactor_.now();
+  if (endpoint_.has(wire::kFeaturePing)) beat_.set(silent_since_);
   open_waiting();
 }
 
-// As long as there is room for their requests.
+// As long as there is room for their requests, and time.
 void BackendLink::open_waiting() {
-  while (is_ready() && !waiting_.empty()) waiting_.pop_front()->on_link_ready();
+  while (has_room() && !waiting_.empty()) {
+    if (!may_work()) return reactor_.work().wait(environment_.share, *this);
+    waiting_.pop_front()->on_link_ready();
+    spend_on_call();
+  }
+}
+
+void BackendLink::spend_on_call() { (void)reactor_.work().spend(environment_.share, kCallUnits); }
+
+void BackendLink::work() {
+  end_calls();
+  open_waiting();
+}
+
+// A server that hangs would keep its calls, and what is unsent, for ever.
+void BackendLink::beat() {
+  const auto every = environment_.timeouts.heartbeat;
+  const auto now = reactor_.now();
+  if (every == Duration::zero()) return beat_.set(now + kLookAgain);
+  if (now >= silent_since_ + every) {
+    if (pings_unanswered_ == kMaxLostPings) return lose("the server is silent: it did not answer three heartbeats");
+    endpoint_.send_ping(++pings_unanswered_);
+    silent_since_ = now;
+    flush_soon();
+  }
+  beat_.set(silent_since_ + every);
 }
 
 // ---------------------------------------------------------------- calls
 
 bool BackendLink::open(BackendCall& call, const wire::RequestFields& fields, std::string_view payload,
                        wire::Shape shape) {
+  const auto unsent_before = endpoint_.output().bytes();
   auto& stream = endpoint_.open(fields, payload, shape);
   stream.context = &call;
   call.stream_ = &stream;
-  flush_soon();
-  if (protocol_ == Protocol::kHostcall) return true;
+  // The requests of a turn leave together; one that has a connection alone leaves now, and nearly always as a whole.
   const auto before = sent_;
-  return send_some() || sent_ != before;
+  const bool taken = protocol_ == Protocol::kHostcall || send_some() || sent_ != before;
+  if (!is_drained() || broken_) flush_soon();
+  charge_unsent(call, unsent_before);
+  return taken;
 }
 
 wire::SendOutcome BackendLink::send(BackendCall& call, std::string_view message) {
   if (call.stream_ == nullptr) return wire::SendOutcome::kEnded;
+  const auto unsent_before = endpoint_.output().bytes();
   const auto outcome = endpoint_.send_data(*call.stream_, message);
   charge_output();
+  charge_unsent(call, unsent_before);
   flush_soon();
   return outcome;
 }
@@ -196,13 +249,13 @@ void BackendLink::on_goaway(const wire::Goaway& goaway) {
   endpoint_.for_each_stream([&](wire::Stream& stream) {
     if (stream.id() > goaway.last_stream) not_begun.push_back(&stream);
   });
-  std::vector<BackendCall*> calls;
   for (auto* stream : not_begun) {
-    if (auto* call = detach(*stream)) calls.push_back(call);
+    if (auto* call = detach(*stream)) end_later(*call, false);
     endpoint_.forget(*stream);  // the server says nothing more of it
   }
-  while (auto* call = waiting_.pop_front()) calls.push_back(call);
-  for (auto* call : calls) call->on_link_lost("the server is leaving and has not begun the call", false);
+  while (auto* call = waiting_.front()) end_later(*call, false);
+  why_ = "the server is leaving and has not begun the call";
+  end_calls();
 }
 
 // ---------------------------------------------------------------- bytes
@@ -220,6 +273,9 @@ void BackendLink::read() {
   if (received->would_block) return;
   if (received->end) return lose("the server closed the connection");
   if (received->descriptors) return lose("the server passes file descriptors, which hostcall does not take");
+  environment_.heap.note(received->bytes);
+  silent_since_ = reactor_.now();
+  pings_unanswered_ = 0;
   const bool legal = endpoint_.receive({room.data(), received->bytes});
   if (!legal && !lost_) return lose("the server broke the protocol: " + endpoint_.violation()->text);
   // What the server asks the engine itself is answered, too.
@@ -238,7 +294,9 @@ bool BackendLink::send_some() {
     output.consume(*sent);
     left -= *sent;
     sent_ += *sent;
+    environment_.heap.note(*sent);
   }
+  while (!unsent_.empty() && unsent_.front().end <= sent_) unsent_.pop_front();
   charge_output();
   return !broken_;
 }
@@ -263,21 +321,41 @@ void BackendLink::watch() {
 }
 
 void BackendLink::close() {
+  if (!lost_) environment_.heap.note(HeapTrim::kWorthBytes);
   lost_ = true;
   hello_limit_.cancel();
+  beat_.cancel();
   fd_.close();
+  unsent_.clear();
+  stop_waiting();
 }
 
 void BackendLink::lose(const std::string& why) {
   if (lost_) return;
   close();
-  std::vector<BackendCall*> calls;
+  why_ = why;
   endpoint_.for_each_stream([&](wire::Stream& stream) {
-    if (auto* call = detach(stream)) calls.push_back(call);
+    if (auto* call = detach(stream)) end_later(*call, true);
   });
-  while (auto* call = waiting_.pop_front()) calls.push_back(call);
-  for (auto* call : calls) call->on_link_lost(why, true);
-  owner_.on_lost(*this);
+  while (auto* call = waiting_.front()) end_later(*call, true);
+  end_calls();
+}
+
+// It leaves the list of those that wait.
+void BackendLink::end_later(BackendCall& call, bool begun) {
+  call.begun_ = begun;
+  ended_.push_back(call);
+}
+
+// As many as there is time for.
+void BackendLink::end_calls() {
+  while (!ended_.empty()) {
+    if (!may_work()) return reactor_.work().wait(environment_.share, *this);
+    auto* call = ended_.pop_front();
+    call->on_link_lost(why_, call->begun_);
+    spend_on_call();
+  }
+  if (lost_ && !std::exchange(owner_told_, true)) owner_.on_lost(*this);
 }
 
 }  // namespace hostcall::daemon

@@ -34,7 +34,11 @@ class DelayedEcho final : public CallHandler {
 };
 
 Status no_memory(const Caller& caller) {
-  return {Code::kResourceExhausted, caller.title() + ": the limit memory_bytes is reached; send less at once"};
+  return {Code::kResourceExhausted,
+          caller.title() + ": the limit memory_bytes is reached; send less at once",
+          {},
+          {},
+          "memory_bytes"};
 }
 
 Status echo(Reactor& reactor, const CallContext& context, v1::EchoRequest& request, v1::EchoResponse& response,

@@ -4,6 +4,7 @@
 
 #include "daemon/calls/router.h"
 #include "daemon/config/vm_record.h"
+#include "handover/state.pb.h"
 #include "proto/base/escape.h"
 
 namespace hostcall::daemon {
@@ -52,20 +53,49 @@ Status HostCall::take_place(std::shared_ptr<const ServiceRecord> found) {
   return {};
 }
 
+void HostCall::tell(handover::HostCall& out) const {
+  if (!has_service()) return;
+  const auto now = environment_.reactor.now();
+  out.set_service(service_->name);
+  out.set_digest(service_->digest);
+  out.set_number(number_);
+  out.set_age_ns((now - began_).count());
+  if (timer_.deadline() != kNever) out.set_timer_ns((timer_.deadline() - now).count());
+}
+
+Status HostCall::take_service_again(const handover::HostCall& in) {
+  std::shared_ptr<const ServiceRecord> found;
+  if (auto status = environment_.catalog.find(in.service(), found); !status.ok()) return status;
+  if (found->digest != in.digest())
+    return {Code::kUnavailable, "hostcalld was restarted, and the service " + in_quotes(in.service()) +
+                                    " is another one now, so the call has ended; its outcome is unknown"};
+  const auto now = environment_.reactor.now();
+  if (!environment_.calls.add_again(in.number(), *this))
+    return {Code::kInternal, "hostcalld was restarted, and two calls have one number"};
+  number_ = in.number();
+  service_ = std::move(found);
+  environment_.catalog.take_again(*service_, caller_, now, slot_);
+  began_ = now - nanoseconds(in.age_ns());
+  if (in.has_timer_ns()) timer_.set(now + nanoseconds(in.timer_ns()));
+  return {};
+}
+
 // These calls are recorded unless the rule says otherwise.
 void HostCall::begin_record() {
   const auto* rule = session_.allowed_by();
   if (rule != nullptr && !rule->audit.value_or(true)) return;
-  record = std::make_unique<CallRecord>();
-  record->call = method_.name;
-  record->resource = resource;
-  record->rule = rule == nullptr ? "none: an administrator" : rule->place();
-  record->began = environment_.reactor.now();
+  record.emplace(rule, environment_.reactor.now());
+}
+
+void HostCall::describe(CallRecord& facts) const {
+  facts.resource = resource;
+  facts.is_program = runs_program();
+  describe_use(facts);
 }
 
 HostCallInfo HostCall::info() const {
   CallRecord facts;
-  describe(facts);
+  describe_use(facts);
   return {.caller = caller_,
           .service = *service_,
           .place = std::move(facts.unit),

@@ -12,6 +12,7 @@
 #include "daemon/calls/router.h"
 #include "daemon/calls/service_catalog.h"
 #include "daemon/calls/session_units.h"
+#include "daemon/config/config.h"
 #include "daemon/loop/descriptors.h"
 #include "daemon/loop/reactor.h"
 #include "daemon/services/host_calls.h"
@@ -19,6 +20,8 @@
 #include "daemon/services/runner.h"
 
 namespace hostcall::daemon {
+
+inline constexpr Timeouts kDefaultTimeouts{};
 
 // What these services need. All must outlive their calls.
 struct HostCallEnvironment {
@@ -28,6 +31,7 @@ struct HostCallEnvironment {
   HostCalls& calls;
   pid_t own_pid = ::getpid();  // whose sockets no service may be
   DescriptorShares descriptors{};
+  const Timeouts& timeouts = kDefaultTimeouts;
 };
 
 class HostCall : public CallHandler, public ListedHostCall, protected Worker {
@@ -46,6 +50,7 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
   void on_drain() override;
   HostCallInfo info() const override;
   void end_by_administrator() override;
+  void describe(CallRecord& facts) const final;
 
  protected:
   const HostCallEnvironment& environment() const { return environment_; }
@@ -60,6 +65,9 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
   [[nodiscard]] Status use_service(std::string_view name);
   // Takes a place at a service that policy has allowed.
   [[nodiscard]] Status take_place(std::shared_ptr<const ServiceRecord> found);
+  // What the next daemon needs to know of it, and how that one finds its service: as it was, or not at all.
+  void tell(handover::HostCall& out) const;
+  [[nodiscard]] Status take_service_again(const handover::HostCall& in);
   // Its number among all calls that use a service. Only after use_service().
   std::uint64_t number() const { return number_; }
   // Gives the place at the service back before the call ends.
@@ -76,6 +84,8 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
   // The one timer of the call: it has to name its service until then, and later whatever on_time() does.
   Timer& timer() { return timer_; }
   virtual void on_time() {}
+  // Of the record: how the service was used.
+  virtual void describe_use(CallRecord& facts) const = 0;
 
   bool may_work() { return environment_.reactor.work().may_work(share_); }
   void wait_for_turn() { environment_.reactor.work().wait(share_, *this); }
@@ -87,6 +97,11 @@ class HostCall : public CallHandler, public ListedHostCall, protected Worker {
 
  private:
   void start() override { timer_.set(environment_.reactor.now() + kFirstMessage); }
+  void resumed() override {
+    if (!has_service()) return start();
+    resumed_service();
+  }
+  virtual void resumed_service() {}
   bool begin_end();
   void time_is_up();
   void begin_record();
@@ -111,7 +126,8 @@ Status check_service_name(std::string_view name);
 // For a call that has just begun: charges its memory. Not OK: there is not enough.
 Status charge_host_call(const CallContext& context, Charge& memory);
 
-// Registers a method whose calls are a class of HostCall.
+// Registers a method whose calls are a class of HostCall. Its take_up() makes a new call one that goes on where another
+// daemon's was, from resumed_service() on; or it tells why that is not possible.
 template <class M, class Call>
 void register_host_call(Router& router, const HostCallEnvironment& environment) {
   router.opened<M>(Audience::kGuest, check_service_name,
@@ -121,6 +137,16 @@ void register_host_call(Router& router, const HostCallEnvironment& environment) 
                      handler = std::make_unique<Call>(environment, method, context, std::move(memory));
                      return {};
                    });
+  router.resumes<M>([environment, &router](const CallContext& context, const handover::Call& in, Incoming& incoming,
+                                           Handler& handler) -> Status {
+    Charge memory;
+    if (auto status = charge_host_call(context, memory); !status.ok()) return status;
+    const auto& method = *router.find(M::kService, M::kMethod);
+    auto call = std::make_unique<Call>(environment, method, context, std::move(memory));
+    if (auto status = call->take_up(in, incoming); !status.ok()) return status;
+    handler = std::move(call);
+    return {};
+  });
 }
 
 }  // namespace hostcall::daemon

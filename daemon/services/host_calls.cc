@@ -1,10 +1,17 @@
 #include "daemon/services/host_calls.h"
 
+#include <algorithm>
+
 namespace hostcall::daemon {
 
 std::uint64_t HostCalls::add(ListedHostCall& call) {
   calls_.emplace_hint(calls_.end(), ++last_, &call);
   return last_;
+}
+
+bool HostCalls::add_again(std::uint64_t number, ListedHostCall& call) {
+  last_ = std::max(last_, number);
+  return number != 0 && calls_.emplace(number, &call).second;
 }
 
 ListedHostCall* HostCalls::find(std::uint64_t number) const {

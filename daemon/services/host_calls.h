@@ -36,6 +36,8 @@ class HostCalls {
  public:
   // The call must be removed before it dies.
   std::uint64_t add(ListedHostCall& call);
+  // The same for a call that has its number from another daemon. False: another call has it.
+  [[nodiscard]] bool add_again(std::uint64_t number, ListedHostCall& call);
   void remove(std::uint64_t number) { calls_.erase(number); }
   // Null: there is none.
   ListedHostCall* find(std::uint64_t number) const;

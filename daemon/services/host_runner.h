@@ -39,6 +39,14 @@ class HostRunner final : public Runner {
     return (is_tcp && tcp_ ? *tcp_ : runner_).connect(service, caller, observer);
   }
 
+  bool is_portable() const override { return runner_.is_portable() && (!tcp_ || tcp_->is_portable()); }
+  std::unique_ptr<RunningProgram> resume(const handover::Program& place, ProgramObserver& observer) override {
+    return runner_.resume(place, observer);
+  }
+  // The connections, from one daemon to the next.
+  void hand_over(Outgoing& parcel) const;
+  void take_up(Incoming& incoming);
+
  private:
   static std::string socket(const HostRunnerOptions& options, const std::string& name) {
     return options.socket_directory.empty() ? "" : options.socket_directory + "/" + name;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
+
+#include "handover/state.pb.h"
 
 namespace hostcall::daemon {
 namespace {
@@ -60,6 +63,25 @@ HostWriter::Outcome HostWriter::flush(Call& call) {
     call.consumed(message_bytes);
   }
   return Outcome::kTaken;
+}
+
+void HostWriter::hand_over(handover::HostCall& out) const {
+  out.set_given_up(given_up_);
+  auto taken = front_taken_;
+  for (const auto& message : waiting_) {
+    auto& told = *out.add_to_host();
+    told.set_bytes(message.bytes.substr(std::exchange(taken, 0)));
+    told.set_message_bytes(message.message_bytes);
+  }
+}
+
+bool HostWriter::resume(const handover::HostCall& in) {
+  given_up_ = in.given_up();
+  for (const auto& message : in.to_host()) {
+    if (!memory_.try_grow(message.bytes().size() + kKeptOverhead)) return false;
+    waiting_.push_back({message.bytes(), message.message_bytes()});
+  }
+  return true;
 }
 
 void HostWriter::give_up(Call& call) {

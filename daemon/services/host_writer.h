@@ -30,6 +30,9 @@ class HostWriter {
   bool is_empty() const { return waiting_.empty(); }
   // Drops what was kept, and from now on all that comes.
   void give_up(Call& call);
+  // What was kept, from one daemon to the next. False: the VM's memory does not suffice.
+  void hand_over(handover::HostCall& out) const;
+  [[nodiscard]] bool resume(const handover::HostCall& in);
   // Bytes that the descriptor has taken.
   std::uint64_t written() const { return written_; }
 

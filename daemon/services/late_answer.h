@@ -4,33 +4,50 @@
 
 #include <functional>
 #include <memory>
+#include <utility>
 
 #include "daemon/calls/call.h"
 
 namespace hostcall::daemon {
 
 class LateAnswer final : public CallHandler {
+ private:
+  struct Link {
+    LateAnswer* handler;  // null: the call has ended
+    std::function<void(const Status&)> on_answer;
+  };
+
  public:
-  // Whom to answer. Does nothing once the call has ended.
+  LateAnswer() : link_(std::make_shared<Link>(Link{this, {}})) {}
+  ~LateAnswer() override { link_->handler = nullptr; }
+
+  // Whom to answer, once. The call may have ended.
   class To {
    public:
     void reply(const google::protobuf::MessageLite& message) const {
-      if (const auto call = call_.lock()) (*call)->call().reply(message);
+      tell({});
+      if (link_->handler != nullptr) link_->handler->call().reply(message);
     }
     void finish(const Status& status) const {
-      if (const auto call = call_.lock()) (*call)->call().finish(status);
+      tell(status);
+      if (link_->handler != nullptr) link_->handler->call().finish(status);
     }
 
    private:
     friend class LateAnswer;
-    explicit To(const std::shared_ptr<LateAnswer*>& call) : call_(call) {}
-    std::weak_ptr<LateAnswer*> call_;
+    explicit To(std::shared_ptr<Link> link) : link_(std::move(link)) {}
+    void tell(const Status& status) const {
+      if (const auto on_answer = std::exchange(link_->on_answer, {})) on_answer(status);
+    }
+    std::shared_ptr<Link> link_;
   };
 
-  To to() const { return To(self_); }
+  To to() const { return To(link_); }
+  // Is told the answer just before the caller, even if the call has ended.
+  void on_answer(std::function<void(const Status&)> told) { link_->on_answer = std::move(told); }
 
  private:
-  const std::shared_ptr<LateAnswer*> self_ = std::make_shared<LateAnswer*>(this);
+  const std::shared_ptr<Link> link_;
 };
 
 }  // namespace hostcall::daemon

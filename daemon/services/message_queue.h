@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,14 +18,15 @@ class MessageQueue {
   // False: the VM's memory does not suffice for a copy.
   [[nodiscard]] bool push(std::string_view message) {
     if (!memory_.try_grow(message.size() + kOverhead)) return false;
-    messages_.emplace_back(message);
+    if (!messages_) messages_.emplace();
+    messages_->emplace_back(message);
     return true;
   }
-  bool empty() const { return messages_.empty(); }
-  const std::string& front() const { return messages_.front(); }
+  bool empty() const { return !messages_ || messages_->empty(); }
+  const std::string& front() const { return messages_->front(); }
   void pop() {
-    memory_.shrink(messages_.front().size() + kOverhead);
-    messages_.pop_front();
+    memory_.shrink(messages_->front().size() + kOverhead);
+    messages_->pop_front();
   }
 
  private:
@@ -32,7 +34,7 @@ class MessageQueue {
   static constexpr std::size_t kOverhead = 64;
 
   Charge memory_;
-  std::deque<std::string> messages_;
+  std::optional<std::deque<std::string>> messages_;  // most calls need none, and even an empty one takes memory
 };
 
 }  // namespace hostcall::daemon

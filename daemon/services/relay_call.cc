@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "daemon/calls/router.h"
+#include "daemon/handover/incoming.h"
+#include "daemon/handover/outgoing.h"
 #include "daemon/services/preface.h"
 #include "daemon/services/stream_field.h"
 #include "hostcall/v1/relay.hostcall.h"
@@ -217,6 +219,51 @@ void RelayCall::finish_if_done() {
   if (told_eof_ && shut_) end({});
 }
 
+// ---------------------------------------------------------------- from one daemon to the next
+
+void RelayCall::hand_over(handover::Call& call, Outgoing& parcel) const {
+  auto& relay = *call.mutable_relay();
+  tell(*relay.mutable_call());
+  if (!has_service()) return;
+  auto& common = *relay.mutable_call();
+  common.set_bytes_in(from_caller_);
+  common.set_bytes_out(from_host_);
+  to_host_.hand_over(common);
+  relay.set_descriptor(parcel.add(fd_.get()));
+  relay.set_greeted(greeted_);
+  relay.set_caller_eof(caller_eof_);
+  relay.set_shut(shut_);
+  relay.set_host_eof(host_eof_);
+  relay.set_told_eof(told_eof_);
+  relay.set_lost_writing(lost_writing_);
+  relay.set_idle_ns((environment().reactor.now() - active_).count());
+}
+
+Status RelayCall::take_up(const handover::Call& in, Incoming& incoming) {
+  const auto& relay = in.relay();
+  if (relay.call().service().empty()) return {};
+  auto socket = incoming.take(relay.descriptor());
+  if (auto status = take_service_again(relay.call()); !status.ok()) return status;
+  if (auto status = check_kind(service()); !status.ok()) return status;
+  if (!socket) return {Code::kUnavailable, "hostcalld was restarted, and has lost the connection to the service"};
+  fd_.open(std::move(socket), HostFd::Kind::kSocket);
+  from_caller_ = relay.call().bytes_in();
+  from_host_ = relay.call().bytes_out();
+  greeted_ = relay.greeted();
+  caller_eof_ = relay.caller_eof();
+  shut_ = relay.shut();
+  host_eof_ = relay.host_eof();
+  told_eof_ = relay.told_eof();
+  lost_writing_ = relay.lost_writing();
+  active_ = environment().reactor.now() - nanoseconds(relay.idle_ns());
+  return to_host_.resume(relay.call()) ? Status{} : no_memory("the service");
+}
+
+void RelayCall::resumed_service() {
+  wait_for_turn();
+  watch();
+}
+
 // ---------------------------------------------------------------- both
 
 void RelayCall::watch() {
@@ -237,7 +284,7 @@ bool RelayCall::count(std::size_t bytes, std::uint64_t& direction) {
   return false;
 }
 
-void RelayCall::describe(CallRecord& record) const {
+void RelayCall::describe_use(CallRecord& record) const {
   record.unit = service().socket()->address();
   record.bytes_in = from_caller_;
   record.bytes_out = from_host_;

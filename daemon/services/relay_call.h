@@ -19,9 +19,12 @@ class RelayCall final : public HostCall, private HostFdOwner, private ConnectObs
   void on_message(std::string_view message) override;
   void on_remote_closed() override;
   void on_writable() override;
-  void describe(CallRecord& record) const override;
+  bool is_portable() const override { return !is_over() && (fd_.is_open() || !has_service()); }
+  void hand_over(handover::Call& call, Outgoing& parcel) const override;
+  [[nodiscard]] Status take_up(const handover::Call& in, Incoming& incoming);
 
  private:
+  void resumed_service() override;
   Status check_kind(const ServiceRecord& found) const override;
   void open(std::string_view service);
   void on_connected(UniqueFd socket) override;
@@ -29,6 +32,7 @@ class RelayCall final : public HostCall, private HostFdOwner, private ConnectObs
   void on_host_io(HostFd& fd, std::uint32_t events) override;
   void work() override { read_host(); }
   void on_time() override;
+  void describe_use(CallRecord& record) const override;
 
   void take(std::string_view data, std::size_t message_bytes);
   void caller_ended();

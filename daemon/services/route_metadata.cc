@@ -1,6 +1,7 @@
 #include "daemon/services/route_metadata.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "daemon/config/metadata_key.h"
 #include "proto/base/escape.h"
@@ -15,7 +16,7 @@ using wire::Status;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-std::string evidence_of(const Caller& caller) {
+std::string_view evidence_of(const Caller& caller) {
   if (caller.peer.family != net::Address::Family::kVsock) return "unix";
   return caller.privileged_port() ? "cid,privileged-port" : "cid";
 }
@@ -32,13 +33,15 @@ Status refusal(const std::string& what) { return {Code::kInvalidArgument, what, 
 }  // namespace
 
 // In lower case: Go's servers look for keys so.
-RouteMetadata::RouteMetadata(const Caller& caller, std::string_view boot_id, std::uint64_t call) {
+RouteMetadata::RouteMetadata(const Caller& caller, std::string_view boot_id, std::uint64_t call)
+    : incarnation_(incarnation_of(caller, boot_id)) {
   const auto& record = caller.vm->record;
+  list_.reserve(kOwnPairs);
   list_.push_back({"hostcall-vm", record.name});
   if (!record.uuid.empty()) list_.push_back({"hostcall-vm-uuid", record.uuid});
-  list_.push_back({"hostcall-incarnation", keep(incarnation_of(caller, boot_id))});
-  list_.push_back({"hostcall-evidence", keep(evidence_of(caller))});
-  list_.push_back({"hostcall-call-id", keep(std::to_string(call))});
+  list_.push_back({"hostcall-incarnation", incarnation_});
+  list_.push_back({"hostcall-evidence", evidence_of(caller)});
+  list_.push_back({"hostcall-call-id", {call_id_.data(), std::to_chars(call_id_.begin(), call_id_.end(), call).ptr}});
 }
 
 Status RouteMetadata::add(const wire::RequestView& request, const RoutedService& service) {
@@ -59,7 +62,7 @@ Status RouteMetadata::add(const wire::RequestView& request, const RoutedService&
     else if (!utf8::is_valid(pair.value))
       status = refusal("the value of the metadata " + in_quotes(key) + " is not UTF-8");
     else
-      list_.push_back({keep(std::move(key)), pair.value});
+      list_.push_back({kept_.emplace_back(std::move(key)), pair.value});
   });
   return status;
 }

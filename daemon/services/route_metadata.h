@@ -2,6 +2,7 @@
 // metadata what the service's entry lists.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <list>
 #include <span>
@@ -25,14 +26,19 @@ class RouteMetadata {
   RouteMetadata(const Caller& caller, std::string_view boot_id, std::uint64_t call);
   // Adds views into the request. INVALID_ARGUMENT: what must be passed on can't be.
   wire::Status add(const wire::RequestView& request, const RoutedService& service);
+  RouteMetadata(const RouteMetadata&) = delete;
+  RouteMetadata& operator=(const RouteMetadata&) = delete;
   // The metadata that the request brought, whether passed on or not.
   std::size_t looked_at() const { return looked_at_; }
   std::span<const wire::Metadata> list() const { return list_; }
 
  private:
-  std::string_view keep(std::string text) { return kept_.emplace_back(std::move(text)); }
+  // hostcall's own, of which there are at most so many.
+  static constexpr std::size_t kOwnPairs = 5;
 
-  std::list<std::string> kept_;
+  std::string incarnation_;
+  std::array<char, 20> call_id_;
+  std::list<std::string> kept_;  // the caller's keys
   std::vector<wire::Metadata> list_;
   std::size_t looked_at_ = 0;
 };

@@ -32,6 +32,23 @@ Status no_room_for_replies(const Caller& caller) {
                     "read the replies of the call faster");
 }
 
+// Spends the cost of a new connection, if there is one in its lifetime, also of one that fails.
+class PaidConnection {
+ public:
+  PaidConnection(const Backend& backend, SessionFacts& session)
+      : backend_(backend), session_(session), before_(backend.attempts()) {}
+  ~PaidConnection() {
+    if (backend_.attempts() != before_) session_.spend(static_cast<Units>(kConnectUnits));
+  }
+  PaidConnection(const PaidConnection&) = delete;
+  PaidConnection& operator=(const PaidConnection&) = delete;
+
+ private:
+  const Backend& backend_;
+  SessionFacts& session_;
+  const std::uint64_t before_;
+};
+
 }  // namespace
 
 RoutedCall::RoutedCall(const HostCallEnvironment& environment, const Method& method, const CallContext& context,
@@ -72,21 +89,27 @@ void RoutedCall::connect() {
 bool RoutedCall::take_link() {
   const auto taken = service().routed()->protocol == Protocol::kTtrpc ? take_own_link(true) : take_shared_link();
   if (taken.ok()) return true;
-  if (taken.error().code == EAGAIN && environment().reactor.now() < connect_until_) {
-    if (keep_request()) timer().set(environment().reactor.now() + kRetryEvery);
-  } else {
-    end(unavailable(taken.error().message()));
-  }
+  if (!try_again_later(taken.error())) end(unavailable(taken.error().message()));
   return false;
 }
 
+// The server's backlog may have room soon. False: it is no use.
+bool RoutedCall::try_again_later(const Error& error) {
+  const auto now = environment().reactor.now();
+  if (error.code != EAGAIN || now >= connect_until_) return false;
+  if (keep_request()) timer().set(now + kRetryEvery);
+  return true;
+}
+
 Done RoutedCall::take_own_link(bool reuse) {
+  const PaidConnection paid(*backend_, session());
   own_link_ = HOSTCALL_TRY(backend_->take(reuse));
   link_ = own_link_.get();
   return done();
 }
 
 Done RoutedCall::take_shared_link() {
+  const PaidConnection paid(*backend_, session());
   link_ = HOSTCALL_TRY(backend_->share());
   return done();
 }
@@ -108,6 +131,7 @@ bool RoutedCall::keep_request() {
 void RoutedCall::on_link_ready() {
   const auto request = wire::parse_request(kept_request_);
   open(*request);
+  if (!opened_ && !is_over()) return;  // the request waits again
   kept_request_ = {};
   kept_.reset();
 }
@@ -124,11 +148,15 @@ void RoutedCall::open(const wire::RequestView& request) {
                                    .metadata = metadata.list()};
   // What comes with the Request of a stream of messages is the first of them.
   const auto payload = wire::client_streams(method_.shape) ? std::string_view() : request.payload;
-  from_caller_ += payload.size();
   if (wire::request_size(fields, payload.size()) > wire::kMaxDataBytes)
     return fail({Code::kResourceExhausted, "with its metadata the request has more than 4 MiB; send a smaller one"});
-  if (const auto sent = open_on_link(fields, payload); !sent.ok()) return fail(unavailable(sent.error().message()));
+  if (is_out_of_memory()) return fail(no_memory("the server of"));
+  if (const auto sent = open_on_link(fields, payload); !sent.ok()) {
+    if (!try_again_later(sent.error())) fail(unavailable(sent.error().message()));
+    return;
+  }
   opened_ = true;
+  from_caller_ += payload.size();
   send_kept_requests();
 }
 
@@ -140,7 +168,6 @@ Done RoutedCall::open_on_link(const wire::RequestFields& fields, std::string_vie
   };
   if (open()) return done();
   give_link_back(false);
-  session().spend(static_cast<Units>(kConnectUnits));
   HOSTCALL_TRY(take_own_link(false));
   if (open()) return done();
   return Error{0, "the server closed the connection at once"};
@@ -169,13 +196,20 @@ void RoutedCall::on_message(std::string_view message) {
   from_caller_ += message.size();
   if (opened_ && link_ == nullptr) return call().consumed(message.size());  // the server has answered
   const bool now = opened_ && to_server_.empty();
-  // What the server does not take at once is charged when it exists already, so here is where it ends.
-  if (now && own_link_ && caller().vm->quota.left(Resource::kMemory) == 0) return fail(no_memory("the server of"));
+  if (now && is_out_of_memory()) return fail(no_memory("the server of"));
   const auto outcome = !now ? wire::SendOutcome::kBlocked : link_->send(*this, message);
   // The server may have ended its side: nobody will read the message.
   if (outcome != wire::SendOutcome::kBlocked) return call().consumed(message.size());
   if (!to_server_.push(message)) return fail(no_memory("the server of"));
   call().kept(message.size());
+}
+
+// What the server does not take at once is charged when it exists already, so it ends before there is more of it.
+bool RoutedCall::is_out_of_memory() {
+  const auto& quota = caller().vm->quota;
+  if (quota.left(Resource::kMemory) != 0) return false;
+  link_->send_now();
+  return quota.left(Resource::kMemory) == 0;
 }
 
 void RoutedCall::on_remote_closed() {
@@ -283,7 +317,7 @@ void RoutedCall::on_drain() {
   if (wire::client_streams(method_.shape) || wire::server_streams(method_.shape)) HostCall::on_drain();
 }
 
-void RoutedCall::describe(CallRecord& record) const {
+void RoutedCall::describe_use(CallRecord& record) const {
   record.unit = service().routed()->address();
   record.bytes_in = from_caller_;
   record.bytes_out = from_server_;

@@ -25,7 +25,6 @@ class RoutedCall final : public HostCall, private BackendCall {
   void on_remote_closed() override;
   void on_writable() override;
   void on_drain() override;
-  void describe(CallRecord& record) const override;
 
  private:
   // How long the server's backlog may be full.
@@ -42,6 +41,7 @@ class RoutedCall final : public HostCall, private BackendCall {
   Status check_kind(const ServiceRecord&) const override { return {}; }  // the route has found it
   void work() override {}                                                // it never waits for its turn
   void on_time() override { connect(); }
+  void describe_use(CallRecord& record) const override;
 
   void connect();
   bool take_link();
@@ -50,6 +50,10 @@ class RoutedCall final : public HostCall, private BackendCall {
   Status check_link() const;
   [[nodiscard]] bool keep_request();
   void open(const wire::RequestView& request);
+  const VmRef& vm() const override { return caller().vm; }
+  bool try_again_later(const Error& error);
+  // Whether the VM has no memory left for what the server does not take at once.
+  bool is_out_of_memory();
   Done open_on_link(const wire::RequestFields& fields, std::string_view payload);
   void give_link_back(bool clean);
   void fail(const Status& status);

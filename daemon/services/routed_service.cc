@@ -22,11 +22,13 @@ class RoutedMethod final : public Method {
         record_(std::move(record)),
         backends_(backends) {}
 
+  bool is_described() const override { return record_->routed()->described.has_value(); }
   Answer start(const CallContext& context, std::string_view, Handler& handler) override {
     if (auto status = check(context); !status.ok()) return {std::move(status), {}};
     Charge memory;
     if (auto status = charge_host_call(context, memory); !status.ok()) return {std::move(status), {}};
-    auto call = std::make_unique<RoutedCall>(environment_, *this, context, std::move(memory), backends_.of(record_));
+    if (!backend_) backend_ = backends_.of(record_);
+    auto call = std::make_unique<RoutedCall>(environment_, *this, context, std::move(memory), backend_);
     if (auto status = call->take_place(record_); !status.ok()) return {std::move(status), {}};
     handler = std::move(call);
     return {};
@@ -47,6 +49,7 @@ class RoutedMethod final : public Method {
   const HostCallEnvironment& environment_;
   const std::shared_ptr<const ServiceRecord> record_;
   Backends& backends_;
+  std::shared_ptr<Backend> backend_;  // from the first call on
 };
 
 // A method of a service whose entry has an error.
@@ -66,13 +69,23 @@ class DisabledMethod final : public Method {
 
 }  // namespace
 
-std::unique_ptr<Method> RoutedServices::find(std::string_view service, std::string_view method,
+std::shared_ptr<Method> RoutedServices::find(std::string_view service, std::string_view method,
                                              wire::Shape asked) const {
+  const auto generation = environment_.catalog.generation();
+  const bool is_last = last_.generation == generation && last_.asked == asked && last_.method->is(service, method);
+  if (is_last) return last_.method;
+  auto found = look_up(service, method, asked);
+  if (found) last_ = {.method = found, .asked = asked, .generation = generation};
+  return found;
+}
+
+std::shared_ptr<Method> RoutedServices::look_up(std::string_view service, std::string_view method,
+                                                wire::Shape asked) const {
   const auto& services = environment_.catalog.services();
   auto record = services.find(service);
   const bool can_be_named = method.size() <= kMaxMethodName && is_identifier(method);
   if (!record && services.disabled(service) != nullptr && can_be_named)
-    return std::make_unique<DisabledMethod>(environment_.catalog, service, method, asked);
+    return std::make_shared<DisabledMethod>(environment_.catalog, service, method, asked);
   if (!record || record->routed() == nullptr) return nullptr;
   if (const auto& described = record->routed()->described) {
     const auto at = described->methods.find(method);
@@ -81,7 +94,7 @@ std::unique_ptr<Method> RoutedServices::find(std::string_view service, std::stri
   } else if (!can_be_named) {
     return nullptr;
   }
-  return std::make_unique<RoutedMethod>(environment_, std::move(record), backends_, method, asked);
+  return std::make_shared<RoutedMethod>(environment_, std::move(record), backends_, method, asked);
 }
 
 std::vector<std::string> RoutedServices::names() const {

@@ -9,6 +9,8 @@
 
 #include "daemon/calls/router.h"
 #include "daemon/config/sha256.h"
+#include "daemon/handover/incoming.h"
+#include "daemon/handover/outgoing.h"
 #include "daemon/services/stream_field.h"
 #include "hostcall/v1/run.hostcall.h"
 #include "proto/base/bounded_text.h"
@@ -267,8 +269,85 @@ void RunCall::watch() {
   if (!watched.ok()) end({Code::kUnavailable, "hostcalld can't watch the program: " + watched.error().message()});
 }
 
-void RunCall::describe(CallRecord& record) const {
-  record.is_program = true;
+// ---------------------------------------------------------------- from one daemon to the next
+
+bool RunCall::is_portable() const {
+  return !is_over() && (!has_service() || program_end_ || (program_ && environment().runner.is_portable()));
+}
+
+void RunCall::hand_over(handover::Call& call, Outgoing& parcel) const {
+  auto& run = *call.mutable_run();
+  auto& common = *run.mutable_call();
+  tell(common);
+  if (!has_service()) return;
+  common.set_bytes_in(from_caller_);
+  common.set_bytes_out(from_program_);
+  to_program_.hand_over(common);
+  if (input_.is_open()) run.set_input(parcel.add(input_.get()));
+  for (const auto& output : outputs_) {
+    auto& told = *run.add_outputs();
+    if (output.fd.is_open()) told.set_descriptor(parcel.add(output.fd.get()));
+    if (output.left != kAny) told.set_left(output.left);
+  }
+  run.set_unit(unit_);
+  run.set_arguments(arguments_);
+  if (!program_end_) {
+    program_->tell(*run.mutable_program());
+  } else {
+    run.mutable_end()->set_exit_code(program_end_->exit_code);
+    run.mutable_end()->set_signal(program_end_->signal);
+    run.mutable_end()->set_reason(program_end_->reason);
+  }
+  run.set_cut(cut_);
+  run.set_greeted(greeted_);
+  run.set_input_eof(input_eof_);
+  run.set_started(started_);
+}
+
+// First the program, so that it is killed if anything else fails.
+Status RunCall::take_up(const handover::Call& in, Incoming& incoming) {
+  const auto& run = in.run();
+  if (run.call().service().empty()) return {};
+  if (run.has_end())
+    program_end_ = {.exit_code = run.end().exit_code(), .signal = run.end().signal(), .reason = run.end().reason()};
+  else
+    program_ = environment().runner.resume(run.program(), *this);
+  take_up_pipes(run, incoming);
+  if (!program_ && !program_end_)
+    return {Code::kUnavailable,
+            "hostcalld was restarted, and the connection to hostcall-runner was lost, and with it "
+            "the outcome"};
+  if (auto status = take_service_again(run.call()); !status.ok()) return status;
+  if (auto status = check_kind(service()); !status.ok()) return status;
+  if (program_end_) leave_service();
+  unit_ = run.unit();
+  arguments_ = run.arguments();
+  from_caller_ = run.call().bytes_in();
+  from_program_ = run.call().bytes_out();
+  cut_ = run.cut();
+  greeted_ = run.greeted();
+  input_eof_ = run.input_eof();
+  started_ = run.started();
+  return to_program_.resume(run.call()) ? Status{} : no_memory("the program of");
+}
+
+void RunCall::take_up_pipes(const handover::Run& in, Incoming& incoming) {
+  if (auto input = in.has_input() ? incoming.take(in.input()) : UniqueFd())
+    input_.open(std::move(input), HostFd::Kind::kPipe);
+  for (std::size_t i = 0; i < outputs_.size() && static_cast<int>(i) < in.outputs_size(); ++i) {
+    const auto& told = in.outputs(static_cast<int>(i));
+    if (auto fd = told.has_descriptor() ? incoming.take(told.descriptor()) : UniqueFd())
+      outputs_[i].fd.open(std::move(fd), HostFd::Kind::kPipe);
+    if (told.has_left()) outputs_[i].left = told.left();
+  }
+}
+
+void RunCall::resumed_service() {
+  if (started_) wait_for_turn();
+  watch();
+}
+
+void RunCall::describe_use(CallRecord& record) const {
   record.unit = unit_;
   record.arguments = arguments_;
   record.bytes_in = from_caller_;

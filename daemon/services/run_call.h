@@ -31,9 +31,12 @@ class RunCall final : public HostCall, private HostFdOwner, private ProgramObser
   void on_message(std::string_view message) override;
   void on_remote_closed() override;
   void on_writable() override;
-  void describe(CallRecord& record) const override;
   // It may finish.
   void on_drain() override {}
+  bool is_portable() const override;
+  void hand_over(handover::Call& call, Outgoing& parcel) const override;
+  [[nodiscard]] Status take_up(const handover::Call& in, Incoming& incoming);
+  bool runs_program() const override { return true; }
 
  private:
   struct Message {
@@ -61,12 +64,15 @@ class RunCall final : public HostCall, private HostFdOwner, private ProgramObser
   void note(HostWriter::Outcome outcome);
   Status send_signal(std::uint64_t signal);
 
+  void resumed_service() override;
+  void take_up_pipes(const handover::Run& in, Incoming& incoming);
   void on_started(const std::string& unit) override;
   void on_ended(const ProgramEnd& end) override;
   void on_failed(const Status& status) override { end(status); }
   void on_host_io(HostFd& fd, std::uint32_t events) override;
   void work() override { send_all(); }
   void on_time() override;
+  void describe_use(CallRecord& record) const override;
 
   void send_all();
   bool send_next();

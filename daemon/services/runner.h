@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "daemon/config/service_record.h"
+#include "daemon/handover/forward.h"
 #include "daemon/vms/caller.h"
 #include "proto/base/unique_fd.h"
 #include "proto/wire/status.h"
@@ -51,6 +52,8 @@ class RunningProgram {
   virtual ~RunningProgram() = default;
   // Sends a signal to its main process. No-op until it runs.
   virtual void send_signal(int signal) = 0;
+  // For Runner::resume().
+  virtual void tell(handover::Program&) const {}
 };
 
 class ConnectObserver {
@@ -80,6 +83,11 @@ class Runner {
   // Connects to the socket of a service as its user, or by TCP.
   virtual std::unique_ptr<Connecting> connect(const ServiceRecord& service, const RunnerCaller& caller,
                                               ConnectObserver& observer) = 0;
+
+  // Whether another daemon can go on with what was asked for: nothing waits to be sent.
+  virtual bool is_portable() const { return false; }
+  // Goes on with a program that another daemon has asked for. Null: that is not possible.
+  virtual std::unique_ptr<RunningProgram> resume(const handover::Program&, ProgramObserver&) { return nullptr; }
 
  protected:
   ~Runner() = default;

@@ -6,14 +6,16 @@
 #include <vector>
 
 #include "daemon/services/runner_link.h"
+#include "handover/state.pb.h"
 
 namespace hostcall::daemon {
 
 // A request without its last answer.
 class RunnerLink::Asked {
  public:
-  Asked(RunnerLink& link, Duration time)
-      : link_(&link), id_(++link.last_id_), timer_(link.reactor_, Callback::to<&Asked::on_late>(this)) {
+  Asked(RunnerLink& link, Duration time) : Asked(link, time, ++link.last_id_) {}
+  Asked(RunnerLink& link, Duration time, std::uint64_t id)
+      : link_(&link), id_(id), timer_(link.reactor_, Callback::to<&Asked::on_late>(this)) {
     link.asked_.emplace(id_, this);
     timer_.set(deadline_after(link.reactor_.now(), time));
   }
@@ -60,6 +62,16 @@ wire::Status status_of(const runner::Failed& failed);
 class RunnerLink::Program final : public RunningProgram, public RunnerLink::Asked {
  public:
   Program(RunnerLink& link, Duration time, ProgramObserver& observer) : Asked(link, time), observer_(observer) {}
+  // One that another daemon has asked for.
+  Program(RunnerLink& link, Duration time, ProgramObserver& observer, const handover::Program& place)
+      : Asked(link, time, place.request()), observer_(observer), is_running_(place.is_running()) {
+    if (is_running_) wait_forever();
+  }
+
+  void tell(handover::Program& place) const override {
+    place.set_request(id());
+    place.set_is_running(is_running_);
+  }
 
   void send_signal(int signal) override {
     if (link() != nullptr && is_running_) link()->tell_signal(id(), signal);

@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "daemon/handover/outgoing.h"
 #include "daemon/services/runner_asked.h"
 #include "proto/net/socket.h"
 
@@ -136,6 +137,30 @@ Result<UniqueFd> RunnerLink::spawn() {
       HOSTCALL_TRY(RunnerChild::spawn(reactor_, options_.program, options_.services, std::move(sockets.second))));
   return std::move(sockets.first);
 }
+
+// ---------------------------------------------------------------- from one daemon to the next
+
+void RunnerLink::hand_over(handover::Runner& out, Outgoing& parcel) const {
+  out.set_descriptor(parcel.add(channel_->descriptor()));
+  out.set_last_request(last_id_);
+}
+
+void RunnerLink::take_up(const handover::Runner& in, UniqueFd socket) {
+  last_id_ = in.last_request();
+  auto channel = std::make_unique<PacketChannel>(reactor_, std::move(socket), *this);
+  if (!channel->is_open()) return;
+  channel_ = std::move(channel);
+  idle_timer_.set(reactor_.now() + kIdleTime);
+}
+
+std::unique_ptr<RunningProgram> RunnerLink::resume(const handover::Program& place, ProgramObserver& observer) {
+  if (channel_ == nullptr || place.request() == 0 || place.request() > last_id_ || asked_.contains(place.request()))
+    return nullptr;
+  idle_timer_.cancel();
+  return std::make_unique<Program>(*this, kStartTime, observer, place);
+}
+
+// ---------------------------------------------------------------- its end
 
 void RunnerLink::close_if_idle() {
   if (channel_ == nullptr || !asked_.empty()) return;

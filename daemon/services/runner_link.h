@@ -36,6 +36,13 @@ class RunnerLink final : public Runner, public PacketChannelObserver, public Tur
   std::unique_ptr<Connecting> connect(const ServiceRecord& service, const RunnerCaller& caller,
                                       ConnectObserver& observer) override;
 
+  bool is_portable() const override { return channel_ == nullptr || channel_->unsent() == 0; }
+  std::unique_ptr<RunningProgram> resume(const handover::Program& place, ProgramObserver& observer) override;
+  // The connection, from one daemon to the next.
+  void hand_over(handover::Runner& out, Outgoing& parcel) const;
+  bool is_open() const { return channel_ != nullptr; }
+  void take_up(const handover::Runner& in, UniqueFd socket);
+
   // The runner that hostcalld has started, while it runs; for tests.
   std::optional<pid_t> child() const;
 

@@ -4,8 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "daemon/calls/known_names.h"
 #include "daemon/config/nearest.h"
-#include "daemon/config/policy_warnings.h"
 #include "daemon/config/service_warnings.h"
 #include "daemon/services/find_aside.h"
 #include "daemon/services/service_messages.h"
@@ -42,13 +42,14 @@ void add_bounded(const std::vector<std::string>& texts, google::protobuf::Repeat
 // Reads services.d on the background thread.
 struct FoundServices {
   std::vector<std::string> directories;
+  ServiceHost host;
   v1::ServiceCheckResponse found{};
 
   void find() {
     const auto services = Services::read(directories);
     found.set_services(static_cast<std::uint32_t>(services.size()));
     add_bounded(services.warnings(), *found.mutable_errors());
-    add_bounded(service_warnings(services), *found.mutable_warnings());
+    add_bounded(service_warnings(services, host), *found.mutable_warnings());
   }
 };
 
@@ -103,7 +104,8 @@ Status ServiceAdmin::show(const v1::ServiceShowRequest& request, v1::ServiceShow
 
 Handler ServiceAdmin::check() const {
   return find_aside(parts_.background, std::make_shared<FoundServices>(
-                                           FoundServices{.directories = parts_.config.services_directories()}));
+                                           FoundServices{.directories = parts_.config.services_directories(),
+                                                         .host = service_host(parts_.config, parts_.registry)}));
 }
 
 // A reload may have removed a service that calls still use.

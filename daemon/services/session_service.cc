@@ -38,8 +38,7 @@ Status who_am_i(const CallContext& context, const v1::WhoAmIRequest&, v1::WhoAmI
 }
 
 Status list_services(const store::Engine& engine, const CallContext& context, v1::ListServicesResponse& response) {
-  const auto rules = context.session.list_allowed(response);
-  context.spend(static_cast<std::size_t>(response.methods_size()) + rules / kRulesPerUnit);
+  context.spend(context.session.list_allowed(response));
   if (!context.caller.vm) return {};
   const auto& vm = *context.caller.vm;
   fill_limits(limits_left(vm, engine.usage(vm.record.name), context.now), *response.mutable_limits());
@@ -85,8 +84,7 @@ bool is_own(std::string_view service) { return service.empty() || service.starts
 // Whether policy may allow the caller a method of the service.
 bool may_call(const CallContext& context, const std::string& service) {
   v1::ListServicesResponse allowed;
-  const auto rules = context.session.list_allowed(allowed);
-  context.spend(static_cast<std::size_t>(allowed.methods_size()) + rules / kRulesPerUnit);
+  context.spend(context.session.list_allowed(allowed));
   return std::ranges::any_of(allowed.methods(),
                              [&](const auto& method) { return method.method().starts_with(service + "/"); });
 }

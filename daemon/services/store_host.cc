@@ -16,7 +16,7 @@ StoreHost::StoreHost(Reactor& reactor, Journal& journal, const std::string& dire
     : reactor_(reactor),
       journal_(journal),
       pause_(reactor, Callback::to<&StoreHost::tell_rest>(this)),
-      engine_({.path = directory + "/store.db"}, *this) {
+      engine_({.path = directory + "/store.db", .history = {}, .ends_old_sessions = false}, *this) {
   if (const auto added = reactor.add(engine_.fd(), kReadable, *this); !added.ok())
     throw std::runtime_error(added.error().message());
 }

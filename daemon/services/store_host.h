@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 
 #include "daemon/calls/lifetimes.h"
@@ -21,6 +22,8 @@ class StoreHost final : public IoHandler, public LifetimeObserver, public Backgr
   StoreHost(Reactor& reactor, Journal& journal, const std::string& directory);
   ~StoreHost() { reactor_.remove(engine_.fd()); }
 
+  // Before anybody reads: deletes the keys of earlier sessions, except those with which this daemon goes on.
+  void end_old_sessions(const std::set<std::string>& kept) { engine_.end_old_sessions(kept); }
   store::Engine& engine() { return engine_; }
   const v1::StoreCondition& condition() const { return condition_; }
 

@@ -150,7 +150,11 @@ Status status_of(const StoreNames& names, const Caller& caller, const store::Out
     case OutcomeCode::kBytesLimit: return over_limit(caller, "store_bytes", limits.store_bytes, "delete keys first");
     case OutcomeCode::kNoRoom: return {Code::kResourceExhausted, "nothing was done: " + reason};
     case OutcomeCode::kDiskFull:
-      return {Code::kResourceExhausted, "nothing was written: " + reason + "; make room on the host", kDiskRetry};
+      return {Code::kResourceExhausted,
+              "nothing was written: " + reason + "; make room on the host",
+              kDiskRetry,
+              {},
+              "disk_full"};
     case OutcomeCode::kNoMemory:
       return {Code::kResourceExhausted, "nothing was written: " + reason + "; try again", kDiskRetry};
     case OutcomeCode::kDiskFailed:

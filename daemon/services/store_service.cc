@@ -9,6 +9,7 @@
 #include "daemon/services/store_watch.h"
 #include "daemon/services/store_write.h"
 #include "daemon/store/key.h"
+#include "handover/state.pb.h"
 #include "hostcall/v1/store.hostcall.h"
 
 namespace hostcall::daemon {
@@ -33,6 +34,21 @@ Status reply_too_large(const CallContext& context, std::size_t bytes) {
           "the reply would have more than " + std::to_string(bytes) + " bytes, of which " +
               std::to_string(context.max_reply_bytes()) +
               " can be sent now; read the replies to earlier calls, or get fewer keys at once"};
+}
+
+// "/vm/web1/a and 2 more"
+std::string written_keys(const store::Transaction& transaction) {
+  std::string first;
+  std::size_t more = 0;
+  for (const auto* operations : {&transaction.then, &transaction.otherwise})
+    for (const auto& operation : *operations) {
+      if (operation.kind == store::Operation::Kind::kGet) continue;
+      if (first.empty())
+        first = operation.key;
+      else
+        ++more;
+    }
+  return more == 0 ? first : first + " and " + std::to_string(more) + " more";
 }
 
 // ---------------------------------------------------------------- responses
@@ -104,6 +120,7 @@ class StoreService {
   Status txn(const CallContext& context, const v1::TxnRequest& request, v1::TxnResponse& response,
              Handler& handler) const;
   Status watch(const CallContext& context, const v1::WatchRequest& request, Handler& handler);
+  Status resume_watch(const CallContext& context, const handover::Watch& earlier, Handler& handler);
 
  private:
   store::Transaction begin(const CallContext& context) const;
@@ -111,6 +128,8 @@ class StoreService {
   const Method& method() const {
     return *router_.find(M::kFullName);
   }
+  Status begin_watch(const CallContext& context, const v1::WatchRequest& request, std::string prefix,
+                     const handover::Watch* earlier, Handler& handler);
   Status read_txn(const StoreNames& names, const CallContext& context, const v1::TxnRequest& request,
                   store::Transaction& transaction) const;
   Status read_step(const StoreNames& names, const CallContext& context, const v1::Operation& request,
@@ -185,8 +204,12 @@ Status StoreService::submit(const CallContext& context, const Request& request, 
   if (!held.try_grow(store::bytes_of(transaction)))
     return over_limit(context.caller, "memory_bytes", context.caller.vm->quota.limits().memory_bytes,
                       "write less at once");
+  // What administrators write is recorded.
+  const bool is_recorded = context.caller.audience == Audience::kAdmin;
+  auto keys = is_recorded ? written_keys(transaction) : std::string();
   handler = std::make_unique<StoreWrite<Response>>(engine_, context.caller, std::move(transaction), std::move(reply),
-                                                   std::move(held));
+                                                   std::move(held), std::move(keys));
+  if (is_recorded) handler->record.emplace(nullptr, context.now);
   return {};
 }
 
@@ -265,6 +288,19 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
   if (const auto ms = request.progress_interval_ms(); ms != 0 && ms < kMinProgressMs)
     return invalid("progress_interval_ms is " + std::to_string(ms) + ", it must be 0 or at least " +
                    std::to_string(kMinProgressMs));
+  return begin_watch(context, request, std::move(prefix), nullptr, handler);
+}
+
+Status StoreService::resume_watch(const CallContext& context, const handover::Watch& earlier, Handler& handler) {
+  v1::WatchRequest request;
+  request.set_progress_interval_ms(earlier.progress_interval_ms());
+  request.set_previous(earlier.previous());
+  return begin_watch(context, request, earlier.prefix(), &earlier, handler);
+}
+
+Status StoreService::begin_watch(const CallContext& context, const v1::WatchRequest& request, std::string prefix,
+                                 const handover::Watch* earlier, Handler& handler) {
+  const auto& caller = context.caller;
   StoreWatch::Charges charges{caller.charge(Resource::kWatches), caller.charge(Resource::kMemory)};
   if (!charges.place.try_grow(1))
     return over_limit(caller, "store_watches", caller.vm->quota.limits().store_watches, "end another watch first");
@@ -275,7 +311,7 @@ Status StoreService::watch(const CallContext& context, const v1::WatchRequest& r
     return session.may({.method = self, .resource = key}, looked_at);
   };
   handler = std::make_unique<StoreWatch>(StoreWatch::Environment{engine_, reactor_, turns_}, caller, request,
-                                         std::move(prefix), std::move(charges), may);
+                                         std::move(prefix), std::move(charges), may, earlier);
   return {};
 }
 
@@ -310,6 +346,10 @@ void register_store_service(Router& router, store::Engine& engine, Reactor& reac
                                   [service](const Context& context, const auto& request, Handler& handler) {
                                     return service->watch(context, request, handler);
                                   });
+  router.resumes<Store::Watch>(
+      [service](const Context& context, const handover::Call& call, Incoming&, Handler& handler) {
+        return service->resume_watch(context, call.watch(), handler);
+      });
   router.check_complete(Store::kAllMethods);
 }
 

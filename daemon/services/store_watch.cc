@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "daemon/store/history.h"
+#include "handover/state.pb.h"
+
 namespace hostcall::daemon {
 namespace {
 
@@ -25,31 +28,52 @@ std::size_t work_of(const store::Delivery& delivery) {
   return work;
 }
 
+std::optional<store::WatchPlace> place_of(const handover::Watch* earlier) {
+  if (earlier == nullptr) return std::nullopt;
+  return store::WatchPlace{.position = earlier->position(), .coalescing_to = earlier->coalescing_to()};
+}
+
 }  // namespace
 
 StoreWatch::StoreWatch(const Environment& environment, const Caller& caller, const v1::WatchRequest& request,
-                       std::string prefix, Charges charges, May may)
+                       std::string prefix, Charges charges, May may, const handover::Watch* earlier)
     : environment_(environment),
       caller_(caller),
       names_(caller),
-      options_{.prefix = std::move(prefix), .from_revision = request.from_revision(), .snapshot = request.snapshot()},
-      began_at_(options_.from_revision != 0 ? options_.from_revision - 1 : environment.engine.revision()),
+      options_{.prefix = std::move(prefix),
+               .from_revision = request.from_revision(),
+               .snapshot = request.snapshot(),
+               .place = place_of(earlier)},
+      began_at_(earlier != nullptr            ? earlier->began_at()
+                : options_.from_revision != 0 ? options_.from_revision - 1
+                                              : environment.engine.revision()),
       progress_interval_(milliseconds(request.progress_interval_ms())),
       previous_(request.previous()),
       charges_(std::move(charges)),
       may_(std::move(may)),
-      progress_(environment.reactor, Callback::to<&StoreWatch::on_progress_due>(this)) {}
+      progress_(environment.reactor, Callback::to<&StoreWatch::on_progress_due>(this)),
+      greeted_(earlier != nullptr ? earlier->greeted() : options_.snapshot) {}  // a snapshot needs no greeting
 
 void StoreWatch::start() {
   watch_ = environment_.engine.watch(options_, *this);
-  if (!watch_)
-    return call().finish({Code::kFailedPrecondition, "from_revision " + std::to_string(options_.from_revision) +
-                                                         " is in the future: the store is at " +
-                                                         std::to_string(environment_.engine.revision()) +
-                                                         "; was it replaced? Start with a snapshot"});
-  // A snapshot needs no greeting before it.
-  greeted_ = options_.snapshot;
-  environment_.turns.add(*this);
+  if (watch_) return environment_.turns.add(*this);
+  const auto from = options_.place ? store::History::revision_of(options_.place->position) : options_.from_revision;
+  call().finish({Code::kFailedPrecondition,
+                 "from_revision " + std::to_string(from) + " is in the future: the store is at " +
+                     std::to_string(environment_.engine.revision()) + "; was it replaced? Start with a snapshot"});
+}
+
+void StoreWatch::hand_over(handover::Call& call, Outgoing&) const {
+  const auto place = *watch_->place();
+  auto& watch = *call.mutable_watch();
+  watch.set_prefix(options_.prefix);
+  watch.set_progress_interval_ms(
+      static_cast<std::uint32_t>(std::chrono::duration_cast<milliseconds>(progress_interval_).count()));
+  watch.set_previous(previous_);
+  watch.set_position(place.position);
+  watch.set_coalescing_to(place.coalescing_to);
+  watch.set_greeted(greeted_);
+  watch.set_began_at(began_at_);
 }
 
 void StoreWatch::on_writable() {

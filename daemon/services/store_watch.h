@@ -31,16 +31,20 @@ class StoreWatch final : public CallHandler, private store::Watcher, private Wat
   // it took.
   using May = std::function<bool(std::string_view key, std::size_t& looked_at)>;
   // `request` is already checked;
-  // `prefix` is its prefix by the store's name. The caller must outlive the watch.
+  // `prefix` is its prefix by the store's name. The caller must outlive the watch. `earlier`: another daemon's watch,
+  // on which it goes on; null: none.
   StoreWatch(const Environment& environment, const Caller& caller, const v1::WatchRequest& request, std::string prefix,
-             Charges charges, May may);
+             Charges charges, May may, const handover::Watch* earlier = nullptr);
   ~StoreWatch() override { environment_.turns.remove(*this); }
 
+  bool is_portable() const override { return watch_ && watch_->place(); }
+  void hand_over(handover::Call& call, Outgoing& parcel) const override;
   void on_writable() override;
   void on_drain() override;
 
  private:
   void start() override;
+  void resumed() override { start(); }
   void on_ready() override { environment_.turns.add(*this); }
   bool keep(std::size_t bytes) override;
   bool take_turn(std::size_t& work) override;
@@ -69,7 +73,7 @@ class StoreWatch final : public CallHandler, private store::Watcher, private Wat
   std::size_t rules_looked_at_ = 0;
   Timer progress_;
   std::unique_ptr<store::Watch> watch_;
-  bool greeted_ = false;
+  bool greeted_;
   bool blocked_ = false;          // until on_writable()
   std::size_t unsent_bytes_ = 0;  // of the message that was not sent
 };

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "daemon/calls/call.h"
@@ -20,16 +21,23 @@ class StoreWrite final : public CallHandler {
     std::function<std::size_t(const store::Outcome&)> most_bytes;
   };
 
-  // `held`: the VM's charge for the transaction. The engine and the caller must outlive the call.
-  StoreWrite(store::Engine& engine, const Caller& caller, store::Transaction transaction, Reply reply, Charge held)
+  // `held`: the VM's charge for the transaction. `keys`: what is written, for the record. The engine and the caller
+  // must outlive the call.
+  StoreWrite(store::Engine& engine, const Caller& caller, store::Transaction transaction, Reply reply, Charge held,
+             std::string keys)
       : engine_(engine),
         caller_(caller),
         transaction_(std::move(transaction)),
         reply_(std::move(reply)),
-        held_(std::move(held)) {}
+        held_(std::move(held)),
+        keys_(std::move(keys)) {}
 
   // It is on its way to the disk.
   bool may_be_ended() const override { return false; }
+  void describe(CallRecord& record) const override {
+    record.resource = keys_;
+    if (!answered_) record.outcome = "not known, because the caller has gone";
+  }
 
  private:
   void start() override {
@@ -50,6 +58,7 @@ class StoreWrite final : public CallHandler {
     return no_room_.ok();
   }
   void answer(const store::Outcome& outcome) {
+    answered_ = true;
     if (outcome.code == store::OutcomeCode::kNoRoom && !no_room_.ok()) return call().finish(no_room_);
     if (outcome.code != store::OutcomeCode::kDone)
       return call().finish(status_of(StoreNames(caller_), caller_, outcome));
@@ -66,7 +75,9 @@ class StoreWrite final : public CallHandler {
   store::Transaction transaction_;
   Reply reply_;
   Charge held_;
+  const std::string keys_;
   Status no_room_;  // why the outcome can't be answered
+  bool answered_ = false;
   std::unique_ptr<store::Ticket> ticket_;
 };
 

@@ -28,7 +28,8 @@ VmRecord record_of(const v1::VmRecord& message) {
 }
 
 // A map keeps only one of them.
-Status check_limits_differ(const v1::VmRecord& message) {
+template <class Message>
+Status check_limits_differ(const Message& message) {
   std::set<std::string_view> names;
   for (const auto& limit : message.limits())
     if (!names.insert(limit.name()).second)
@@ -52,6 +53,32 @@ void fill_record(const VmRecord& record, v1::VmRecord& message) {
   }
 }
 
+void fill_rates(const Rates& rates, v1::VmState& state) {
+  state.set_calls_per_second(rates.calls);
+  state.set_denied_per_second(rates.denied);
+  state.set_bytes_per_second(rates.bytes);
+  state.set_rate_window_nano(static_cast<std::uint64_t>(nanoseconds(rates.window).count()));
+}
+
+void fill_latency(const DurationHistogram& latency, v1::DurationBuckets& message) {
+  if (latency.count() == 0) return;
+  for (const auto bound : DurationHistogram::kBounds)
+    message.add_bounds_nano(static_cast<std::uint64_t>(nanoseconds(bound).count()));
+  for (const auto bucket : latency.buckets()) message.add_counts(bucket);
+}
+
+// The limit of which the smallest part is left, if any of it is used.
+void fill_nearest(const std::vector<LimitLeft>& limits, v1::VmState& state) {
+  double least = 1;
+  for (const auto& limit : limits) {
+    const auto left = static_cast<double>(limit.left) / static_cast<double>(std::max<std::uint64_t>(limit.limit, 1));
+    if (left >= least) continue;
+    least = left;
+    state.set_nearest_limit(std::string(limit.info.name));
+    state.set_nearest_used(1 - left);
+  }
+}
+
 Status status_of(const Registry::Refusal& refusal) {
   using Kind = Registry::Refusal::Kind;
   switch (refusal.kind) {
@@ -62,6 +89,21 @@ Status status_of(const Registry::Refusal& refusal) {
     case Kind::kStorage: return {Code::kUnavailable, refusal.text};
   }
   return {Code::kInternal, refusal.text};
+}
+
+// Makes the record that the request asks for of the present one.
+Status apply(const v1::VmSetRequest& request, VmRecord& record) {
+  const auto wrong = [&](const std::string& what) {
+    return Status{Code::kInvalidArgument, vm_text(record) + " " + what + "; hostcallctl vm show " + record.name};
+  };
+  for (const auto& tag : request.remove_tags())
+    if (std::erase(record.tags, tag) == 0) return wrong("has no tag " + in_quotes(tag));
+  for (const auto& tag : request.add_tags())
+    if (std::ranges::find(record.tags, tag) == record.tags.end()) record.tags.push_back(tag);
+  for (const auto& name : request.reset_limits())
+    if (record.limits.erase(name) == 0) return wrong("has no value of its own for the limit " + in_quotes(name));
+  for (const auto& limit : request.limits()) record.limits[limit.name()] = limit.value();
+  return {};
 }
 
 std::uint64_t count_keys(const store::Engine& engine, const std::string& vm) {
@@ -95,8 +137,14 @@ void VmAdmin::fill_state(const Vm& vm, v1::VmState& state) const {
   state.set_streams(static_cast<std::uint32_t>(vm.quota.used(Resource::kStreams)));
   state.set_memory_bytes(vm.quota.used(Resource::kMemory) + vm.quota.used(Resource::kOutbound));
   state.set_store_history_bytes(parts_.store.history_bytes(vm.record.name));
-  state.set_calls(vm.calls);
-  state.set_denied(vm.denied);
+  state.set_calls(vm.counts.calls);
+  state.set_denied(vm.counts.denied);
+  state.set_limited(vm.counts.limited);
+  state.set_bytes_in(vm.counts.bytes_in);
+  state.set_bytes_out(vm.counts.bytes_out);
+  fill_rates(vm.rates.of(vm.counts, parts_.reactor.now()), state);
+  fill_latency(vm.counts.latency, *state.mutable_latency());
+  fill_nearest(limits_left(vm, parts_.store.usage(vm.record.name), parts_.reactor.now()), state);
   state.set_unreachable(parts_.server.unreachable(vm));
   state.set_uds_path(uds_path_of(vm.record));
 }
@@ -137,7 +185,7 @@ Status VmAdmin::take_back(const Vm& vm, Code code, const std::string& why) const
   return {code, vm_text(vm.record) + " is not added: " + why};
 }
 
-Status VmAdmin::add(const v1::VmAddRequest& request, v1::VmAddResponse& response, Handler& handler) const {
+Status VmAdmin::add(const v1::VmAddRequest& request, v1::VmAddResponse& response, LateAnswerPtr& later) const {
   if (auto differ = check_limits_differ(request.record()); !differ.ok()) return differ;
   auto outcome = parts_.registry.add(with_own_directory(record_of(request.record()), parts_.config.runtime_directory),
                                      request.persistent());
@@ -146,17 +194,68 @@ Status VmAdmin::add(const v1::VmAddRequest& request, v1::VmAddResponse& response
   if (const auto added = parts_.server.vm_added(*outcome.vm); !added.ok())
     return take_back(*outcome.vm, Code::kFailedPrecondition, added.error().message());
   fill_state(*outcome.vm, *response.mutable_vm());
-  if (!request.persistent()) return {};
+  if (!request.persistent()) {
+    parts_.server.record_added(*outcome.vm);
+    return {};
+  }
   auto answer = std::make_unique<LateAnswer>();
   on_disk(parts_.registry.writing(*outcome.vm),
-          [this, vm = outcome.vm, response, to = answer->to()](const Done& written) {
-            if (written.ok()) return to.reply(response);
+          [this, vm = outcome.vm, response, to = answer->to(),
+           work = begin_disk_work(outcome.vm->record.name, Sort::kOther)](const Done& written) {
+            if (written.ok()) {
+              parts_.server.record_added(*vm);
+              return to.reply(response);
+            }
             const bool was_removed = vm->removed;  // meanwhile, by another call
             const auto refusal = take_back(*vm, Code::kUnavailable, written.error().message());
             if (vm->removed && !was_removed) parts_.server.vm_removed(*vm);
             to.finish(refusal);
           });
-  handler = std::move(answer);
+  later = std::move(answer);
+  return {};
+}
+
+std::shared_ptr<void> VmAdmin::begin_disk_work(const std::string& name, Sort sort) const {
+  disk_work_->names.insert(name);
+  if (sort == Sort::kChange) disk_work_->changes.insert(name);
+  return {nullptr, [work = disk_work_, name, sort](void*) {
+            work->names.erase(work->names.find(name));
+            if (sort == Sort::kChange) work->changes.erase(work->changes.find(name));
+          }};
+}
+
+Status VmAdmin::another_change(const std::string& name) {
+  return {Code::kUnavailable, "another change of VM " + in_quotes(name) + " is on its way to the disk; try again"};
+}
+
+Status VmAdmin::set(const v1::VmSetRequest& request, v1::VmSetResponse& response, LateAnswerPtr& later) const {
+  const auto vm = parts_.registry.find(request.name());
+  if (!vm) return no_vm(request.name());
+  if (const auto found = parts_.registry.find_changeable(vm->record); !found.vm) return status_of(found.refusal);
+  if (disk_work_->names.contains(request.name())) return another_change(request.name());
+  auto record = vm->record;
+  if (auto differ = check_limits_differ(request); !differ.ok()) return differ;
+  if (auto status = apply(request, record); !status.ok()) return status;
+  if (const auto found = parts_.registry.find_changeable(record); !found.vm) return status_of(found.refusal);
+  if (!is_persistent(*vm)) return set_now(record, response);
+  auto answer = std::make_unique<LateAnswer>();
+  on_disk(parts_.registry.rewriting(*vm, record),
+          [this, record, to = answer->to(), work = begin_disk_work(record.name, Sort::kChange)](const Done& written) {
+            if (!written.ok())
+              return to.finish({Code::kUnavailable, vm_text(record) + " is not changed: " + written.error().message()});
+            v1::VmSetResponse changed;
+            const auto status = set_now(record, changed);
+            status.ok() ? to.reply(changed) : to.finish(status);
+          });
+  later = std::move(answer);
+  return {};
+}
+
+Status VmAdmin::set_now(const VmRecord& record, v1::VmSetResponse& response) const {
+  const auto outcome = parts_.registry.change(record);
+  if (!outcome.vm) return status_of(outcome.refusal);
+  parts_.server.vm_changed(*outcome.vm);
+  fill_state(*outcome.vm, *response.mutable_vm());
   return {};
 }
 
@@ -181,7 +280,7 @@ struct VmAdmin::Removal {
   }
 };
 
-Status VmAdmin::remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response, Handler& handler) const {
+Status VmAdmin::remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse& response, LateAnswerPtr& later) const {
   auto found = parts_.registry.find_removable(request.name());
   if (request.purge()) response.set_keys_deleted(count_keys(parts_.store, request.name()));
   // A VM that is no longer registered may have left keys.
@@ -191,7 +290,9 @@ Status VmAdmin::remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse&
   auto answer = std::make_unique<LateAnswer>();
   Removal removal{request.name(), std::move(found.vm), request.purge(), response, answer->to()};
   if (removal.vm && is_persistent(*removal.vm)) {
-    on_disk(parts_.registry.erasing(removal.name), [this, removal](const Erased& erased) mutable {
+    if (disk_work_->changes.contains(removal.name)) return another_change(removal.name);
+    on_disk(parts_.registry.erasing(removal.name), [this, removal, work = begin_disk_work(removal.name, Sort::kOther)](
+                                                       const Erased& erased) mutable {
       if (!erased.removed.ok())
         return removal.to.finish(
             {Code::kUnavailable, vm_text(removal.vm->record) + " is not removed: " + erased.removed.error().message()});
@@ -206,7 +307,7 @@ Status VmAdmin::remove(const v1::VmRemoveRequest& request, v1::VmRemoveResponse&
     if (!removal.purge) return {};
     purge(removal);
   }
-  handler = std::move(answer);
+  later = std::move(answer);
   return {};
 }
 
@@ -218,6 +319,7 @@ Status VmAdmin::remove_now(Removal& removal) const {
   if (!outcome.vm) return status_of(outcome.refusal);
   removal.response.set_removed(true);
   removal.response.set_sessions_ended(static_cast<std::uint32_t>(parts_.server.vm_removed(*outcome.vm)));
+  parts_.server.record_removed(*outcome.vm);
   return {};
 }
 

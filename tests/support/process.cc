@@ -15,6 +15,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "proto/base/unique_fd.h"
+
 extern char** environ;
 
 namespace hostcall::test {
@@ -25,6 +27,8 @@ using Clock = std::chrono::steady_clock;
 
 // How often a wait checks for events that produce no output.
 constexpr milliseconds kSlice(20);
+// The first number of a descriptor that a program gets.
+constexpr int kFirstPassed = 3;
 
 std::vector<std::string> merged_environment(const std::map<std::string, std::string>& extra) {
   std::vector<std::string> all;
@@ -52,6 +56,15 @@ int input_file(const std::string& text) {
   return fd;
 }
 
+// Copies that are not in each other's way when they get their numbers in the child.
+std::vector<UniqueFd> above_their_places(const std::vector<int>& descriptors) {
+  std::vector<UniqueFd> copies;
+  for (const int fd : descriptors)
+    copies.push_back(
+        UniqueFd::adopt(::fcntl(fd, F_DUPFD_CLOEXEC, kFirstPassed + static_cast<int>(descriptors.size()))));
+  return copies;
+}
+
 // Reads the available bytes. False at the end of the pipe.
 bool drain(int fd, std::string& into) {
   std::array<char, 65536> buffer;
@@ -75,6 +88,9 @@ Process::Process(const std::vector<std::string>& argv, const ProcessOptions& opt
   posix_spawn_file_actions_adddup2(&actions, in, 0);
   posix_spawn_file_actions_adddup2(&actions, out[1], 1);
   posix_spawn_file_actions_adddup2(&actions, err[1], 2);
+  const auto passed = above_their_places(options.descriptors);
+  for (std::size_t i = 0; i < passed.size(); ++i)
+    posix_spawn_file_actions_adddup2(&actions, passed[i].get(), kFirstPassed + static_cast<int>(i));
   auto arguments = argv;
   auto environment = merged_environment(options.environment);
   const int error = ::posix_spawnp(&pid_, argv[0].c_str(), &actions, nullptr, pointers(arguments).data(),

@@ -17,6 +17,7 @@ namespace hostcall::test {
 struct ProcessOptions {
   std::map<std::string, std::string> environment;  // added to ours
   std::string input;                               // on standard input, followed by end of file
+  std::vector<int> descriptors = {};               // that become 3, 4, …
 };
 
 class Process {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <stdexcept>
 
+#include "daemon/handover/incoming.h"
+
 namespace hostcall::daemon::test {
 
 Rig::Pipe::Pipe() {
@@ -48,6 +50,7 @@ Rig::Rig(const RigOptions& options)
               .lifetimes = lifetimes,
               .background = background},
              directory / "hostcalld.json") {
+  journal.observe(&events);
   std::filesystem::create_directories(directory / "vms.d");
   std::filesystem::create_directories(directory / "state");
   std::filesystem::create_directories(directory / "policy.d");
@@ -60,6 +63,11 @@ Rig::Rig(const RigOptions& options)
   write_policy(options.policy);
   write_config("");
   registry.replace_files(Registry::read_directory(config.vms_directory), options.limits);
+}
+
+void Rig::start() {
+  Incoming nothing;
+  server.start({}, nothing);
 }
 
 void Rig::stop() {

@@ -9,6 +9,7 @@
 
 #include "daemon/calls/server.h"
 #include "daemon/loop/background.h"
+#include "daemon/vms/events.h"
 #include "tests/support/manual_time.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/wire_client.h"
@@ -69,7 +70,7 @@ class Rig {
   ~Rig() { stop(); }
 
   // Opens the listeners. Methods are registered before.
-  void start() { server.start(); }
+  void start();
   // Ends the connections that are left. For who has things that must not outlive them; otherwise the Rig does it.
   void stop();
   // Lets the daemon do all it can at this time.
@@ -111,6 +112,7 @@ class Rig {
   Pipe log_;
 
  public:
+  Events events;
   Journal journal;
   Audit audit;
   Registry registry;

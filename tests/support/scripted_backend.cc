@@ -62,6 +62,8 @@ void ScriptedBackend::disconnect(std::size_t connection) {
   if (is_open(connection)) connections_[connection]->close();
 }
 
+void ScriptedBackend::stop_reading(std::size_t connection) { ::shutdown(connections_[connection]->fd.get(), SHUT_RD); }
+
 std::size_t ScriptedBackend::send_raw(std::size_t connection, std::string_view bytes) {
   std::size_t sent = 0;
   while (sent != bytes.size()) {

@@ -62,6 +62,8 @@ class ScriptedBackend {
   bool is_open(std::size_t connection) const { return connections_[connection] && connections_[connection]->fd; }
   wire::Endpoint& endpoint(std::size_t connection) { return connections_[connection]->endpoint; }
   void disconnect(std::size_t connection);
+  // The daemon can't send on the connection any more, and learns it when it tries.
+  void stop_reading(std::size_t connection);
   // Bytes that the engine knows nothing of; as many as the socket takes. Returns their number.
   std::size_t send_raw(std::size_t connection, std::string_view bytes);
   void goaway(std::size_t connection) { endpoint(connection).send_goaway(wire::GoawayReason::kShutdown, 0, "bye"); }

@@ -19,6 +19,19 @@
 
 namespace hostcall::daemon::test {
 
+inline MetricSources metric_sources(Rig& rig, const HostCalls& host_calls, const store::Engine& engine,
+                                    const v1::StoreCondition& condition) {
+  return {.stats = rig.stats,
+          .config = rig.config,
+          .registry = rig.registry,
+          .access = rig.access,
+          .router = rig.router,
+          .host_calls = host_calls,
+          .store = engine,
+          .store_condition = condition,
+          .server = rig.server};
+}
+
 inline void register_services(Rig& rig, Runner& runner, HostCalls& host_calls, store::Engine& engine,
                               const v1::StoreCondition& condition) {
   register_session_service(rig.router, engine, rig.catalog);
@@ -31,7 +44,8 @@ inline void register_services(Rig& rig, Runner& runner, HostCalls& host_calls, s
   register_relay_service(rig.router, host);
   register_run_service(rig.router, host);
   register_admin_service(rig.router, {.reactor = rig.reactor,
-                                      .stats = rig.stats,
+                                      .audit = rig.audit,
+                                      .events = rig.events,
                                       .config = rig.config,
                                       .registry = rig.registry,
                                       .access = rig.access,
@@ -39,6 +53,7 @@ inline void register_services(Rig& rig, Runner& runner, HostCalls& host_calls, s
                                       .host_calls = host_calls,
                                       .store = engine,
                                       .store_condition = condition,
+                                      .metrics = metric_sources(rig, host_calls, engine, condition),
                                       .server = rig.server,
                                       .background = rig.background,
                                       .config_file = rig.directory / "hostcalld.json"});

@@ -35,14 +35,21 @@ v1::HelloResponse WireClient::hello(const std::string& boot_id, std::uint64_t wi
   request.set_client_version("1");
   request.set_boot_id(boot_id);
   request.set_features(wire::kAllFeatures & ~without);
-  const auto answer = call("hostcall.v1.Session/Hello", request);
+  hello_ = start("hostcall.v1.Session/Hello", request.SerializeAsString());
+  const auto answer = finish(hello_);
   v1::HelloResponse response;
   if (!answer.arrived || !answer.status.ok() || !response.ParseFromString(answer.payload))
     throw std::runtime_error("Hello refused: " + answer.status.message);
-  endpoint_.enable({.features = response.features(),
-                    .stream_window = response.initial_stream_window(),
-                    .connection_window = response.initial_connection_window()});
   return response;
+}
+
+// At once: a Goaway may follow in the same bytes.
+void WireClient::enable_extension(std::string_view hello_response) {
+  v1::HelloResponse agreed;
+  if (agreed.ParseFromArray(hello_response.data(), static_cast<int>(hello_response.size())))
+    endpoint_.enable({.features = agreed.features(),
+                      .stream_window = agreed.initial_stream_window(),
+                      .connection_window = agreed.initial_connection_window()});
 }
 
 std::uint32_t WireClient::start(const std::string& method, const std::string& payload, wire::Shape shape,
@@ -194,6 +201,7 @@ bool WireClient::wait_for_goaway() {
 
 void WireClient::on_response(wire::Stream& stream, const wire::ResponseView& response) {
   of(stream).answer.payload = response.payload;
+  if (stream.id() == hello_ && response.code == wire::Code::kOk) enable_extension(response.payload);
   end(stream, response.whole_status());
 }
 

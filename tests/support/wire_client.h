@@ -97,6 +97,7 @@ class WireClient final : private wire::EndpointEvents {
   void on_goaway(const wire::Goaway& goaway) override;
   Call& of(const wire::Stream& stream) { return calls_.at(stream.id()); }
   void end(wire::Stream& stream, const wire::Status& status);
+  void enable_extension(std::string_view hello_response);
   // False: the host accepts no more.
   bool flush();
 
@@ -106,6 +107,7 @@ class WireClient final : private wire::EndpointEvents {
   std::function<void()> run_host_;
   wire::Endpoint endpoint_;
   std::map<std::uint32_t, Call> calls_;
+  std::uint32_t hello_ = 0;  // its stream
   std::optional<std::string> goaway_text_;
   wire::GoawayReason goaway_reason_{};
   bool closed_ = false;  // read all that the host sent

@@ -111,7 +111,8 @@ TEST_F(AdminServiceTest, ExplainsWhatPolicyDecides) {
   EXPECT_EQ(verdict.file(), "");
   EXPECT_EQ(verdict.line(), 0u);
   EXPECT_THAT(verdict.text(), HasSubstr("no rule matches"));
-  EXPECT_EQ(call<v1::Store::Get>(*peer("web1"), test::get_request("/shared/k")).status.message, verdict.text())
+  EXPECT_EQ(call<v1::Store::Get>(*peer("web1"), test::get_request("/shared/k")).status.message,
+            verdict.text() + " (see hostcallctl policy explain)")
       << "the guest sees the same";
   EXPECT_THAT(explain("web1", "hostcall.v1.Host/Info", "").text(), HasSubstr("which only a VM with a CID has"));
 }
@@ -364,11 +365,11 @@ TEST_F(AdminStatsTest, TellsAllCounters) {
   const auto host = admin(), caller = peer("web1");
   must<v1::Session::Ping>(*caller);
   rig_.stats.calls_denied = 11;
-  rig_.stats.calls_limited = 12;
+  rig_.stats.limits_hit = {{"streams", 5}, {"memory_bytes", 7}};
   rig_.stats.calls_timed_out = 13;
   rig_.stats.violations = 14;
   rig_.stats.heartbeats_lost = 15;
-  rig_.stats.connections_refused = 16;
+  rig_.stats.refusals = {{"connect_rate", 16}};
   rig_.stats.reloads = 17;
   rig_.stats.reloads_failed = 18;
   const auto response = must<v1::Admin::Stats>(*host);
@@ -379,18 +380,24 @@ TEST_F(AdminStatsTest, TellsAllCounters) {
   EXPECT_EQ(by_name.size(), counters.size());
   EXPECT_EQ(by_name.extract("bytes_in").mapped(), rig_.stats.bytes_in);
   EXPECT_GT(by_name.extract("bytes_out").mapped(), 0u);
-  EXPECT_EQ(by_name, (std::map<std::string, std::uint64_t>{{"calls", 2},
+  EXPECT_EQ(by_name, (std::map<std::string, std::uint64_t>{{"calls", 1},
+                                                           {"calls_begun", 2},
                                                            {"calls_denied", 11},
                                                            {"calls_limited", 12},
+                                                           {"calls_open", 0},
                                                            {"calls_timed_out", 13},
                                                            {"connections_accepted", 2},
                                                            {"connections_open", 2},
                                                            {"connections_refused", 16},
                                                            {"heartbeats_lost", 15},
+                                                           {"host_calls_open", 0},
                                                            {"journal_records_lost", 0},
+                                                           {"memory_bytes", 0},
+                                                           {"outbound_bytes", 0},
                                                            {"policy_rules", 1},
                                                            {"reloads", 17},
                                                            {"reloads_failed", 18},
+                                                           {"restarts", 0},
                                                            {"store_bytes", 2},
                                                            {"store_commits", 5},
                                                            {"store_compact_revision", 4},

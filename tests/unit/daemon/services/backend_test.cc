@@ -239,6 +239,38 @@ class FullBacklogTest : public RoutedTest {
 };
 HOSTCALL_BOTH_PROTOCOLS(FullBacklogTest);
 
+// It has seen nothing of the request.
+TEST_F(TtrpcBackendTest, ACallWaitsALittleAlsoWhenAFreeConnectionTakesNoRequest) {
+  const auto caller = guest("web1");
+  EXPECT_TRUE(works(*caller));
+  backend_.accepts = false;
+  backend_.set_backlog(0);
+  const auto filler = net::start_connect(net::unix_address(path()), milliseconds(0));
+  ASSERT_TRUE(filler.ok());
+  backend_.stop_reading(0);
+  const auto stream = ask(*caller, "Get", "kept");
+  EXPECT_FALSE(caller->ended(stream));
+  backend_.accepts = true;
+  settle();
+  advance(milliseconds(40));
+  ASSERT_EQ(backend_.calls.size(), 2u);
+  EXPECT_EQ(backend_.last().payload, "kept");
+  EXPECT_EQ(answered(*caller, stream, "late").payload, "late");
+  expect_nothing_left();
+}
+
+// A connection costs the caller more than a call on one that is there.
+TEST_F(TtrpcBackendTest, NewConnectionsAreOfTheCallersTime) {
+  constexpr std::size_t kCalls = 100;
+  rig_.use_services(entry(R"(, "concurrent": 100, "concurrent_per_vm": 100)"));
+  const auto caller = guest("web1");
+  for (std::size_t i = 0; i < kCalls; ++i) caller->start(std::string(kInventory) + "/Get", "");
+  TurnWatcher connections(rig_.reactor, [this] { return rig_.catalog.calls_of(kInventory); });
+  settle();
+  EXPECT_EQ(backend_.connections(), kCalls);
+  EXPECT_LE(connections.most(), kCalls / 2);
+}
+
 TEST_P(FullBacklogTest, ACallWaitsALittle) {
   const auto caller = guest("web1");
   const auto stream = ask(*caller);

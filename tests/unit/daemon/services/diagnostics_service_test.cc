@@ -286,7 +286,7 @@ TEST_F(DiagnosticsTest, SourcesThatEndAtOnceDoNotAddUp) {
     caller->start(Source::kFullName, source_request(10, 40 * kKiB).SerializeAsString(), wire::Shape::kServerStream);
   settle();
   EXPECT_EQ(rig_.stats.calls, 51u);
-  EXPECT_EQ(rig_.stats.calls_limited, 0u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 0u);
 }
 
 TEST_F(DiagnosticsTest, SendsWhatWasAskedForInChunks) {

@@ -185,18 +185,46 @@ TEST_F(HostcallBackendTest, RequestsThatAreNotReadAreKeptByTheirCallers) {
   std::vector<std::uint32_t> streams;
   for (int i = 0; i < 10; ++i) streams.push_back(ask(*caller, "Get", request));
   EXPECT_GE(used("web1", Resource::kMemory), 7 * request.size());
+  const auto is_bounded = [&] {
+    return used("web1", Resource::kMemory) > 0 &&
+           used("web1", Resource::kMemory) <= BackendLink::kMaxUnsent + request.size() + 1000;
+  };
   for (const auto stream : streams) caller->cancel(stream);
   settle();
-  expect_nothing_left();
+  EXPECT_TRUE(is_bounded()) << "what the connection still has to send: " << used("web1", Resource::kMemory);
   for (int i = 0; i < 200; ++i) {
     caller->cancel(ask(*caller, "Get", request));
     settle();
   }
-  expect_nothing_left();
+  EXPECT_TRUE(is_bounded()) << used("web1", Resource::kMemory);
+  EXPECT_EQ(used("db1", Resource::kMemory), 0u);
   backend_.reads = true;
   settle();
+  expect_nothing_left();
   EXPECT_LT(backend_.calls.size(), 10u) << "what was cancelled before it was sent is not sent";
   EXPECT_TRUE(works(*caller));
+}
+
+TEST_F(HostcallBackendTest, WhatIsUnsentIsEachVmsOwn) {
+  const auto web = guest("web1"), db = guest("db1");
+  EXPECT_TRUE(works(*web));
+  for (const bool reads_again : {true, false}) {
+    backend_.reads = false;
+    // More than the kernel takes, in pieces that are less than what the connection may keep.
+    for (int i = 0; i < 20; ++i) {
+      web->cancel(ask(*web, "Get", std::string(40'000, 'x')));
+      db->cancel(ask(*db, "Get", std::string(20'000, 'x')));
+    }
+    settle();
+    EXPECT_GT(used("web1", Resource::kMemory), 0u);
+    EXPECT_GT(used("db1", Resource::kMemory), 0u);
+    EXPECT_LE(used("web1", Resource::kMemory) + used("db1", Resource::kMemory), BackendLink::kMaxUnsent + 50'000);
+    backend_.reads = reads_again;
+    if (!reads_again) backend_.disconnect(0);
+    settle();
+    expect_nothing_left("web1");
+    expect_nothing_left("db1");
+  }
 }
 
 TEST_F(HostcallBackendTest, CallsGoOnWhenTheServerReadsAgain) {
@@ -243,6 +271,132 @@ TEST_F(HostcallBackendTest, ACallMayWaitForLong) {
   EXPECT_EQ(answered(*caller, last, "late").payload, "late");
   EXPECT_EQ(backend_.connections(), 1u);
   expect_nothing_left();
+}
+
+// ---------------------------------------------------------------- many calls at once
+
+class CrowdedBackendTest : public HostcallBackendTest {
+ protected:
+  static constexpr std::size_t kCalls = 600;
+  CrowdedBackendTest() {
+    limit("web1", [](Limits& limits) { limits.streams = 1000; });
+    rig_.use_services(entry(R"(, "concurrent": 1000, "concurrent_per_vm": 1000)"));
+  }
+  // Three phases of a turn, with four units for each call.
+  static constexpr std::size_t kMostPerTurn = 200;
+};
+
+TEST_F(CrowdedBackendTest, TheCallsOfALostConnectionEndInParts) {
+  const auto caller = guest("web1");
+  std::vector<std::uint32_t> streams;
+  for (std::size_t i = 0; i < kCalls; ++i) streams.push_back(ask(*caller));
+  ASSERT_EQ(backend_.calls.size(), kCalls);
+  TurnWatcher calls(rig_.reactor, [this] { return rig_.catalog.calls_of(kInventory); });
+  backend_.disconnect(0);
+  settle();
+  EXPECT_LE(calls.most(), kMostPerTurn);
+  for (const auto stream : streams)
+    expect(caller->finish(stream), Code::kUnavailable, "the server closed the connection; its outcome is unknown");
+  expect_nothing_left();
+  EXPECT_TRUE(works(*caller));
+}
+
+// Some end by themselves before they are told.
+TEST_F(CrowdedBackendTest, CallsMayEndWhileTheyAreToldThatTheirConnectionIsLost) {
+  const auto caller = guest("web1");
+  std::vector<std::uint32_t> streams;
+  for (std::size_t i = 0; i < kCalls; ++i) streams.push_back(ask(*caller));
+  backend_.disconnect(0);
+  for (std::size_t i = 0; i < kCalls; i += 2) caller->cancel(streams[kCalls - 1 - i]);
+  EXPECT_TRUE(works(*caller)) << "others have another connection at once";
+  settle();
+  expect_nothing_left();
+  EXPECT_EQ(backend_.open_connections(), 1u);
+}
+
+TEST_F(CrowdedBackendTest, CallsThatHadNotBegunEndInParts) {
+  const auto caller = guest("web1");
+  const auto begun = ask(*caller);
+  backend_.goaway(0);
+  backend_.reads = false;
+  std::vector<std::uint32_t> streams;
+  for (std::size_t i = 1; i < kCalls; ++i) streams.push_back(caller->start(std::string(kInventory) + "/Get", ""));
+  TurnWatcher calls(rig_.reactor, [this] { return rig_.catalog.calls_of(kInventory); });
+  while (caller->pump()) {
+  }
+  backend_.reads = true;
+  settle();
+  EXPECT_LE(calls.most(), kMostPerTurn);
+  EXPECT_FALSE(caller->ended(begun));
+  backend_.answer(backend_.calls[0], "still");
+  settle();
+  EXPECT_EQ(caller->finish(begun).payload, "still");
+}
+
+TEST_F(CrowdedBackendTest, CallsThatWaitedOpenInParts) {
+  backend_.accepts = false;
+  const auto caller = guest("web1");
+  for (std::size_t i = 0; i < kCalls; ++i) ask(*caller);
+  backend_.accepts = true;
+  TurnWatcher calls(rig_.reactor, [this] {
+    backend_.pump();
+    return backend_.calls.size();
+  });
+  settle();
+  EXPECT_EQ(backend_.calls.size(), kCalls);
+  EXPECT_GT(calls.most(), 0u);
+  EXPECT_LE(calls.most(), kMostPerTurn);
+}
+
+// ---------------------------------------------------------------- heartbeats
+
+class BeatingBackendTest : public HostcallBackendTest {
+ protected:
+  BeatingBackendTest() { timeouts_.heartbeat = seconds(1); }
+};
+
+TEST_F(BeatingBackendTest, AServerThatHangsIsLost) {
+  const auto caller = guest("web1");
+  EXPECT_TRUE(works(*caller));
+  const auto stream = ask(*caller, "Get", "", Shape::kUnary, seconds(600));
+  backend_.reads = false;
+  for (int i = 0; i < 5; ++i) caller->cancel(ask(*caller, "Get", std::string(200'000, 'x')));
+  settle();
+  EXPECT_GT(used("web1", Resource::kMemory), HostCall::kOwnBytes);
+  const auto wait = [&](Duration time) {
+    advance(time);
+    while (caller->pump()) {
+    }
+  };
+  wait(milliseconds(3900));
+  EXPECT_FALSE(caller->ended(stream));
+  wait(milliseconds(1200));
+  ASSERT_TRUE(caller->ended(stream));
+  expect(caller->finish(stream), Code::kUnavailable, "did not answer three heartbeats; its outcome is unknown");
+  expect_nothing_left();
+  backend_.reads = true;
+  settle();  // it reads what the lost connection had sent
+  EXPECT_TRUE(works(*caller)) << "on another connection";
+}
+
+TEST_F(BeatingBackendTest, AServerThatAnswersIsKeptHoweverLongACallTakes) {
+  const auto caller = guest("web1");
+  const auto stream = ask(*caller, "Get", "", Shape::kUnary, seconds(600));
+  for (int i = 0; i < 20; ++i) advance(seconds(1));
+  EXPECT_GT(backend_.endpoint(0).frames_received(), 10u) << "heartbeats";
+  EXPECT_EQ(answered(*caller, stream, "late").payload, "late");
+  EXPECT_EQ(backend_.connections(), 1u);
+}
+
+TEST_F(BeatingBackendTest, WhoKnowsNoPingIsNotAsked) {
+  backend_.features = wire::kFeatureCancel | wire::kFeatureWindow;
+  const auto caller = guest("web1");
+  const auto stream = ask(*caller, "Get", "", Shape::kUnary, seconds(600));
+  backend_.reads = false;
+  advance(seconds(8));
+  while (caller->pump()) {
+  }
+  EXPECT_FALSE(caller->ended(stream));
 }
 
 TEST_F(HostcallBackendTest, APingIsAnsweredWithoutACall) {

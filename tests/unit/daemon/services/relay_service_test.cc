@@ -403,9 +403,9 @@ TEST_F(RelayTest, ARateIsTakenByTheFirstMessageOnly) {
   const auto stream = connected(*caller);
   for (int i = 0; i < 10; ++i) send(*caller, stream, bytes("more"));
   EXPECT_TRUE(receive<Open>(*caller, open(*caller)));
-  const auto limited = rig_.stats.calls_limited;
+  const auto limited = sum_of(rig_.stats.limits_hit);
   expect_refused(ended(*caller, open(*caller)), Code::kResourceExhausted, "rate");
-  EXPECT_EQ(rig_.stats.calls_limited, limited + 1) << "counted once";
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), limited + 1) << "counted once";
 }
 
 TEST_F(RelayTest, MisuseEndsTheCall) {
@@ -540,7 +540,7 @@ TEST_F(RelayTest, NoDeadlineIsTooLong) {
   rig_.advance(seconds(1), kTick * 100);
   EXPECT_FALSE(caller->ended(stream));
   rig_.advance(seconds(2), kTick * 100);
-  expect_refused(caller->finish(stream).status, Code::kDeadlineExceeded, "did not finish before the call's deadline");
+  expect_refused(caller->finish(stream).status, Code::kDeadlineExceeded, "did not finish before the deadline");
 }
 
 TEST_F(RelayTest, WaitsForAFullBacklog) {

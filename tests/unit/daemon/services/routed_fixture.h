@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -95,9 +96,41 @@ class RoutedFixture : public ServicesFixture {
 
   const std::string protocol_;
   ScriptedBackend backend_{path()};
+  // Without heartbeats, because time passes without the server.
+  Timeouts timeouts_{.heartbeat = Duration::zero()};
   // The test serves the socket in this process.
-  const HostCallEnvironment environment_{rig_.reactor, rig_.catalog, runner_, host_calls_, -1};
+  const HostCallEnvironment environment_{.reactor = rig_.reactor,
+                                         .catalog = rig_.catalog,
+                                         .runner = runner_,
+                                         .calls = host_calls_,
+                                         .own_pid = -1,
+                                         .timeouts = timeouts_};
   RoutedServices routed_{environment_};
+};
+
+// Looks at a number at the end of each turn, and keeps by how much it has changed at most.
+class TurnWatcher final : public TurnEnd {
+ public:
+  TurnWatcher(Reactor& reactor, std::function<std::size_t()> number)
+      : reactor_(reactor), number_(std::move(number)), last_(number_()) {
+    reactor_.at_turn_end(*this);
+  }
+  ~TurnWatcher() override { reactor_.forget(*this); }
+  std::size_t most() const { return most_; }
+
+ private:
+  // Turns go on as long as the number changes.
+  void on_turn_end() override {
+    const auto now = number_();
+    most_ = std::max(most_, std::max(now, last_) - std::min(now, last_));
+    if (now != last_ || ++still_ < 10) reactor_.at_turn_end(*this);
+    if (now != last_) still_ = 0;
+    last_ = now;
+  }
+  Reactor& reactor_;
+  const std::function<std::size_t()> number_;
+  std::size_t last_ = 0, most_ = 0;
+  int still_ = 0;  // turns without a change
 };
 
 // With a server of either protocol.

@@ -73,6 +73,13 @@ class ScriptedEngine final : public store::Engine {
 
   std::vector<store::Ref> records;
   std::deque<std::shared_ptr<Submitted>> submitted;
+  // The test calls `copied`.
+  std::unique_ptr<store::Ticket> copy_to(const std::string&, OnCopied done) override {
+    copied = std::move(done);
+    return std::make_unique<CopyTicket>();
+  }
+  struct CopyTicket final : store::Ticket {};
+  OnCopied copied;
   std::vector<Purge> purges;
   store::Outcome read_outcome;
   std::unique_ptr<store::Watch> next_watch;  // what watch() returns
@@ -91,6 +98,7 @@ class ScriptedEngine final : public store::Engine {
     }
     void taken() override {}
     std::size_t take_looked_at() override { return 0; }
+    std::optional<store::WatchPlace> place() const override { return std::nullopt; }
 
    private:
     ScriptedEngine& engine_;

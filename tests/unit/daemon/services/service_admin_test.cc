@@ -191,6 +191,7 @@ TEST_F(ServiceAdminTest, ShowsWhyAServiceIsDisabledAndWhatWasMeant) {
 // ---------------------------------------------------------------- check
 
 TEST_F(ServiceAdminTest, ChecksTheFilesAsideWithoutUsingThem) {
+  rig_.config.runner = Config::Runner::kSystemd;
   rig_.directory.write("services.d/60-more.json", R"({"name": "more", "run": ["/nowhere/x"]})");
   const auto before = rig_.background.jobs;
   const auto found = must<ServiceCheck>(*host_);

@@ -178,7 +178,7 @@ TEST_F(SessionServiceTest, ADescriptionThatDoesNotFitIsRefused) {
   const auto caller = guest("web1");
   expect_refused(call<Session::Descriptors>(*caller).status, Code::kResourceExhausted,
                  "does not fit into outbound_bytes");
-  EXPECT_EQ(rig_.stats.calls_limited, 1u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 1u);
 }
 
 }  // namespace

@@ -212,7 +212,7 @@ TEST_F(StoreServiceTest, AMalformedNameIsNoMatterOfPolicy) {
     EXPECT_EQ(call<List>(*caller, list_request(name)).status.code, Code::kInvalidArgument) << name;
     EXPECT_EQ(call<Txn>(*caller, put_all({name}, "")).status.code, Code::kInvalidArgument) << name;
   }
-  EXPECT_EQ(rig_.vm("web1").denied, 0u);
+  EXPECT_EQ(rig_.vm("web1").counts.denied, 0u);
   EXPECT_EQ(call<Get>(*caller, get_request("/self/x")).status.code, Code::kPermissionDenied);
 }
 
@@ -289,7 +289,7 @@ TEST_F(StoreServiceTest, KeysAndBytesOfAVmAreBounded) {
   EXPECT_EQ(get(*caller, "/self/a"), "1") << "nothing of it was done";
   put(*caller, "/self/a", std::string(room, 'v'));
   EXPECT_EQ(store_.engine().usage("web1"), (store::Usage{2, 1024}));
-  EXPECT_EQ(rig_.stats.calls_limited, 2u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 2u);
   must<Delete>(*caller, delete_request("/self/a"));
   put(*caller, "/self/c", "");
   put(*other, "/self/a", "others have their own");

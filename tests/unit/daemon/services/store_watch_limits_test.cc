@@ -62,7 +62,7 @@ TEST_F(StoreWatchLimitsTest, ACancelledWatchGivesItsPlaceToTheNext) {
   caller->send_raw(bytes);
   settle();
   EXPECT_EQ(rig_.stats.calls, 401u);
-  EXPECT_EQ(rig_.stats.calls_limited, 0u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 0u);
   EXPECT_EQ(used("web1", Resource::kWatches), 0u);
 }
 

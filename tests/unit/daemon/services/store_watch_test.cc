@@ -175,6 +175,7 @@ class ScriptedWatch final : public store::Watch {
   store::Delivery next(std::size_t) override { return delivery_; }
   void taken() override {}
   std::size_t take_looked_at() override { return 0; }
+  std::optional<store::WatchPlace> place() const override { return std::nullopt; }
 
  private:
   const store::Delivery& delivery_;
@@ -274,7 +275,7 @@ TEST_F(ReviewedWatchTest, EndsWhatPolicyDeniesNow) {
   expect_refused(ended, Code::kPermissionDenied,
                  "VM \"web1\": hostcall.v1.Store/Watch on \"/shared/\" is denied by 50-test.json:1");
   EXPECT_THAT(rig_.log(), testing::HasSubstr("is denied by " + rig_.directory / "policy.d/50-test.json:1"));
-  EXPECT_EQ(rig_.vm("web1").denied, 1u);
+  EXPECT_EQ(rig_.vm("web1").counts.denied, 1u);
   put(*db, "/shared/a", "2");
   put(*web, "/self/a", "1");
   EXPECT_EQ(keys_of(next(*web, own)), std::vector<std::string>{"/self/a"}) << "another watch goes on";

@@ -74,7 +74,7 @@ TEST_F(StoreWriteTest, TellsEachFailureOfTheDisk) {
   const auto full = put(OutcomeCode::kDiskFull);
   expect_refused(full, Code::kResourceExhausted, "nothing was written: the disk is ill; make room on the host");
   EXPECT_EQ(full.retry_after, seconds(1));
-  EXPECT_EQ(rig_.stats.calls_limited, 1u);
+  EXPECT_EQ(sum_of(rig_.stats.limits_hit), 1u);
   expect_refused(put(OutcomeCode::kDiskFailed), Code::kUnavailable, "the outcome is unknown: the disk is ill");
   expect_refused(put(OutcomeCode::kReadOnly), Code::kUnavailable, "nothing was written: the disk is ill");
   expect_refused(put(OutcomeCode::kInvalid), Code::kInvalidArgument, "the disk is ill");
