@@ -6,10 +6,14 @@
 
 namespace hostcall::cli {
 
-bool wait_for(std::span<pollfd> descriptors, TimePoint deadline) {
+int milliseconds_until(TimePoint deadline) {
+  if (deadline == TimePoint()) return 0;
   const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
-  const auto ms = std::clamp<milliseconds::rep>(left, 0, std::numeric_limits<int>::max());
-  return ::poll(descriptors.data(), descriptors.size(), static_cast<int>(ms)) != 0;
+  return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, std::numeric_limits<int>::max()));
+}
+
+bool wait_for(std::span<pollfd> descriptors, TimePoint deadline) {
+  return ::poll(descriptors.data(), descriptors.size(), milliseconds_until(deadline)) != 0;
 }
 
 }  // namespace hostcall::cli

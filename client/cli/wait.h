@@ -9,6 +9,8 @@
 
 namespace hostcall::cli {
 
+// The time until then for poll(2), at least 0.
+int milliseconds_until(TimePoint deadline);
 // False: nothing happened until the deadline. May return true without an event, after a signal.
 bool wait_for(std::span<pollfd> descriptors, TimePoint deadline);
 

@@ -53,7 +53,7 @@ class Forward : public Verb {
     invocation.last();
     const auto listener = LocalListener::listen(*address);
     if (!listener.ok()) throw Failure{ExitCode::kUnreachable, listener.error().message()};
-    Forwarder forwarder(invocation, *listener, service_, *most_);
+    Forwarder forwarder(invocation, *listener, events_.emplace(), service_, *most_);
     say_ready(invocation, listener->address().to_string());
     // The loss of whoever reads our complaints is none of the connections'.
     std::signal(SIGPIPE, SIG_IGN);
@@ -71,6 +71,7 @@ class Forward : public Verb {
 
   std::string listen_, service_;
   std::optional<std::uint64_t> most_ = 64;
+  std::optional<EventSet> events_;  // lives longer than the invocation, whose client is in it
 };
 
 }  // namespace

@@ -20,8 +20,8 @@ namespace {
 // Before another connection is accepted when the kernel had no room for one.
 constexpr Duration kPause = milliseconds(200);
 
-// The places of the events that are not a connection's.
-enum Place : std::size_t { kClient, kSignals, kListener, kOwn };
+// The data of events; a connection's is its address.
+enum Data : std::uint64_t { kClient, kSignals, kListener };
 
 // The client sees a reset instead of an end, which would mean that it has got everything. Unix sockets know no resets.
 void reset_at_close(int fd) {
@@ -36,64 +36,101 @@ void send_at_once(int fd) {
 
 }  // namespace
 
-Forwarder::Forwarder(Invocation& invocation, const LocalListener& listener, std::string service, std::size_t most)
-    : invocation_(invocation), listener_(listener), service_(std::move(service)), most_(most), buffer_(kPieceBytes) {}
+Forwarder::Forwarder(Invocation& invocation, const LocalListener& listener, EventSet& events, std::string service,
+                     std::size_t most)
+    : invocation_(invocation),
+      listener_(listener),
+      events_(events),
+      service_(std::move(service)),
+      most_(most),
+      buffer_(kPieceBytes) {
+  short watched = 0;
+  const auto watches = events.want(interrupt_.fd(), watched, POLLIN, kSignals);
+  if (!watches.ok()) throw Failure{ExitCode::kUnreachable, watches.error().message()};
+  if (const auto status = invocation.client().watch(events.fd(), kClient); !status.ok()) throw failure_of(status);
+}
 
 void Forwarder::run() {
   for (;;) {
     wait();
     auto& client = invocation_.client();
-    if (events_[kClient].revents != 0 || client.due() <= Clock::now()) client.process();
+    if (std::exchange(client_came_, false) || client.due() <= now_) client.process();
     proceed_all();
-    if (events_[kListener].revents != 0) accept_all();
+    if (std::exchange(listener_came_, false)) accept_all();
     // What was sent leaves now, not after the next wait.
     if (client.due() == TimePoint()) client.process();
   }
 }
 
-bool Forwarder::may_accept() const { return connections_.size() < most_ && Clock::now() >= accepts_again_; }
+bool Forwarder::may_accept() const { return connections_.size() < most_ && now_ >= accepts_again_; }
 
 TimePoint Forwarder::next_time() const {
   auto next = std::min(invocation_.deadline(), invocation_.client().due());
-  if (accepts_again_ > Clock::now()) next = std::min(next, accepts_again_);
+  if (accepts_again_ > now_) next = std::min(next, accepts_again_);
   for (const auto& connection : connections_) {
-    if (connection.call->has_news()) return TimePoint();
-    if (!connection.call->is_open()) next = std::min(next, connection.opens_until);
+    if (connection->call->has_news()) return TimePoint();
+    if (!connection->call->is_open()) next = std::min(next, connection->opens_until);
   }
   return next;
 }
 
 void Forwarder::wait() {
-  events_.assign(kOwn, {.fd = -1, .events = POLLIN, .revents = 0});
-  events_[kClient].fd = invocation_.client().fd();
-  events_[kSignals].fd = interrupt_.fd();
-  if (may_accept()) events_[kListener].fd = listener_.fd();
-  for (auto& connection : connections_) {
-    connection.first_event = events_.size();
-    connection.call->add_events(events_);
-  }
-  wait_for(events_, next_time());
-  if (events_[kSignals].revents != 0)
-    if (const int number = interrupt_.take(); number != 0) throw SignalEnd{number};
-  if (Clock::now() >= invocation_.deadline())
+  watch_listener();
+  for (const auto& event : events_.wait(next_time())) note(event);
+  now_ = Clock::now();
+  if (now_ >= invocation_.deadline())
     throw Failure{ExitCode::kDeadline,
                   "the time is over (--timeout); connections that were open: " + std::to_string(connections_.size())};
 }
 
+void Forwarder::note(const epoll_event& event) {
+  switch (event.data.u64) {
+    case kClient: client_came_ = true; return;
+    case kListener: listener_came_ = true; return;
+    case kSignals:
+      if (const int number = interrupt_.take(); number != 0) throw SignalEnd{number};
+      return;
+    default: reinterpret_cast<Connection*>(event.data.u64)->came = static_cast<short>(event.events);
+  }
+}
+
+void Forwarder::watch_listener() {
+  const short wanted = may_accept() ? POLLIN : 0;
+  if (!events_.want(listener_.fd(), listener_watched_, wanted, kListener).ok()) accepts_again_ = now_ + kPause;
+}
+
+// All that a call waits for is the socket.
+Done Forwarder::watch(Connection& connection) {
+  connection.events.clear();
+  connection.call->add_events(connection.events);
+  short wanted = 0;
+  for (const auto& event : connection.events)
+    if (event.fd >= 0) wanted |= event.events;
+  return events_.want(connection.socket.get(), connection.watched, wanted,
+                      reinterpret_cast<std::uintptr_t>(&connection));
+}
+
 void Forwarder::proceed_all() {
-  std::erase_if(connections_, [this](Connection& connection) { return !proceed(connection); });
+  std::erase_if(connections_, [this](const auto& connection) { return !proceed(*connection); });
+}
+
+Done Forwarder::proceed_call(Connection& connection) {
+  const auto came = std::exchange(connection.came, short{0});
+  for (auto& event : connection.events)
+    event.revents = event.fd < 0 ? short{0} : static_cast<short>(came & (event.events | POLLERR | POLLHUP));
+  return connection.call->proceed(connection.events, buffer_);
 }
 
 bool Forwarder::proceed(Connection& connection) {
   auto& call = *connection.call;
-  const auto events = std::span(events_).subspan(connection.first_event, RelayCall::kEvents);
-  const bool has_event = std::ranges::any_of(events, [](const pollfd& event) { return event.revents != 0; });
-  if (has_event || call.has_news()) {
+  if (connection.came != 0 || call.has_news()) {
     // Nobody is left to tell: the client has gone.
-    if (!call.proceed(events, buffer_).ok()) return false;
+    if (!proceed_call(connection).ok()) return false;
     if (call.ended()) return end(connection);
+    if (const auto watches = watch(connection); !watches.ok())
+      return refuse(connection, {ExitCode::kUnreachable, watches.error().message()});
   }
-  if (call.is_open() || Clock::now() < connection.opens_until) return true;
+  if (call.is_open() || now_ < connection.opens_until) return true;
   return refuse(connection, {ExitCode::kDeadline, "DEADLINE_EXCEEDED: the host did not take the call within " +
                                                       exact_duration(kDefaultTimeout)});
 }
@@ -122,7 +159,7 @@ void Forwarder::accept_all() {
     }
     if (socket.error().code == EAGAIN) return;
     tell(socket.error().message());
-    accepts_again_ = Clock::now() + kPause;
+    accepts_again_ = now_ + kPause;
   }
   if (connections_.size() < most_ || std::exchange(told_of_limit_, true)) return;
   tell(std::to_string(most_) + " are open (--connections); more wait until others end");
@@ -131,15 +168,18 @@ void Forwarder::accept_all() {
 void Forwarder::begin(UniqueFd socket) {
   send_at_once(socket.get());
   const int fd = socket.get();
-  Connection connection{.socket = std::move(socket), .call = nullptr, .opens_until = Clock::now() + kDefaultTimeout};
+  auto connection = std::make_unique<Connection>();
+  connection->socket = std::move(socket);
+  connection->opens_until = now_ + kDefaultTimeout;
   try {
-    connection.call =
+    connection->call =
         std::make_unique<RelayCall>(invocation_.client(), service_, Ends{{fd, "read"}, {fd, "write"}},
                                     CallOptions{.timeout = kNoTimeout, .wait_for_ready = invocation_.common().wait});
   } catch (const Failure& failure) {
-    refuse(connection, failure);
+    refuse(*connection, failure);
     return;
   }
+  connection->call->add_events(connection->events);
   connections_.push_back(std::move(connection));
 }
 

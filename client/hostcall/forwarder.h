@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "client/cli/interrupt.h"
 #include "client/cli/invocation.h"
+#include "client/hostcall/event_set.h"
 #include "client/hostcall/local_listener.h"
 #include "client/hostcall/relay_call.h"
 
@@ -19,8 +21,10 @@ inline constexpr std::uint32_t kUnreadBytesEach = 640 * 1024;
 
 class Forwarder {
  public:
-  // `invocation` and `listener` must outlive it. More connections than `most` wait until others end.
-  Forwarder(Invocation& invocation, const LocalListener& listener, std::string service, std::size_t most);
+  // Those it refers to must outlive it, and `events`, which is empty, the invocation's client. More connections than
+  // `most` wait until others end. Throws Failure.
+  Forwarder(Invocation& invocation, const LocalListener& listener, EventSet& events, std::string service,
+            std::size_t most);
 
   // Until a signal comes, which it throws as SignalEnd, or the deadline, as a Failure. What fails for one connection is
   // told on standard error.
@@ -31,15 +35,21 @@ class Forwarder {
     UniqueFd socket;
     std::unique_ptr<RelayCall> call;
     TimePoint opens_until;
-    std::size_t first_event = 0;  // in events_
+    std::vector<pollfd> events;  // that the call waits for
+    short watched = 0;           // the same for the socket
+    short came = 0;              // what has happened of them
   };
 
   void wait();
+  void note(const epoll_event& event);
+  void watch_listener();
+  Done watch(Connection& connection);
   TimePoint next_time() const;
   bool may_accept() const;
   void proceed_all();
   // False: the connection is to be forgotten.
   bool proceed(Connection& connection);
+  Done proceed_call(Connection& connection);
   bool end(Connection& connection);
   bool refuse(Connection& connection, const Failure& failure);
   void accept_all();
@@ -48,12 +58,15 @@ class Forwarder {
 
   Invocation& invocation_;
   const LocalListener& listener_;
+  EventSet& events_;
   const std::string service_;
   const std::size_t most_;
   const Interrupt interrupt_{SIGINT, SIGTERM, SIGHUP};
-  std::vector<Connection> connections_;
-  std::vector<pollfd> events_;
+  std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<char> buffer_;
+  TimePoint now_ = Clock::now();  // after the last wait
+  short listener_watched_ = 0;
+  bool client_came_ = false, listener_came_ = false;
   TimePoint accepts_again_{};  // after the kernel had no descriptor for another connection
   bool told_of_limit_ = false;
 };

@@ -7,9 +7,13 @@
 #include "client/cli/text.h"
 #include "client/cli/wait.h"
 #include "proto/base/escape.h"
-#include "proto/base/utf8.h"
 
 namespace hostcall::cli::guest {
+namespace {
+
+constexpr std::size_t kMaxServiceName = 64;
+
+}  // namespace
 
 Failure service_failure(const Status& status) {
   auto failure = failure_of(status);
@@ -22,9 +26,14 @@ Failure service_failure(const Status& status) {
   return failure;
 }
 
+// As the host does, which answers malformed names and arguments that a service does not take alike.
 void check_service_name(const std::string& name) {
   if (name.empty()) throw usage("the service's name is empty");
-  if (!utf8::is_valid(name)) throw usage(in_quotes(name) + " is no service's name: it is not UTF-8");
+  const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  const auto fits = [&](char c) { return is_plain(c) || c == '_' || c == '.' || c == '-'; };
+  if (name.size() > kMaxServiceName || !is_plain(name.front()) || !std::ranges::all_of(name, fits))
+    throw usage(in_quotes(name) +
+                " is not a service's name: [a-z0-9][a-z0-9_.-]{0,63}; a server's methods are called instead");
 }
 
 Pump::Pump(Invocation& invocation)

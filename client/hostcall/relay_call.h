@@ -20,8 +20,6 @@ class RelayCall final : public PumpedCall {
   // Throws Failure. The descriptors stay the caller's; `client` must outlive the call.
   RelayCall(Client& client, const std::string& service, const Ends& ends, const CallOptions& options);
 
-  // Of add_events().
-  static constexpr std::size_t kEvents = 2;
   void add_events(std::vector<pollfd>& events) const override;
   Done proceed(std::span<const pollfd> events, std::span<char> buffer) override;
   bool is_open() const override { return open_; }
@@ -32,7 +30,7 @@ class RelayCall final : public PumpedCall {
 
  private:
   struct Fill {
-    static void put(v1::OpenRequest& request, std::string_view bytes) { request.set_data(bytes.data(), bytes.size()); }
+    static void put(v1::OpenRequest& request, std::string_view bytes) { request.mutable_data()->assign(bytes); }
     static void end(v1::OpenRequest& request) { request.set_eof(true); }
   };
   Done receive();

@@ -29,9 +29,7 @@ class RunCall final : public PumpedCall {
 
  private:
   struct Fill {
-    static void put(v1::StartRequest& request, std::string_view bytes) {
-      request.set_stdin_data(bytes.data(), bytes.size());
-    }
+    static void put(v1::StartRequest& request, std::string_view bytes) { request.mutable_stdin_data()->assign(bytes); }
     static void end(v1::StartRequest& request) { request.set_stdin_eof(true); }
   };
   bool is_busy() const { return output_.busy() || errors_.busy(); }

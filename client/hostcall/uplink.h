@@ -17,7 +17,7 @@ class Uplink {
 
   // Sends `first` as soon as it can. `stream` must outlive it.
   Uplink(Stream<Method>& stream, const End& end, Request first)
-      : stream_(stream), reader_(end), waiting_(std::move(first)) {}
+      : stream_(stream), reader_(end), message_(std::move(first)) {}
 
   // From now on it reads, `most` bytes at once.
   void open(std::size_t most) { most_ = most; }
@@ -28,22 +28,31 @@ class Uplink {
     if (!readable || !may_read()) return done();
     const auto piece = HOSTCALL_TRY(reader_.read(buffer.first(std::min(buffer.size(), most_))));
     if (piece.empty() && !reader_.ended()) return done();
-    waiting_.emplace();
-    reader_.ended() ? Fill::end(*waiting_) : Fill::put(*waiting_, piece);
+    message_.Clear();
+    reader_.ended() ? Fill::end(message_) : Fill::put(message_, piece);
+    waits_ = true;
+    is_small_ = piece.size() <= kKeptBytes;
     send_waiting();
     return done();
   }
 
  private:
-  bool may_read() const { return most_ != 0 && !waiting_ && !reader_.ended(); }
+  // So much memory stays with a connection for its next piece; most are idle most of the time.
+  static constexpr std::size_t kKeptBytes = 1024;
+
+  bool may_read() const { return most_ != 0 && !waits_ && !reader_.ended(); }
   // The stream's end is for its owner to see.
   void send_waiting() {
-    if (waiting_ && stream_.try_send(*waiting_) == Progress::kDone) waiting_.reset();
+    if (!waits_ || stream_.try_send(message_) != Progress::kDone) return;
+    waits_ = false;
+    if (!is_small_) message_ = {};
   }
 
   Stream<Method>& stream_;
   PieceReader reader_;
-  std::optional<Request> waiting_;
+  Request message_;
+  bool waits_ = true;      // message_ is to be sent
+  bool is_small_ = false;  // message_
   std::size_t most_ = 0;
 };
 

@@ -2,6 +2,7 @@
 #include "client/cli/text.h"
 #include "client/hostcallctl/admin_socket.h"
 #include "client/hostcallctl/checks.h"
+#include "client/hostcallctl/pages.h"
 #include "hostcall/v1/admin.hostcall.h"
 
 namespace hostcall::cli::host {
@@ -44,18 +45,19 @@ std::string store_advice(const Machine& machine, v1::StoreCondition::State state
 struct Answers {
   std::vector<v1::VmState> vms;
   v1::StatsResponse stats;
+  std::vector<v1::ServiceState> services;
 };
 
 // Throws Failure.
 Answers ask(Invocation& invocation) {
   Answers answers;
-  v1::VmListRequest request;
-  do {
-    const auto page = invocation.read<v1::Admin::VmList>(request);
+  each_page<v1::Admin::VmList>(invocation, {}, [&](const v1::VmListResponse& page, bool) {
     answers.vms.insert(answers.vms.end(), page.vms().begin(), page.vms().end());
-    request.set_after(page.next());
-  } while (!request.after().empty());
+  });
   answers.stats = invocation.read<v1::Admin::Stats>();
+  each_page<v1::Admin::ServiceList>(invocation, {}, [&](const v1::ServiceListResponse& page, bool) {
+    answers.services.insert(answers.services.end(), page.services().begin(), page.services().end());
+  });
   return answers;
 }
 
@@ -80,14 +82,16 @@ Finding check_store(const Machine& machine, const v1::StoreCondition& store) {
 
 DaemonAnswer check_daemon(const Machine& machine, Invocation& invocation) {
   try {
-    auto [vms, stats] = ask(invocation);
+    auto [vms, stats, services] = ask(invocation);
     const auto session = invocation.client().session();
     Findings findings{judge_version(machine, session ? session->daemon_version : ""), judge_vms(vms)};
     // An older hostcalld does not tell.
     if (stats.has_store()) findings.push_back(check_store(machine, stats.store()));
-    return {std::move(findings), std::move(vms)};
+    DaemonAnswer answer{.findings = std::move(findings), .vms = std::move(vms), .services = std::move(services)};
+    if (!stats.runtime_directory().empty()) answer.runtime_directory = stats.runtime_directory();
+    return answer;
   } catch (const Failure& failure) {
-    return {{no_answer(machine, explain_access(failure, invocation.common()))}, std::nullopt};
+    return {{no_answer(machine, explain_access(failure, invocation.common()))}};
   }
 }
 

@@ -11,9 +11,6 @@ namespace {
 
 constexpr char kAdvice[] = "hostcallctl policy reload creates it again";
 
-// hostcalld's own sockets, and those of VMs that have no other place.
-constexpr char kDirectory[] = "/run/hostcall";
-
 bool may_write(const struct stat& status, uid_t uid) {
   if (uid == 0) return true;
   const bool others = (status.st_mode & S_IWOTH) != 0;
@@ -50,9 +47,9 @@ class StaleFiles {
       if (S_ISSOCK(status->st_mode) && !is_known(path) && is_stale(machine_.at(path))) stale_.push_back(path);
     }
   }
-  Finding result() const {
+  Finding result(const std::string& directory) const {
     constexpr auto kCheck = "sockets.stale";
-    if (stale_.empty()) return ok(kCheck, "every socket file below " + std::string(kDirectory) + " has a listener");
+    if (stale_.empty()) return ok(kCheck, "every socket file below " + printable(directory) + " has a listener");
     return warn(kCheck, "nobody listens on " + join(stale_, ", "),
                 "rm the files, or start the programs that should listen there");
   }
@@ -111,7 +108,8 @@ void check_others(const std::vector<v1::VmState>& vms, Findings& findings) {
 
 }  // namespace
 
-Findings check_sockets(const Machine& machine, const std::optional<std::vector<v1::VmState>>& vms) {
+Findings check_sockets(const Machine& machine, const std::optional<std::vector<v1::VmState>>& vms,
+                       const std::string& runtime_directory) {
   Findings findings;
   if (vms) {
     for (const auto& vm : *vms)
@@ -119,8 +117,8 @@ Findings check_sockets(const Machine& machine, const std::optional<std::vector<v
     check_others(*vms, findings);
   }
   StaleFiles stale(machine, vms ? &*vms : nullptr);
-  stale.look(kDirectory);
-  findings.push_back(stale.result());
+  stale.look(runtime_directory);
+  findings.push_back(stale.result(runtime_directory));
   return findings;
 }
 

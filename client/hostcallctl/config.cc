@@ -12,8 +12,8 @@ constexpr char kCheckHelp[] = R"(Asks hostcalld to do all that a start does befo
 configuration, the VM records, the services and the policy, and check the directories
 and groups that they name, and who else could change the files. Changes nothing. If
 something is wrong, prints file, line and reason, and exits with 1. Without a running
-daemon: hostcalld --check. Warns of rules as "policy check" does, and of services that
-an error disables. With -q, prints only errors and warnings.
+daemon: hostcalld --check. Warns of rules as "policy check" does, of services as
+"service check" does, and of those that an error disables. With -q, prints only errors and warnings.
 )";
 
 constexpr char kCheckExamples[] = R"(  hostcallctl config check && systemctl restart hostcalld
@@ -29,7 +29,8 @@ class ConfigCheck : public Verb {
     const auto checked = value_of_read(reply);
     show_warnings(invocation, checked.warnings());
     invocation.confirm(checked, printable(checked.file()) + ": valid, " + count(checked.vms(), "VM") + ", " +
-                                    count(checked.rules(), "policy rule") + "\n");
+                                    count(checked.rules(), "policy rule") + ", " +
+                                    count(checked.services(), "service") + "\n");
     return ExitCode::kDone;
   }
 };

@@ -10,8 +10,8 @@ namespace {
 
 constexpr char kHelp[] = R"(Checks everything on this host that calls from VMs need: the daemon, its VM
 records and its store, systemd's units, the kernel's version against known faults, the
-vhost-vsock module and device, the vsock namespace, and the socket files. Changes
-nothing. Each line is ok, warn or fail, and tells you how to fix what is not ok.
+vhost-vsock module and device, the vsock namespace, the socket files, and the services
+of services.d with the sockets that they name. Changes nothing. Each line is ok, warn or fail, and tells you how to fix what is not ok.
 With -q, leaves out what is ok.
 
 Exits with 0 if nothing failed, else with 1.
@@ -40,7 +40,8 @@ class HostDoctor : public Verb {
     append(findings, check_units(machine, "systemctl", std::min(invocation.deadline(), Clock::now() + kUnitsTime)));
     append(findings, check_kernel(machine));
     append(findings, check_vsock(machine, any_cid(daemon.vms)));
-    append(findings, check_sockets(machine, daemon.vms));
+    append(findings, check_sockets(machine, daemon.vms, daemon.runtime_directory));
+    if (daemon.services) append(findings, check_services(machine, *daemon.services));
     print(invocation.json() ? to_json(findings) + "\n" : to_text(findings, invocation.quiet()));
     return exit_code_of(findings);
   }

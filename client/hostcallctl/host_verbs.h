@@ -7,6 +7,8 @@ namespace hostcall::cli::host {
 
 extern const VerbEntry kConfigCheck;
 extern const VerbEntry kDoctor;
+extern const VerbEntry kEvents;
+extern const VerbEntry kMetrics;
 extern const VerbEntry kPolicyCheck;
 extern const VerbEntry kPolicyExplain;
 extern const VerbEntry kPolicyReload;
@@ -18,9 +20,14 @@ extern const VerbEntry kServiceShow;
 extern const VerbEntry kSessionClose;
 extern const VerbEntry kSessionList;
 extern const VerbEntry kStats;
+extern const VerbEntry kStatus;
+extern const VerbEntry kStoreBackup;
+extern const VerbEntry kStoreRestore;
+extern const VerbEntry kTop;
 extern const VerbEntry kVmAdd;
 extern const VerbEntry kVmList;
 extern const VerbEntry kVmRemove;
+extern const VerbEntry kVmSet;
 extern const VerbEntry kVmShow;
 
 // "kv get" and so on.

@@ -21,13 +21,15 @@ constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web
 )";
 
 std::vector<cli::VerbEntry> verbs() {
-  std::vector<cli::VerbEntry> all = {host::kVmList,      host::kVmShow,       host::kVmAdd,         host::kVmRemove,
-                                     host::kConfigCheck, host::kPolicyCheck,  host::kPolicyExplain, host::kPolicyReload,
-                                     host::kSessionList, host::kSessionClose, host::kStats,         host::kDoctor};
+  std::vector<cli::VerbEntry> all = {host::kStatus,        host::kTop,          host::kEvents,      host::kStats,
+                                     host::kMetrics,       host::kVmList,       host::kVmShow,      host::kVmAdd,
+                                     host::kVmSet,         host::kVmRemove,     host::kConfigCheck, host::kPolicyCheck,
+                                     host::kPolicyExplain, host::kPolicyReload, host::kServiceList, host::kServiceShow,
+                                     host::kServiceCheck,  host::kRunList,      host::kRunKill};
   const auto kv = host::kv_verbs();
-  all.insert(all.begin() + 8, kv.begin(), kv.end());
-  const auto services = {host::kServiceList, host::kServiceShow, host::kServiceCheck, host::kRunList, host::kRunKill};
-  all.insert(all.begin() + 8, services);
+  all.insert(all.end(), kv.begin(), kv.end());
+  const auto last = {host::kStoreBackup, host::kStoreRestore, host::kSessionList, host::kSessionClose, host::kDoctor};
+  all.insert(all.end(), last);
   return all;
 }
 

@@ -41,8 +41,8 @@ constexpr char kReloadHelp[] = R"(Reloads configuration, VM records, services an
 file is invalid, nothing changes, and the exit code is 1. Only an error in
 services.d disables its own service, with a warning. Does the same as
 systemctl reload hostcalld, but reports the outcome, and warns of changes that only
-a restart applies, of VMs whose listener can't be opened, and of rules as "policy
-check" does. With -q, prints only errors and warnings.
+a restart applies, of VMs whose listener can't be opened, of rules as "policy check"
+does, and of services as "service check" does. With -q, prints only errors and warnings.
 )";
 
 constexpr char kReloadExamples[] = R"(  hostcallctl policy check && hostcallctl policy reload
@@ -114,7 +114,8 @@ class PolicyReload : public Verb {
  public:
   ExitCode run(Invocation& invocation) override {
     const auto loaded = invocation.call<v1::Admin::Reload>();
-    invocation.confirm(loaded, count(loaded.vms(), "VM") + " and " + count(loaded.rules(), "rule") + " in force\n");
+    invocation.confirm(loaded, count(loaded.vms(), "VM") + ", " + count(loaded.rules(), "rule") + " and " +
+                                   count(loaded.services(), "service") + " in force\n");
     show_warnings(invocation, loaded.warnings());
     return ExitCode::kDone;
   }

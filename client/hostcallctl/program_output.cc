@@ -24,11 +24,14 @@ Result<Pipe> make_pipe() {
   return Pipe{UniqueFd::adopt(ends[0]), UniqueFd::adopt(ends[1])};
 }
 
-Result<pid_t> start(const std::vector<std::string>& argv, const UniqueFd& output) {
+// `errors`: where its standard error goes; -1: nowhere.
+Result<pid_t> start(const std::vector<std::string>& argv, const UniqueFd& output, int errors) {
   const auto nothing = UniqueFd::adopt(::open("/dev/null", O_RDWR | O_CLOEXEC));
   if (!nothing) return Error::from_errno("open /dev/null");
-  return start_child(argv,
-                     {.input = nothing.get(), .output = output.get(), .errors = nothing.get(), .environment = {}});
+  return start_child(argv, {.input = nothing.get(),
+                            .output = output.get(),
+                            .errors = errors == -1 ? nothing.get() : errors,
+                            .environment = {}});
 }
 
 // Reads to the end of file.
@@ -50,13 +53,25 @@ Result<std::string> read_all(int fd, TimePoint deadline) {
 
 Result<std::string> program_output(const std::vector<std::string>& argv, TimePoint deadline) {
   auto output = HOSTCALL_TRY(make_pipe());
-  const auto pid = HOSTCALL_TRY(start(argv, output.write));
+  const auto pid = HOSTCALL_TRY(start(argv, output.write, -1));
   output.write.reset();
   auto text = read_all(output.read.get(), deadline);
   if (!text.ok()) ::kill(pid, SIGKILL);
   const auto ended = reap_child(pid);
   if (!text.ok()) return Error{text.error().code, argv[0]};
   if (!ended.ok()) return Error{0, argv[0] + " failed: " + ended.error().message()};
+  return text;
+}
+
+Result<std::string> program_report(const std::vector<std::string>& argv, TimePoint deadline) {
+  auto output = HOSTCALL_TRY(make_pipe());
+  const auto pid = HOSTCALL_TRY(start(argv, output.write, output.write.get()));
+  output.write.reset();
+  auto text = read_all(output.read.get(), deadline);
+  if (!text.ok()) ::kill(pid, SIGKILL);
+  const auto ended = reap_child(pid);
+  if (!text.ok()) return Error{text.error().code, argv[0]};
+  if (!ended.ok()) return Error{0, text->empty() ? argv[0] + " failed: " + ended.error().message() : *text};
   return text;
 }
 

@@ -31,9 +31,10 @@ constexpr char kShowExamples[] = R"(  hostcallctl service show backup
 
 constexpr char kCheckHelp[] = R"(Asks hostcalld to read services.d as its files are now, without putting them in
 force. Prints each error with file and line, and exits with 1 if there is one: the
-service would be disabled. Warns of services whose user or program does not exist,
-and of programs that are not executable or that others could change. Warnings do
-not change the exit code. Without a running daemon, hostcalld --check prints the
+service would be disabled. Warns of services whose user, program or directory does
+not exist, of programs that are not executable or that others could change, of what
+needs systemd where hostcalld starts programs itself, and of sockets that are
+hostcalld's own. Warnings do not change the exit code. Without a running daemon, hostcalld --check prints the
 errors, as warnings that do not change its exit code. With -q, prints only errors
 and warnings.
 )";

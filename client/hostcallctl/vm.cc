@@ -5,14 +5,16 @@
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
 #include "client/hostcallctl/pages.h"
+#include "client/hostcallctl/top_table.h"
 #include "hostcall/v1/admin.hostcall.h"
 
 namespace hostcall::cli::host {
 namespace {
 
-constexpr char kListHelp[] = R"(Lists the VM records by name: how each VM is recognised, where its record comes
-from, and what it uses now. A VM whose listener is MISSING can't call; vm show says
-why, and what to do. With -q, prints only the names.
+constexpr char kListHelp[] = R"(Lists the VMs by name: their tags, whether they have a connection, and what they did
+per second in the last 5 to 10 seconds. A VM whose listener is MISSING can't call; vm
+show says why, and what to do. Long names and tags are cut to fit 80 columns; --json
+and vm show have all of each record. With -q, prints only the names, whole.
 )";
 
 constexpr char kListExamples[] = R"(  hostcallctl vm list
@@ -35,21 +37,31 @@ constexpr char kRemoveExamples[] = R"(  hostcallctl vm remove web1
   hostcallctl vm remove web1 --purge
 )";
 
-std::string listener_of(const v1::VmState& vm) { return vm.unreachable().empty() ? "open" : "MISSING"; }
+// Together 80 columns.
+constexpr std::size_t kNameWidth = 20;
+constexpr std::size_t kTagsWidth = 13;
+
+std::string tags_of(const v1::VmRecord& record) {
+  return record.tags().empty() ? "-" : cut(join({record.tags().begin(), record.tags().end()}, ","), kTagsWidth);
+}
+
+// "-": there is no rate yet.
+std::string rate_of(const v1::VmState& vm, double per_second) {
+  return vm.rate_window_nano() == 0 ? "-" : format_rate(per_second);
+}
 
 class VmTable {
  public:
   std::string text_of(const v1::VmListResponse& page) {
     for (const auto& vm : page.vms())
-      table_.add({vm.record().name(), evidence_of(vm.record()), listener_of(vm), vm.origin(),
-                  std::to_string(vm.connections()), std::to_string(vm.streams()), format_bytes(vm.memory_bytes()),
-                  std::to_string(vm.calls()), std::to_string(vm.denied())});
+      table_.add({cut(vm.record().name(), kNameWidth), tags_of(vm.record()), state_of(vm),
+                  std::to_string(vm.connections()), rate_of(vm, vm.calls_per_second()),
+                  rate_of(vm, vm.denied_per_second()), rate_of(vm, vm.bytes_per_second())});
     return table_.flush();
   }
 
  private:
-  Table table_{
-      {"NAME", "RECOGNISED BY", "LISTENER", "ORIGIN", ">CONNECTIONS", ">OPEN", ">MEMORY", ">CALLS", ">DENIED"}};
+  Table table_{{"NAME", "TAGS", "STATE", ">CONNS", ">CALLS/s", ">DENY/s", ">BYTES/s"}};
 };
 
 std::string names_of(const v1::VmListResponse& list) {
@@ -119,7 +131,7 @@ class VmRemove : public Verb {
 
 }  // namespace
 
-const VerbEntry kVmList{"vm list", "list the VM records, and what each VM uses now", kListHelp, kListExamples,
+const VerbEntry kVmList{"vm list", "list the VMs, and what each does now", kListHelp, kListExamples,
                         []() -> std::unique_ptr<Verb> { return std::make_unique<VmList>(); }};
 const VerbEntry kVmShow{"vm show", "show one VM record, its state and limits", kShowHelp, kShowExamples,
                         []() -> std::unique_ptr<Verb> { return std::make_unique<VmShow>(); }};

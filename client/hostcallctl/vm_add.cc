@@ -1,6 +1,5 @@
 // hostcallctl vm add: registers a VM at run time.
 #include <array>
-#include <charconv>
 
 #include "client/cli/text.h"
 #include "client/hostcallctl/host_verbs.h"
@@ -28,25 +27,6 @@ constexpr char kExamples[] = R"(  hostcallctl vm add web1 --cid 42 --tag web --l
 )";
 
 constexpr std::uint64_t kMaxUint32 = UINT32_MAX;
-
-// Throws Failure.
-v1::LimitOverride parse_limit(const std::string& text) {
-  const auto equals = text.find('=');
-  std::uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const char* digits = equals == std::string::npos ? end : text.data() + equals + 1;
-  const auto [stop, error] = std::from_chars(digits, end, value);
-  if (error == std::errc::result_out_of_range)
-    throw usage("--limit " + in_quotes(text) + ": the number is above the maximum of " + std::to_string(UINT64_MAX));
-  if (error != std::errc{} || stop != end)
-    throw usage("--limit " + in_quotes(text) +
-                " is not NAME=NUMBER, for example streams=64; "
-                "hostcallctl vm show lists the names");
-  v1::LimitOverride limit;
-  limit.set_name(text.substr(0, equals));
-  limit.set_value(value);
-  return limit;
-}
 
 class VmAdd : public Verb {
  public:

@@ -1,7 +1,11 @@
 // VM records as text: see vm_text.h.
 #include "client/hostcallctl/vm_text.h"
 
+#include <charconv>
+
+#include "client/cli/exit_code.h"
 #include "client/cli/text.h"
+#include "proto/base/escape.h"
 
 namespace hostcall::cli::host {
 namespace {
@@ -13,6 +17,24 @@ std::string own_limits(const v1::VmRecord& record) {
 }
 
 }  // namespace
+
+v1::LimitOverride parse_limit(const std::string& text) {
+  const auto equals = text.find('=');
+  std::uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const char* digits = equals == std::string::npos ? end : text.data() + equals + 1;
+  const auto [stop, error] = std::from_chars(digits, end, value);
+  if (error == std::errc::result_out_of_range)
+    throw usage("--limit " + in_quotes(text) + ": the number is above the maximum of " + std::to_string(UINT64_MAX));
+  if (error != std::errc{} || stop != end)
+    throw usage("--limit " + in_quotes(text) +
+                " is not NAME=NUMBER, for example streams=64; "
+                "hostcallctl vm show lists the names");
+  v1::LimitOverride limit;
+  limit.set_name(text.substr(0, equals));
+  limit.set_value(value);
+  return limit;
+}
 
 std::string evidence_of(const v1::VmRecord& record) {
   std::vector<std::string> ways;

@@ -152,6 +152,7 @@ class Channel final : private LinkEvents {
   std::size_t fill_poll(std::span<pollfd> entries) const;
   template <class Visit>
   void for_each_link(Visit visit) const;
+  bool may_put_off_reading(TimePoint now) const;
   void after_reading(TimePoint now);
   bool may_await_host() const;
   bool is_paused() const;
@@ -175,6 +176,7 @@ class Channel final : private LinkEvents {
   std::deque<Call*> pending_;          // calls with events for their observer
   TimePoint earliest_limit_ = kNever;  // a lower bound of all calls' limits
   bool dirty_ = false;                 // flush() has work
+  bool put_off_reading_ = false;       // by the last process()
 };
 
 }  // namespace hostcall::client

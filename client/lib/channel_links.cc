@@ -39,11 +39,20 @@ void Channel::set_state(State state) {
 
 void Channel::process(TimePoint now) {
   advance(now);
+  put_off_reading_ = may_put_off_reading(now);
   // recv() on a vsock that is still connecting fails with ENOTCONN.
   for_each_link([&](Link& link) {
-    if (state_ != State::kConnecting || &link != current_.get()) link.read(now);
+    if (!put_off_reading_ && (state_ != State::kConnecting || &link != current_.get())) link.read(now);
   });
   after_reading(now);
+}
+
+// Who has something to send has mostly nothing to read: the answer is yet to come. A look would cost a system call.
+// What is there all the same makes the descriptor readable, and the next process() reads it; nothing may depend on it
+// now.
+bool Channel::may_put_off_reading(TimePoint now) const {
+  return !put_off_reading_ && dirty_ && is_steady() && current_->has_output() && now < earliest_limit_ &&
+         now < current_->next_beat();
 }
 
 void Channel::after_reading(TimePoint now) {

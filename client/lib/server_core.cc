@@ -69,10 +69,12 @@ void Core::turn(milliseconds time) {
 }
 
 void Core::end_turn() {
-  for (auto* connection : std::exchange(at_end_, {})) {
+  ending_.swap(at_end_);
+  for (auto* connection : ending_) {
     connection->is_listed = false;
     connection->turn_end();
   }
+  ending_.clear();
   std::erase_if(at_end_, [](const Connection* connection) { return connection->is_closed(); });
   const auto dead = std::exchange(dead_, {});
 }

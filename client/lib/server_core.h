@@ -57,7 +57,7 @@ class Core final : private Turns, private ConnectionOwner, private Watcher {
   std::vector<std::unique_ptr<Acceptor>> acceptors_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> dead_;  // events of this turn may name these
-  std::vector<Connection*> at_end_;
+  std::vector<Connection*> at_end_, ending_;       // of the next end of a turn, and of this one
   std::vector<std::weak_ptr<OpenCall>> delivering_;
   std::uint64_t last_connection_ = 0;
   std::size_t refused_ = 0;  // of the connections

@@ -36,9 +36,8 @@ OpenCall::OpenCall(Environment& environment, CallOwner& owner, wire::Stream& str
       peer_uid_(owner.peer_uid()),
       trusted_(owner.trusted()),
       timer_(environment.timers, [this] {
-        const wire::Status late{
-            wire::Code::kDeadlineExceeded,
-            method_->full_name + " did not finish before the call's deadline; its outcome is unknown"};
+        const wire::Status late{wire::Code::kDeadlineExceeded,
+                                method_->full_name + " did not finish before the deadline; its outcome is unknown"};
         cancel(&late);
       }) {}
 

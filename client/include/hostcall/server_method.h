@@ -55,13 +55,22 @@ template <class Method, class Function>
 class UnaryMethod final : public TypedMethod<Method, Function> {
  public:
   using TypedMethod<Method, Function>::TypedMethod;
+  // Reuses the messages, because their memory would cost more than all else here. Large ones free it.
   void start(PortRef port, std::string_view payload) override {
-    typename Method::Request request;
-    if (!this->read(*port, payload, request)) return;
-    typename Method::Response response;
-    const Status status = this->function_(static_cast<const ServerCall&>(*port), std::as_const(request), response);
-    port->finish(status, payload_of(response));
+    response_.Clear();
+    if (!this->read(*port, payload, request_)) return;
+    const Status status = this->function_(static_cast<const ServerCall&>(*port), std::as_const(request_), response_);
+    const auto reply = payload_of(response_);
+    port->finish(status, reply);
+    if (payload.size() > kKeepBytes) request_ = {};
+    if (reply.size > kKeepBytes) response_ = {};
   }
+
+ private:
+  static constexpr std::size_t kKeepBytes = 16 * 1024;
+
+  typename Method::Request request_;
+  typename Method::Response response_;
 };
 
 // `Handle`: Responder or ServerStream.

@@ -42,6 +42,16 @@ class HostChecks : public testing::Test {
     EXPECT_TRUE(listener.ok());
     return std::move(listener).value();
   }
+  Findings sockets(const std::optional<std::vector<v1::VmState>>& vms) const {
+    return check_sockets(machine(), vms, "/run/hostcall");
+  }
+  static v1::ServiceState service(const std::string& name, v1::ServiceKind kind, const std::string& target) {
+    v1::ServiceState service;
+    service.set_name(name);
+    service.set_kind(kind);
+    service.set_target(target);
+    return service;
+  }
   static v1::VmState vm(const std::string& name, const std::string& path) {
     v1::VmState vm;
     vm.mutable_record()->set_name(name);
@@ -169,11 +179,11 @@ TEST_F(HostChecks, ACommandThatIsNotThereIsAnError) {
 TEST_F(HostChecks, AListenerThatIsThereIsFine) {
   const auto listener = listen_at("run/vm/web1.sock");
   const std::vector vms{vm("web1", "/run/vm/web1.sock")};
-  EXPECT_EQ(find(check_sockets(machine(), vms), "listener.web1").state, State::kOk);
+  EXPECT_EQ(find(sockets(vms), "listener.web1").state, State::kOk);
 }
 
 TEST_F(HostChecks, AMissingListenerFails) {
-  const auto finding = find(check_sockets(machine(), std::vector{vm("web1", "/run/vm/web1.sock")}), "listener.web1");
+  const auto finding = find(sockets(std::vector{vm("web1", "/run/vm/web1.sock")}), "listener.web1");
   EXPECT_EQ(finding.state, State::kFail);
   EXPECT_NE(finding.text.find("/run/vm/web1.sock"), std::string::npos);
 }
@@ -182,7 +192,7 @@ TEST_F(HostChecks, AMissingListenerFails) {
 TEST_F(HostChecks, AListenerThatCantBeOpenedFailsWithTheReason) {
   auto record = vm("web1", "/no/web1.sock");
   record.set_unreachable("can't listen: bind: No such file; make the directory");
-  const auto findings = check_sockets(machine(), std::vector{record, vm("web2", "@web2")});
+  const auto findings = sockets(std::vector{record, vm("web2", "@web2")});
   const auto finding = find(findings, "listener.web1");
   EXPECT_EQ(finding.state, State::kFail);
   EXPECT_EQ(finding.text, "hostcalld does not listen for VM web1: can't listen: bind: No such file");
@@ -192,8 +202,7 @@ TEST_F(HostChecks, AListenerThatCantBeOpenedFailsWithTheReason) {
 
 TEST_F(HostChecks, AFileInTheListenersPlaceFails) {
   tree_.write("run/vm/web1.sock", "");
-  EXPECT_EQ(find(check_sockets(machine(), std::vector{vm("web1", "/run/vm/web1.sock")}), "listener.web1").state,
-            State::kFail);
+  EXPECT_EQ(find(sockets(std::vector{vm("web1", "/run/vm/web1.sock")}), "listener.web1").state, State::kFail);
 }
 
 TEST_F(HostChecks, TheVmmMustBeAbleToWriteToItsListener) {
@@ -202,24 +211,24 @@ TEST_F(HostChecks, TheVmmMustBeAbleToWriteToItsListener) {
   record.mutable_record()->set_has_vmm_uid(true);
   record.mutable_record()->set_vmm_uid(12345);
   mode("run/vm/web1.sock", 0600);
-  EXPECT_EQ(find(check_sockets(machine(), std::vector{record}), "listener.web1").state, State::kFail);
+  EXPECT_EQ(find(sockets(std::vector{record}), "listener.web1").state, State::kFail);
   mode("run/vm/web1.sock", 0660);
-  EXPECT_EQ(find(check_sockets(machine(), std::vector{record}), "listener.web1").state, State::kOk);
+  EXPECT_EQ(find(sockets(std::vector{record}), "listener.web1").state, State::kOk);
 }
 
 TEST_F(HostChecks, AbstractListenersHaveNoFile) {
-  for (const auto& finding : check_sockets(machine(), std::vector{vm("web1", "@web1")}))
+  for (const auto& finding : sockets(std::vector{vm("web1", "@web1")}))
     EXPECT_TRUE(finding.check == "sockets.stale" || finding.check == "listeners") << finding.check;
 }
 
 TEST_F(HostChecks, WhatTheDaemonDoesNotListenForFails) {
   std::vector vms{vm("web1", "@web1"), vm("web2", ""), vm("web3", "")};
-  EXPECT_EQ(find(check_sockets(machine(), vms), "listeners").state, State::kOk);
+  EXPECT_EQ(find(sockets(vms), "listeners").state, State::kOk);
   for (std::size_t i = 1; i < vms.size(); ++i) {
     vms[i].mutable_record()->set_cid(40);
     vms[i].set_unreachable("it has a CID; but no listener; start one");
   }
-  const auto finding = find(check_sockets(machine(), vms), "listeners");
+  const auto finding = find(sockets(vms), "listeners");
   EXPECT_EQ(finding.state, State::kFail);
   EXPECT_EQ(finding.text, "hostcalld does not listen for VM web2 (and 1 more): it has a CID; but no listener");
   EXPECT_EQ(finding.advice, "start one");
@@ -229,7 +238,7 @@ TEST_F(HostChecks, StaleSocketFilesAreFound) {
   const auto alive = listen_at("run/hostcall/admin.sock");
   listen_at("run/hostcall/web1.sock").reset();
   listen_at("run/hostcall/vm/fc1/vsock.sock_18499").reset();
-  const auto finding = find(check_sockets(machine(), std::nullopt), "sockets.stale");
+  const auto finding = find(sockets(std::nullopt), "sockets.stale");
   EXPECT_EQ(finding.state, State::kWarn);
   EXPECT_EQ(finding.text, "nobody listens on /run/hostcall/vm/fc1/vsock.sock_18499, /run/hostcall/web1.sock");
 }
@@ -238,7 +247,7 @@ TEST_F(HostChecks, LinksAreNotFollowedInSearchOfStaleSockets) {
   listen_at("run/hostcall/fc1/web1.sock").reset();
   for (const auto* name : {"a", "b", "c"})
     std::filesystem::create_symlink(".", machine().at("/run/hostcall/fc1/") + name);
-  const auto finding = find(check_sockets(machine(), std::nullopt), "sockets.stale");
+  const auto finding = find(sockets(std::nullopt), "sockets.stale");
   EXPECT_EQ(finding.text, "nobody listens on /run/hostcall/fc1/web1.sock") << "3 to the power of 40 ways lead there";
 }
 
@@ -246,9 +255,55 @@ TEST_F(HostChecks, SocketsOfAnAnsweringDaemonAreLeftAlone) {
   // Nobody listens, so a check that connected would call it stale.
   listen_at("run/hostcall/web1.sock").reset();
   const std::vector vms{vm("web1", "/run/hostcall/web1.sock")};
-  const auto finding = find(check_sockets(machine(), vms), "sockets.stale");
+  const auto finding = find(sockets(vms), "sockets.stale");
   EXPECT_EQ(finding.state, State::kOk);
   EXPECT_EQ(finding.text, "every socket file below /run/hostcall has a listener");
+}
+
+TEST_F(HostChecks, StaleSocketFilesAreSoughtWhereTheDaemonMakesItsSockets) {
+  listen_at("srv/hostcall/web1.sock").reset();
+  const auto finding = find(check_sockets(machine(), std::nullopt, "/srv/hostcall"), "sockets.stale");
+  EXPECT_EQ(finding.text, "nobody listens on /srv/hostcall/web1.sock");
+}
+
+TEST_F(HostChecks, ServicesAreCounted) {
+  EXPECT_EQ(find(check_services(machine(), {}), "services").text, "services.d has no service");
+  const auto findings = check_services(machine(), {service("job", v1::SERVICE_KIND_PROGRAM, "unix:/odd/program"),
+                                                   service("web", v1::SERVICE_KIND_SOCKET, "tcp:127.0.0.1:80"),
+                                                   service("bus", v1::SERVICE_KIND_SOCKET, "unix:@bus")});
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_EQ(findings[0].state, State::kOk);
+  EXPECT_EQ(findings[0].text, "3 services in force");
+}
+
+TEST_F(HostChecks, DisabledServicesFailWithTheReason) {
+  v1::ServiceState broken, unknown;
+  broken.set_name("broken");
+  broken.set_disabled("/etc/a.json:6: the list is empty");
+  unknown.set_disabled("/etc/b.json:1: not valid JSON");
+  const auto findings =
+      check_services(machine(), {service("job", v1::SERVICE_KIND_PROGRAM, "/bin/x"), broken, unknown});
+  ASSERT_EQ(findings.size(), 3u);
+  EXPECT_EQ(findings[0].text, "1 service in force, 2 disabled");
+  EXPECT_EQ(findings[1].check, "service.broken");
+  EXPECT_EQ(findings[1].state, State::kFail);
+  EXPECT_EQ(findings[1].text, "it is disabled: /etc/a.json:6: the list is empty");
+  EXPECT_EQ(findings[2].check, "services");
+  EXPECT_EQ(findings[2].text, "services of services.d are disabled: /etc/b.json:1: not valid JSON");
+}
+
+TEST_F(HostChecks, SocketsOfServicesThatAreMissingAreFound) {
+  const auto there = listen_at("run/there.sock");
+  tree_.write("run/file", "");
+  const auto findings = check_services(machine(), {service("a", v1::SERVICE_KIND_SOCKET, "unix:/run/there.sock"),
+                                                   service("b", v1::SERVICE_KIND_SOCKET, "unix:/run/gone.sock"),
+                                                   service("acme.v1.X", v1::SERVICE_KIND_SERVER, "unix:/run/file")});
+  ASSERT_EQ(findings.size(), 3u);
+  EXPECT_EQ(findings[1].check, "service.b");
+  EXPECT_EQ(findings[1].state, State::kWarn);
+  EXPECT_NE(findings[1].text.find("/run/gone.sock"), std::string::npos);
+  EXPECT_EQ(findings[2].check, "service.acme.v1.X");
+  EXPECT_EQ(findings[2].text, "/run/file is not a socket, so its calls fail");
 }
 
 }  // namespace

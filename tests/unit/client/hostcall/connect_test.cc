@@ -62,6 +62,7 @@ TEST_F(Connect, ExitCodesAreThoseOfAllVerbs) {
   EXPECT_EQ(run({}).code, 2);
   EXPECT_EQ(run({""}).code, 2);
   EXPECT_EQ(run({"\xff"}).code, 2);
+  EXPECT_EQ(run({"Echo"}).code, 2);
   EXPECT_EQ(run({"echo", "--json"}).code, 2);
 }
 

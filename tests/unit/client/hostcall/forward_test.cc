@@ -224,6 +224,7 @@ TEST_F(Forward, WrongUsageIs2AndAnAddressInUse125) {
   EXPECT_EQ(run({"tcp:0.0.0.0:80", "echo"}).code, 2);
   EXPECT_EQ(run({"unix:" + path()}).code, 2);
   EXPECT_EQ(run({"unix:" + path(), "echo", "-c", "0"}).code, 2);
+  EXPECT_EQ(run({"unix:" + path(), "Echo"}).code, 2);
   const auto forward = start("echo");
   const auto second = run({"unix:" + path(), "echo"});
   EXPECT_EQ(second.code, 125);

@@ -73,6 +73,9 @@ TEST_F(Run, ItsOwnFailuresAre123To127WithALine) {
   EXPECT_EQ(run({"--timeout", "100ms", "sleep"}).code, 124);
   EXPECT_EQ(run({}).code, 2);
   EXPECT_EQ(run({"--json", "cat"}).code, 2);
+  for (const auto& name :
+       {std::string("Cat"), std::string("acme.v1.Inventory"), std::string("a/b"), std::string(65, 'a')})
+    EXPECT_EQ(run({name}).code, 2) << name;
 }
 
 TEST_F(Run, ALostConnectionLeavesTheOutcomeUnknown) {

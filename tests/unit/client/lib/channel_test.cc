@@ -74,6 +74,38 @@ TEST(ChannelCall, TheDeadlineEndsItAndTheHostIsTold) {
   EXPECT_EQ(rig.state(), Channel::State::kReady) << "the connection goes on";
 }
 
+TEST(ChannelCall, WhoHasARequestToSendReadsTheNextTime) {
+  Rig rig;
+  rig.connect();
+  TestCall first("a.B/C"), second("a.B/D"), third("a.B/E");
+  rig.begin(first);
+  rig.pump();
+  rig.host.connection().respond(*rig.host.connection().find("C"), "answer");
+  rig.host.connection().flush();
+  rig.begin(second);
+  rig.channel->process(rig.now);
+  EXPECT_FALSE(first.ended()) << "only sends";
+  rig.host.serve();
+  EXPECT_NE(rig.host.connection().find("D"), nullptr);
+  rig.begin(third);
+  rig.channel->process(rig.now);
+  EXPECT_EQ(first.payload(), "answer") << "never puts it off twice";
+}
+
+TEST(ChannelCall, AnAnswerThatCameBeforeTheDeadlineIsReadInAnyCase) {
+  Rig rig;
+  rig.connect();
+  TestCall first("a.B/C"), second("a.B/D");
+  rig.begin(first, seconds(1));
+  rig.pump();
+  rig.host.connection().respond(*rig.host.connection().find("C"), "answer");
+  rig.host.connection().flush();
+  rig.now += seconds(1);
+  rig.begin(second);
+  rig.channel->process(rig.now);
+  EXPECT_EQ(first.payload(), "answer");
+}
+
 TEST(ChannelCall, ADeadlineBeforeItWasSentIsCertain) {
   auto script = extended_script();
   script.answer_hello = false;
