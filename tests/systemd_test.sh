@@ -23,11 +23,11 @@ mkdir -p "$units" "$root/usr/bin" "$root/usr/sbin" "$root/etc"
 for name in bin sbin lib; do ln -s "usr/$name" "$root/$name"; done
 cp "$service" "$guest_service" "$runner" "$connect" "$@" "$units"
 printf '[Unit]\nDescription=Stand-in\n' >"$root/stand-in"
-for target in basic sysinit sockets shutdown multi-user; do cp "$root/stand-in" "$units/$target.target"; done
+for target in basic sysinit sockets timers shutdown multi-user; do cp "$root/stand-in" "$units/$target.target"; done
 printf '[Service]\nExecStart=/usr/bin/kill\n' >"$units/modprobe@.service"
 printf '[Socket]\nListenStream=/run/bus\n' >"$units/dbus.socket"
 cp "$units/modprobe@.service" "$units/dbus.service"
-for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$service" "$guest_service" "$runner") /usr/bin/kill; do
+for program in $(sed -n 's/^Exec[A-Za-z]*=\([^ ]*\).*/\1/p' "$service" "$guest_service" "$runner" "$@") /usr/bin/kill; do
   mkdir -p "$root$(dirname "$program")"
   echo '#!/bin/sh' >"$root$program"
   chmod +x "$root$program"
@@ -48,6 +48,8 @@ verify hostcall-online.service
 verify hostcall-runner.socket hostcall-runner.service
 verify hostcall-connect.socket hostcall-connect.service
 verify hostcall-run.slice
+verify hostcall-metrics.socket hostcall-metrics.service
+verify hostcall-textfile.timer hostcall-textfile.service
 
 # judge UNIT TENTHS
 judge() {
@@ -59,6 +61,9 @@ judge() {
 judge hostcalld.service 15
 judge hostcall-online.service 15
 judge hostcall-runner.service 8
+judge hostcall-metrics.service 8
+# It is root, for the admin socket and the directory of node_exporter.
+judge hostcall-textfile.service 20
 # It has a network, which is its job.
 judge hostcall-connect.service 11
 
