@@ -81,10 +81,10 @@ void check(const Policy& policy, const VmRecord& vm, const CallQuery& query) {
   require(verdict.rule == expected, "the first rule that matches decides");
   require(verdict.allowed == (expected != nullptr && expected->allow), "what no rule allows is denied");
   require(verdict.unmet == nullptr || (!verdict.allowed && verdict.unmet->allow), "an unmet rule would have allowed");
-  for (const auto reader : {daemon::Reader::kGuest, daemon::Reader::kOperator}) {
+  for (const auto reader : {daemon::Reader::kGuest, daemon::Reader::kOperator, daemon::Reader::kExplain}) {
     const auto text = daemon::verdict_text(vm, query, verdict, reader);
     require(is_plain(text) && text.size() <= kMaxToldText, "a verdict is plain text");
-    require(reader == daemon::Reader::kOperator || text.find(kDirectory) == text.npos,
+    require(reader != daemon::Reader::kGuest || text.find(kDirectory) == text.npos,
             "guests learn no directory of the host");
   }
 }

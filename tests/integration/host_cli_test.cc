@@ -35,7 +35,7 @@ TEST_F(HostCli, VmsAreAddedShownAndRemoved) {
                               "vsock listener; "))
       << mute.errors;
   EXPECT_EQ(host({"vm", "remove", "new2"}).code, 0);
-  EXPECT_TRUE(contains(host({"vm", "list"}).output, "CID 77"));
+  EXPECT_TRUE(contains(host({"vm", "show", "new1"}).output, "CID 77"));
   EXPECT_EQ(host({"vm", "remove", "new1"}).code, 0);
   expect_failure(host({"vm", "show", "new1"}), 1, "new1");
 }
@@ -147,8 +147,8 @@ TEST_F(HostCli, LongListsAreWhole) {
   EXPECT_EQ(lines_of(host({"vm", "list", "-q"}).output).size(), 603U);
   const auto lines = lines_of(host({"vm", "list"}).output);
   EXPECT_EQ(lines.size(), 604U) << "one heading";
-  EXPECT_TRUE(contains(lines[1], "open")) << lines[1];
-  EXPECT_TRUE(contains(lines.back(), "open"));
+  EXPECT_TRUE(contains(lines[1], "silent")) << lines[1];
+  EXPECT_TRUE(contains(lines.back(), "silent"));
   EXPECT_TRUE(
       contains(host({"vm", "show", "v7"}).output, "missing: it has a CID, but hostcalld has no vsock listener"));
 }
@@ -273,6 +273,7 @@ TEST_F(HostCli, PolicyExplainsWhatTheGuestSees) {
   ASSERT_FALSE(denied.output.empty());
   auto guests_text = denied.output;
   guests_text.replace(guests_text.find(daemon_.policy_file()), daemon_.policy_file().size(), "50-test.json");
+  guests_text.replace(guests_text.find('\n'), 1, " (see hostcallctl policy explain)\n");
   EXPECT_TRUE(contains(guest_as("db1", {"info"}).errors, guests_text)) << denied.output;
   const auto verdict =
       json::parse(host({"policy", "explain", "--vm", "db1", "--call", "hostcall.v1.Host/Info", "--json"}).output);
@@ -343,7 +344,7 @@ TEST_F(HostCli, AReloadIsAllOrNothing) {
   EXPECT_EQ(guest({"info"}).code, 0);
   daemon_.directory().write("policy.d/50-test.json",
                             R"({"rules": [{"vms": ["db1"], "calls": ["*"], "action": "allow"}]})");
-  EXPECT_EQ(host({"policy", "reload"}).output, "3 VMs and 1 rule in force\n");
+  EXPECT_EQ(host({"policy", "reload"}).output, "3 VMs, 1 rule and 0 services in force\n");
   EXPECT_EQ(guest({"info"}).code, 126);
   EXPECT_EQ(guest_as("db1", {"info"}).code, 0);
 }
@@ -374,6 +375,18 @@ TEST_F(HostCli, StatsCount) {
   const auto text = host({"stats"}).output;
   EXPECT_TRUE(contains(text, "calls_denied")) << text;
   EXPECT_TRUE(text.ends_with("\nthe store takes writes\n")) << text;
+}
+
+TEST_F(HostCli, MetricsAreTextOrOpenMetrics) {
+  guest_as("db1", {"info"});
+  const auto text = host({"metrics"}).output;
+  EXPECT_TRUE(contains(text, "# TYPE hostcall_calls_denied_total counter\nhostcall_calls_denied_total 1\n")) << text;
+  EXPECT_TRUE(contains(text, R"(hostcall_calls_total{method="hostcall.v1.Host/Info",code="PERMISSION_DENIED"} 1)"));
+  EXPECT_FALSE(contains(text, "# EOF"));
+  const auto open = host({"metrics", "--openmetrics"}).output;
+  EXPECT_TRUE(contains(open, "# TYPE hostcall_calls_denied counter\nhostcall_calls_denied_total 1\n")) << open;
+  EXPECT_TRUE(open.ends_with("# EOF\n"));
+  EXPECT_TRUE(contains(answer(host({"metrics", "--json"}))["text"], "hostcall_vms 3\n"));
 }
 
 TEST_F(HostCli, HostDoctorSeesDaemonAndListeners) {
@@ -459,6 +472,7 @@ TEST_F(HostCli, HelpIsCompleteAndFitsATerminal) {
                             {"session", "list"},
                             {"session", "close"},
                             {"stats"},
+                            {"metrics"},
                             {"doctor"}})
     expect_help("hostcallctl", verb);
 }

@@ -90,7 +90,8 @@ TEST_F(HostServices, LongListsAreWhole) {
 TEST_F(HostServices, FilesAreCheckedWithoutUse) {
   EXPECT_EQ(host({"service", "check"}).output, "0 services: no error\n");
   const auto program = daemon_.directory().write("job", "#!/bin/sh\n");
-  daemon_.directory().write("services.d/50-test.json", R"({"name": "job", "run": [")" + program + "\"]}");
+  daemon_.directory().write("services.d/50-test.json",
+                            R"({"name": "job", "user": "root", "run": [")" + program + "\"]}");
   auto checked = host({"service", "check"});
   EXPECT_EQ(checked.code, 0);
   EXPECT_EQ(checked.output, "1 service: no error, 1 warning\n");
@@ -103,7 +104,8 @@ TEST_F(HostServices, FilesAreCheckedWithoutUse) {
   EXPECT_EQ(checked.errors + checked.output, "");
   EXPECT_EQ(answer(host({"service", "list", "--json"}))["services"].size(), 0U) << "nothing is in force";
 
-  daemon_.directory().write("services.d/50-test.json", R"({"services": [{"name": "job", "run": [")" + program +
+  daemon_.directory().write("services.d/50-test.json", R"({"services": [{"name": "job", "user": "root", "run": [")" +
+                                                           program +
                                                            "\"]},\n{\"name\": \"a\", \"run\": [\"job\"]},\n{}]}");
   checked = host({"service", "check"});
   EXPECT_EQ(checked.code, 1);
@@ -116,6 +118,19 @@ TEST_F(HostServices, FilesAreCheckedWithoutUse) {
   const auto as_json = host({"service", "check", "--json"});
   EXPECT_EQ(as_json.code, 1);
   EXPECT_EQ(json::parse(as_json.output)["errors"].size(), 2U);
+}
+
+TEST_F(HostServices, TheDoctorCountsThemAndFindsWhatIsMissing) {
+  use(sleeper("backup") + ",\n" + socket_at(backend_path()) + R"(,
+         {"name": "broken", "run": ["receive"]})");
+  const auto report = json::parse(host({"doctor", "--json"}).output);
+  std::map<std::string, json> findings;
+  for (const auto& finding : report["findings"]) findings[finding["check"]] = finding;
+  EXPECT_EQ(findings["services"]["text"], "2 services in force, 1 disabled");
+  EXPECT_EQ(findings["service.agent"]["state"], "warn");
+  EXPECT_TRUE(contains(findings["service.agent"]["text"], backend_path())) << findings["service.agent"];
+  EXPECT_EQ(findings["service.broken"]["state"], "fail");
+  EXPECT_TRUE(contains(findings["sockets.stale"]["text"], daemon_.directory().path())) << "not /run/hostcall";
 }
 
 TEST_F(HostServices, PolicyWarnsOfRulesThatNameNone) {

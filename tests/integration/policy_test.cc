@@ -50,7 +50,7 @@ TEST(Policy, ADenialSaysTheSameToGuestJournalAndAdministratorButForTheFilesDirec
   EXPECT_EQ(explained.line(), 3U);
   auto short_text = explained.text();
   short_text.replace(short_text.find(daemon.policy_file()), daemon.policy_file().size(), "50-test.json");
-  EXPECT_EQ(short_text, answer.status.message);
+  EXPECT_EQ(short_text + " (see hostcallctl policy explain)", answer.status.message);
   EXPECT_TRUE(daemon.process().wait_for_error_text(explained.text())) << daemon.process().errors();
 }
 

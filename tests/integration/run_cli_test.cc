@@ -54,6 +54,18 @@ TEST_F(RunCli, FailuresOfItsOwnHaveALine) {
   expect_code(guest({"run", "brief"}), 124, "timeout");
 }
 
+TEST_F(RunCli, APlaceAtTheServiceIsWaitedFor) {
+  const auto run = shell(R"(
+      mkfifo "$DIR/hold" && exec 3<>"$DIR/hold"
+      $HOSTCALL run alone 'echo runs; read line' <&3 >"$DIR/first" &
+      until grep -q runs "$DIR/first"; do sleep 0.01; done
+      $HOSTCALL --timeout 300ms run alone 'echo second'; echo "code $?"
+      $HOSTCALL run alone 'echo third' & third=$!
+      sleep 0.2; echo >&3; wait $third; echo "code $?")");
+  EXPECT_EQ(run.output, "code 123\nthird\ncode 0\n");
+  EXPECT_TRUE(contains(run.errors, "the limit concurrent (1) of the service \"alone\" is reached")) << run.errors;
+}
+
 TEST_F(RunCli, WordsBehindTheNameAreTheProgramsAsTheyAre) {
   EXPECT_EQ(guest({"run", "words", "-q", "--help", "", "a b", "--"}).output, "[-q][--help][][a b][--]");
 }

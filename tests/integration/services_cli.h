@@ -98,6 +98,8 @@ class ServicesCli : public testing::Test {
     list.push_back({{"name", "gone"}, {"socket", "unix:/nonexistent"}});
     for (const auto* name : {"shell", "denied"})
       list.push_back({{"name", name}, {"run", {"/bin/sh", "-c"}}, {"arguments", {".*"}}, {"user", user}});
+    list.push_back(
+        {{"name", "alone"}, {"run", {"/bin/sh", "-c"}}, {"arguments", {".*"}}, {"user", user}, {"concurrent", 1}});
     list.push_back({{"name", "brief"}, {"run", {"/bin/sleep", "1000"}}, {"user", user}, {"timeout", "200ms"}});
     list.push_back({{"name", "words"},
                     {"run", {"/usr/bin/printf", "[%s]"}},

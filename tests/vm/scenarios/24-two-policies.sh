@@ -21,7 +21,7 @@ denied() {
   expect_no_stdout
   expect_said "hostcall: PERMISSION_DENIED: ${words/"$3"/"${3##*/}"}"
   on_host daemon_journal -o json "HOSTCALL_VM=$1" "HOSTCALL_CALL=$2"
-  expect_json ".MESSAGE == $(in_json "$words") and .HOSTCALL_RULE == \"$3\""
+  expect_json ".MESSAGE == $(in_json "$words (see hostcallctl policy explain)") and .HOSTCALL_RULE == \"$3\""
 }
 
 daemon_fresh
@@ -66,7 +66,7 @@ policy_file 10-local.json <<'EOT'
 EOT
 on_host hostcallctl policy reload
 expect_status 0
-expect_stdout '^2 VMs and [0-9]+ rules in force$'
+expect_stdout '^2 VMs, [0-9]+ rules and [0-9]+ services? in force$'
 guest_finish db1 ping
 expect_status 126
 expect_said "hostcall.v1.Session/Ping is denied by ${local_file##*/}:4; "
