@@ -10,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <exception>
 #include <iostream>
 #include <new>
 #include <optional>
@@ -323,6 +324,11 @@ void say_at_last(std::string_view text) { try_to_say("hostcalld: " + bounded_tex
 
 int main(int argc, char** argv) {
   using namespace hostcall::daemon;
+  // The other thread has nobody who catches what it throws without memory.
+  std::set_terminate([] {
+    hostcall::try_to_say("hostcalld: out of memory\n");
+    ::_exit(1);
+  });
   hostcall::open_standard_fds();
   hostcall::quiet_protobuf();
   // Keeps the pages of a stream's messages. Otherwise each turn returns them to the kernel and takes new ones.

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <new>
 #include <stdexcept>
 
 #include "daemon/calls/known_names.h"
@@ -83,7 +84,12 @@ void Server::look_at_services() {
   auto found = std::make_shared<std::vector<std::string>>();
   parts_.background.run(
       [found, services = parts_.catalog.services(), host = service_host(parts_.config, parts_.registry)] {
-        *found = service_warnings(services, host);
+        // It must not throw. A daemon without memory for it says so where it matters.
+        try {
+          *found = service_warnings(services, host);
+        } catch (const std::bad_alloc&) {
+          found->clear();
+        }
       },
       [this, found] { warn(*found); });
 }
